@@ -1,0 +1,34 @@
+# make demo, make test: all that is needed on a machine with Python 3.11 or newer, make and git.
+
+PYTHON ?= $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python3)
+BIN := .venv/bin
+# Written last: an interrupted install has none, and the next run starts from an empty .venv.
+INSTALLED := .venv/installed
+
+.PHONY: demo test check bench clean
+
+demo: $(INSTALLED)  ## build an engine and translate the sample photo
+	$(BIN)/ugatit-fast demo
+
+test: $(INSTALLED)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## lint, format, types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(INSTALLED)  ## measure, and record in benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove the environment and everything built or cached
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ugatit-fast needs Python 3.11 or newer; name one with make PYTHON=...")'
+	@echo "Installing into .venv: about a minute, 2 GB"
+	@test -e $@ || $(PYTHON) -m venv --clear .venv
+	@rm -f $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu,torch,kernels,dev]"
+	@touch $@

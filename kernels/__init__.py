@@ -1,0 +1,1 @@
+"""The fused operations of the folded graph, one a file: formula, PyTorch reference, Triton kernel and launcher."""

@@ -1,0 +1,1 @@
+"""Images to checkpoint: data, discriminators, losses, the loop and its evaluation."""
