@@ -1,0 +1,20 @@
+"""The words that people choose from, in one place that costs nothing to import."""
+
+from typing import Literal
+
+Direction = Literal["A2B", "B2A"]
+"""Which of the two generators: from domain A (selfies) to B (anime), or back."""
+
+EngineKind = Literal["onnxruntime", "cuda", "tensorrt", "eager"]
+"""What runs an engine. `eager` has no file of its own: it is a checkpoint run by the reference network."""
+
+BackendChoice = Literal["auto", "onnxruntime"]
+"""What to build an engine for; auto is the fastest that this machine can run."""
+
+Precision = Literal["fp32", "fp16"]
+"""Of weights and activations; statistics and long sums are float32 in either."""
+
+Device = Literal["auto", "cpu", "cuda"]
+
+Fit = Literal["squash", "crop", "pad"]
+"""How a photo of another shape meets the engine's: see `ugatit_fast.images.fit_image`."""

@@ -1,0 +1,35 @@
+"""Every error this package raises on purpose.
+
+    UgatitFastError
+    ├── CheckpointError       weights that can't be read, or aren't a U-GAT-IT generator
+    ├── ExportError           a graph that can't be turned into the engine asked for
+    ├── EngineError           an engine file that is damaged, too new, or not for this machine
+    ├── BackendUnavailable    a runtime that isn't installed or can't run here
+    └── InputError            a photo, batch, path or option the user gave (also a ValueError)
+
+A message says what was expected, what came, and what to do. The command line prints it as one line and exits with 1.
+"""
+
+
+class UgatitFastError(Exception):
+    """Base of every error raised on purpose by ugatit-fast."""
+
+
+class CheckpointError(UgatitFastError):
+    """The weights can't be read, or aren't a U-GAT-IT generator."""
+
+
+class ExportError(UgatitFastError):
+    """The graph can't be turned into the engine that was asked for."""
+
+
+class EngineError(UgatitFastError):
+    """The engine file is damaged, too new, or doesn't fit this machine."""
+
+
+class BackendUnavailable(UgatitFastError):
+    """The runtime that was asked for isn't installed or can't run here."""
+
+
+class InputError(UgatitFastError, ValueError):
+    """A photo, batch, path or option the user gave can't be used."""

@@ -1,0 +1,181 @@
+"""The U-GAT-IT generator as the paper states it, in float32: the definition of right.
+
+Smallest block first, whole network last. Parameter names are those of the published PyTorch checkpoints
+(github.com/znxlwm/UGATIT-pytorch), so their state dicts load as they are. No speed lives here: `fold.py` turns these
+weights into the graph that runs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+EPS = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Everything that shapes a generator (paper, section 5.1; option names of the published repositories)."""
+
+    ch: int = 64
+    """Channels after the first convolution; the bottleneck has 4 * ch."""
+    n_res: int = 4
+    """Residual blocks in the encoder, and as many AdaLIN blocks in the decoder."""
+    img_size: int = 256
+    """Side of the square training images in pixels. A full generator serves this size and no other."""
+    light: bool = False
+    """True: gamma and beta come from pooled features (`--light True`). False: from the whole feature map."""
+
+    @property
+    def bottleneck_channels(self) -> int:
+        return 4 * self.ch
+
+    @property
+    def style_inputs(self) -> int:
+        """Inputs of the first linear layer that makes gamma and beta."""
+        pixels = 1 if self.light else (self.img_size // 4) ** 2
+        return self.bottleneck_channels * pixels
+
+
+class AdaLIN(nn.Module):
+    """Adaptive layer-instance normalisation (paper, equation 1; `adaILN` in the published code).
+
+    `rho` mixes the instance-normalised and the layer-normalised activation per channel: 1 is instance norm, 0 is layer
+    norm. gamma and beta come from the attention features. Variances are unbiased, as in the published code.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.rho = nn.Parameter(torch.full((1, channels, 1, 1), 0.9))
+
+    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        """x (n, c, h, w); gamma, beta (n, c)."""
+        mixed = layer_instance_norm(x, self.rho)
+        return mixed * gamma[:, :, None, None] + beta[:, :, None, None]
+
+
+class ILN(nn.Module):
+    """AdaLIN with a gamma and beta of its own, learned per channel (the up-sampling half of the decoder)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.rho = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_instance_norm(x, self.rho) * self.gamma + self.beta
+
+
+def layer_instance_norm(x: Tensor, rho: Tensor) -> Tensor:
+    """rho * IN(x) + (1 - rho) * LN(x); x (n, c, h, w), rho (1, c, 1, 1), in [0, 1]."""
+    instance_var, instance_mean = torch.var_mean(x, dim=(2, 3), keepdim=True)
+    layer_var, layer_mean = torch.var_mean(x, dim=(1, 2, 3), keepdim=True)
+    instance = (x - instance_mean) / torch.sqrt(instance_var + EPS)
+    layer = (x - layer_mean) / torch.sqrt(layer_var + EPS)
+    return rho * instance + (1 - rho) * layer
+
+
+class ResnetBlock(nn.Module):
+    """Residual block of the encoder. There is no ReLU after the addition."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=False),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=False),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv_block(x)
+
+
+class ResnetAdaLINBlock(nn.Module):
+    """Residual block of the decoder; both normalisations take the same gamma and beta."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pad = nn.ReflectionPad2d(1)
+        self.conv1 = nn.Conv2d(channels, channels, 3, bias=False)
+        self.norm1 = AdaLIN(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, bias=False)
+        self.norm2 = AdaLIN(channels)
+
+    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        out = torch.relu(self.norm1(self.conv1(self.pad(x)), gamma, beta))
+        return x + self.norm2(self.conv2(self.pad(out)), gamma, beta)
+
+
+class Generator(nn.Module):
+    """One direction of U-GAT-IT (paper, figure 2): encoder, class activation map, decoder steered by AdaLIN."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        ch, wide = config.ch, config.bottleneck_channels
+
+        encoder: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, ch, 7, bias=False)]
+        encoder += [nn.InstanceNorm2d(ch), nn.ReLU()]
+        for channels in (ch, 2 * ch):
+            encoder += [nn.ReflectionPad2d(1), nn.Conv2d(channels, 2 * channels, 3, stride=2, bias=False)]
+            encoder += [nn.InstanceNorm2d(2 * channels), nn.ReLU()]
+        encoder += [ResnetBlock(wide) for _ in range(config.n_res)]
+        self.DownBlock = nn.Sequential(*encoder)
+
+        self.gap_fc = nn.Linear(wide, 1, bias=False)
+        self.gmp_fc = nn.Linear(wide, 1, bias=False)
+        self.conv1x1 = nn.Conv2d(2 * wide, wide, 1)
+
+        self.FC = nn.Sequential(
+            nn.Linear(config.style_inputs, wide, bias=False),
+            nn.ReLU(),
+            nn.Linear(wide, wide, bias=False),
+            nn.ReLU(),
+        )
+        self.gamma = nn.Linear(wide, wide, bias=False)
+        self.beta = nn.Linear(wide, wide, bias=False)
+
+        for i in range(config.n_res):
+            self.add_module(f"UpBlock1_{i + 1}", ResnetAdaLINBlock(wide))
+        decoder: list[nn.Module] = []
+        for channels in (wide, wide // 2):
+            decoder += [nn.Upsample(scale_factor=2, mode="nearest"), nn.ReflectionPad2d(1)]
+            decoder += [nn.Conv2d(channels, channels // 2, 3, bias=False), ILN(channels // 2), nn.ReLU()]
+        decoder += [nn.ReflectionPad2d(3), nn.Conv2d(ch, 3, 7, bias=False), nn.Tanh()]
+        self.UpBlock2 = nn.Sequential(*decoder)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Translate a batch.
+
+        image: float32 (n, 3, h, w) RGB in [-1, 1]; h and w multiples of 4 (light) or config.img_size (full).
+        Returns the translated image, alike; the class-activation logits (n, 2) of average and max pooling; and the
+        attention heat map (n, 1, h / 4, w / 4), non-negative and unscaled.
+        """
+        features = self.DownBlock(image)  # (n, 4 ch, h/4, w/4)
+        attended, cam_logit = self.attend(features)
+        heatmap = attended.sum(dim=1, keepdim=True)
+        gamma, beta = self.style(attended)
+        x = attended
+        for i in range(self.config.n_res):
+            x = self.get_submodule(f"UpBlock1_{i + 1}")(x, gamma, beta)
+        return self.UpBlock2(x), cam_logit, heatmap
+
+    def attend(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Class activation map: weigh the features by how much each speaks for its domain (paper, section 3.1.1)."""
+        average = features.mean(dim=(2, 3))
+        maximum = features.amax(dim=(2, 3))
+        cam_logit = torch.cat([self.gap_fc(average), self.gmp_fc(maximum)], dim=1)
+        by_average = features * self.gap_fc.weight[0][:, None, None]
+        by_maximum = features * self.gmp_fc.weight[0][:, None, None]
+        return torch.relu(self.conv1x1(torch.cat([by_average, by_maximum], dim=1))), cam_logit
+
+    def style(self, attended: Tensor) -> tuple[Tensor, Tensor]:
+        """gamma and beta (n, 4 ch) of every AdaLIN from the attended features."""
+        features = attended.mean(dim=(2, 3)) if self.config.light else attended.flatten(1)
+        hidden = self.FC(features)
+        return self.gamma(hidden), self.beta(hidden)
