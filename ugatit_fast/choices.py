@@ -1,6 +1,8 @@
 """The words that people choose from, in one place that costs nothing to import."""
 
-from typing import Literal
+from typing import Any, Literal, get_args
+
+from ugatit_fast.errors import InputError
 
 Direction = Literal["A2B", "B2A"]
 """Which of the two generators: from domain A (selfies) to B (anime), or back."""
@@ -18,3 +20,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 Fit = Literal["squash", "crop", "pad"]
 """How a photo of another shape meets the engine's: see `ugatit_fast.images.fit_image`."""
+
+
+def check_choice(name: str, value: str | None, choices: Any) -> None:
+    """InputError where `value` is given and isn't one of `choices`, one of the types above."""
+    if value is not None and value not in get_args(choices):
+        raise InputError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")

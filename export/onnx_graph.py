@@ -1,0 +1,69 @@
+"""Folded graph -> ONNX model -> file."""
+
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto, TensorProto, helper
+
+from ugatit_fast.engine import EngineSpec
+from ugatit_fast.export.onnx_builder import OnnxBuilder
+from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.files import METADATA_KEY
+from ugatit_fast.fold import FoldedGenerator
+
+PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
+"""A protobuf message can't pass 2 GB; beyond it the weights go into a file of their own."""
+
+
+def to_onnx(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+    """The folded network as one ONNX model: uint8 NHWC in ("image"), uint8 NHWC out ("translated").
+
+    The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
+    dynamic, height and width too where the spec serves any size. The description of the engine travels in
+    `metadata_props`.
+    """
+    builder = OnnxBuilder()
+    translated, heatmap = folded.graph(ConvolutionOperations(builder, folded), "image")
+    outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
+    rename_results(builder, outputs)
+    drop_unused(builder, set(outputs.values()))
+
+    full = ("height", "width") if spec.any_size else (spec.height, spec.width)
+    quarter = ("height/4", "width/4") if spec.any_size else (spec.height // 4, spec.width // 4)
+    shapes = {
+        "translated": (TensorProto.UINT8, ["batch", *full, 3]),
+        "heatmap": (TensorProto.FLOAT, ["batch", *quarter]),
+    }
+    model = builder.model(
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", *full, 3])],
+        [helper.make_tensor_value_info(name, *shapes[name]) for name in outputs.values()],
+        spec.ugatit_fast_version,
+    )
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    return model
+
+
+def rename_results(builder: OnnxBuilder, names: dict[str, str]) -> None:
+    for node in builder.nodes:
+        for values in (node.input, node.output):
+            values[:] = [names.get(value, value) for value in values]
+
+
+def drop_unused(builder: OnnxBuilder, wanted: set[str]) -> None:
+    """Remove the nodes that no output depends on (a heat map nobody asked for)."""
+    needed, kept = set(wanted), []
+    for node in reversed(builder.nodes):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    builder.nodes = kept[::-1]
+
+
+def save_onnx(model: ModelProto, path: Path) -> None:
+    """Write a model; weights past the protobuf limit go into a second file, `path` + ".data", that must stay beside
+    it.
+    """
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) > PROTOBUF_LIMIT_BYTES:
+        onnx.save_model(model, path, save_as_external_data=True, location=path.name + ".data")
+    else:
+        path.write_bytes(model.SerializeToString())

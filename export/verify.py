@@ -1,0 +1,112 @@
+"""Engine against checkpoint: how far the pictures are from those of the float32 reference generator."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ugatit_fast.backends.base import Backend, Images
+from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.choices import Device, Precision
+from ugatit_fast.engine import EngineSpec, read_spec
+from ugatit_fast.errors import EngineError
+from ugatit_fast.images import fit_image, load_image
+from ugatit_fast.model import Generator
+from ugatit_fast.translator import open_backend
+
+SAMPLE_PHOTOS = ("astronaut.jpg", "grace_hopper.jpg")
+FP32_MAX_ABS = 1e-3
+FP16_PSNR_DB = 45.0
+FP16_SHARE_WITHIN_2 = 0.999
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an engine's pictures are from the reference's, over all pixels and colours."""
+
+    max_abs: float
+    """Largest |d| in [-1, 1] that rounding to 8 bits doesn't explain: the engine gives levels, the reference
+    doesn't.
+    """
+    mean_abs: float
+    """Mean |d| in [-1, 1] between the engine's levels and the unrounded reference; rounding alone gives about 0.002."""
+    share_off_by_more_than_1: float
+    share_off_by_more_than_2: float
+    """Share of values further from the rounded reference than 1 and 2 of 255 levels."""
+    psnr_db: float
+    """Against the rounded reference; infinite where they are identical."""
+
+    def describe(self) -> str:
+        """One line for people."""
+        return (
+            f"against the float32 reference: max |d| {self.max_abs:.2g} beyond rounding, PSNR {self.psnr_db:.1f} dB, "
+            f"{self.share_off_by_more_than_1:.3%} of values off by more than 1 level, "
+            f"{self.share_off_by_more_than_2:.3%} by more than 2"
+        )
+
+    def passes(self, precision: Precision) -> bool:
+        """Whether an engine of this precision is good enough to be used."""
+        if precision == "fp32":
+            return self.max_abs <= FP32_MAX_ABS
+        return self.psnr_db >= FP16_PSNR_DB and 1 - self.share_off_by_more_than_2 >= FP16_SHARE_WITHIN_2
+
+
+def difference(translated: Images, reference: np.ndarray) -> Difference:
+    """translated: uint8 (n, h, w, 3) from an engine; reference: float (n, h, w, 3) in [-1, 1], unrounded."""
+    exact = (reference.astype(np.float64) + 1) * 127.5
+    distance = np.abs(translated - exact)
+    levels = np.abs(translated - np.rint(exact))
+    mse = np.square(levels).mean()
+    return Difference(
+        max_abs=float(np.maximum(distance - 0.5, 0).max() / 127.5),
+        mean_abs=float(distance.mean() / 127.5),
+        share_off_by_more_than_1=float((levels > 1).mean()),
+        share_off_by_more_than_2=float((levels > 2).mean()),
+        psnr_db=float(10 * np.log10(255**2 / mse)) if mse else float("inf"),
+    )
+
+
+def verify(engine: str | Path, checkpoint: str | Path, *, device: Device = "auto") -> Difference:
+    """Run an engine and the reference generator of the checkpoint it was made from on the same pictures.
+
+    The pictures are two photographs and one of noise, at the engine's size. Raises EngineError where the engine was
+    made from another checkpoint, and what reading either raises.
+    """
+    path = Path(engine)
+    spec = read_spec(path)
+    source = read_checkpoint(checkpoint, spec.direction)
+    if spec.checkpoint_sha256 != source.sha256:
+        raise EngineError(
+            f"{path} was made from another checkpoint (SHA-256 {spec.checkpoint_sha256[:12]}..., "
+            f"{source.path} has {source.sha256[:12]}...); name the one it was made from, or build it again"
+        )
+    backend = open_backend(path, spec, device, None)
+    try:
+        return compare(backend, source.generator(), sample_pictures(spec))
+    finally:
+        backend.close()
+
+
+def compare(backend: Backend, generator: Generator, pictures: Images) -> Difference:
+    """Difference over `pictures`, one at a time, so that memory stays that of one."""
+    translated = np.concatenate([backend.run(picture[None])[0] for picture in pictures])
+    reference = np.concatenate([reference_pictures(generator, picture[None]) for picture in pictures])
+    return difference(translated, reference)
+
+
+@torch.inference_mode()
+def reference_pictures(generator: Generator, pictures: Images) -> np.ndarray:
+    """uint8 (n, h, w, 3) through the reference generator: float32 (n, h, w, 3) in [-1, 1]."""
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return generator(x)[0].permute(0, 2, 3, 1).numpy()
+
+
+def sample_pictures(spec: EngineSpec) -> Images:
+    """Two photographs and noise, uint8 (3, h, w, 3)."""
+    size = (spec.height, spec.width)
+    photos = files("ugatit_fast") / "assets"
+    pictures = [fit_image(load_image(Path(str(photos / name))), size, "crop") for name in SAMPLE_PHOTOS]
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    return np.stack([*pictures, noise])

@@ -1,0 +1,204 @@
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import onnx
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ugatit_fast import Translator
+from ugatit_fast.backends.ort import OrtBackend, choose_provider
+from ugatit_fast.checkpoint import save_generator
+from ugatit_fast.engine import ENGINE_FORMAT_VERSION, EngineSpec, read_spec
+from ugatit_fast.errors import BackendUnavailable, EngineError
+from ugatit_fast.files import METADATA_KEY
+from ugatit_fast.model import Generator, GeneratorConfig
+
+SPEC = EngineSpec(
+    kind="onnxruntime",
+    precision="fp32",
+    direction="A2B",
+    ch=8,
+    n_res=2,
+    light=True,
+    height=32,
+    width=48,
+    any_size=True,
+    batch_sizes=(1, 4),
+    heatmap=True,
+    checkpoint_sha256="ab" * 32,
+    ugatit_fast_version="0.1.0",
+)
+
+
+def with_description(engine: Path, path: Path, text: str) -> Path:
+    """A copy of an engine that says something else about itself."""
+    model = onnx.load(engine)
+    onnx.helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, path)
+    return path
+
+
+def test_spec_survives_json() -> None:
+    assert EngineSpec.from_json(Path("x"), SPEC.to_json()) == SPEC
+
+
+def test_engine_describes_itself(light_engine: Path) -> None:
+    spec = read_spec(light_engine)
+    assert (spec.kind, spec.precision, spec.direction) == ("onnxruntime", "fp32", "A2B")
+    assert (spec.ch, spec.n_res, spec.light, spec.height, spec.width, spec.any_size) == (8, 2, True, 32, 32, True)
+    assert spec.heatmap
+    assert len(spec.checkpoint_sha256) == 64
+
+
+def test_description_is_found_wherever_protobuf_puts_it(light_engine: Path, tmp_path: Path) -> None:
+    content = light_engine.read_bytes()
+    props = onnx.ModelProto()
+    onnx.helper.set_model_props(props, {"other": "thing", METADATA_KEY: SPEC.to_json()})
+    bare = onnx.load(light_engine)
+    del bare.metadata_props[:]
+    first, last = tmp_path / "first.onnx", tmp_path / "last.onnx"
+    first.write_bytes(props.SerializeToString() + bare.SerializeToString())
+    last.write_bytes(bare.SerializeToString() + props.SerializeToString())
+
+    assert read_spec(first) == read_spec(last) == SPEC
+    assert METADATA_KEY.encode() in content
+
+
+def test_description_in_safetensors(tmp_path: Path) -> None:
+    path = tmp_path / "engine.safetensors"
+    spec = replace(SPEC, kind="cuda")
+    safetensors.torch.save_file({"x": torch.zeros(3)}, path, metadata={METADATA_KEY: spec.to_json()})
+    assert read_spec(path) == spec
+
+
+def test_reading_a_description_imports_no_runtime(light_engine: Path) -> None:
+    loaded = {name: sys.modules.pop(name) for name in ("onnxruntime",) if name in sys.modules}
+    try:
+        with patch.dict(sys.modules, {"onnxruntime": None}):
+            read_spec(light_engine)
+    finally:
+        sys.modules.update(loaded)
+
+
+@pytest.mark.parametrize(
+    ("size", "served"),
+    [((32, 48), True), ((36, 8), True), ((4, 32), False), ((30, 32), False), ((32, 33), False), ((0, 0), False)],
+)
+def test_sizes_of_a_light_engine(size: tuple[int, int], served: bool) -> None:
+    assert (SPEC.check_size(*size) is None) == served
+    fixed = replace(SPEC, any_size=False)
+    assert (fixed.check_size(*size) is None) == (size == (32, 48))
+
+
+def test_newer_format_is_refused(light_engine: Path, tmp_path: Path) -> None:
+    document = json.loads(SPEC.to_json())
+    document["engine"]["format_version"] = ENGINE_FORMAT_VERSION + 1
+    document["engine"]["something_new"] = 7
+    path = with_description(light_engine, tmp_path / "newer.onnx", json.dumps(document))
+    with pytest.raises(EngineError, match=r"newer\.onnx has engine format 2.*upgrade"):
+        Translator(path)
+
+
+def test_unknown_facts_of_the_same_format_are_ignored(light_engine: Path, tmp_path: Path) -> None:
+    document = json.loads(SPEC.to_json())
+    document["engine"]["note"] = "added by a later 0.x"
+    assert read_spec(with_description(light_engine, tmp_path / "noted.onnx", json.dumps(document))) == SPEC
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"kind": "engine"}', '{"kind": "engine", "engine": {"format_version": 1}}'])
+def test_damaged_description(light_engine: Path, tmp_path: Path, text: str) -> None:
+    path = with_description(light_engine, tmp_path / "damaged.onnx", text)
+    with pytest.raises(EngineError, match="damaged"):
+        read_spec(path)
+
+
+def test_engine_for_a_runtime_this_version_does_not_have(light_engine: Path, tmp_path: Path) -> None:
+    text = replace(SPEC, kind="tensorrt").to_json()
+    with pytest.raises(EngineError, match="tensorrt"):
+        Translator(with_description(light_engine, tmp_path / "other.onnx", text))
+
+
+def test_missing_folder_and_foreign_files(tmp_path: Path) -> None:
+    text, empty, foreign = tmp_path / "notes.txt", tmp_path / "empty.onnx", tmp_path / "foreign.onnx"
+    text.write_text("hello")
+    empty.touch()
+    graph = onnx.helper.make_graph([], "g", [], [])
+    onnx.save(onnx.helper.make_model(graph), foreign)
+    for path, said in [
+        (tmp_path / "nothing.onnx", "check the path"),
+        (tmp_path, "is a folder"),
+        (text, "not an engine"),
+        (empty, "not an engine"),
+        (foreign, "not an engine of ugatit-fast"),
+    ]:
+        with pytest.raises(EngineError, match=said):
+            Translator(path)
+
+
+def test_a_checkpoint_is_not_an_engine(tmp_path: Path, light_checkpoint: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    save_generator(own, Generator(GeneratorConfig(ch=4, n_res=1, light=True)), "A2B")
+    with pytest.raises(EngineError, match="is a generator, not an engine.*build-engine"):
+        Translator(own)
+    with pytest.raises(EngineError, match="build-engine"):
+        Translator(light_checkpoint)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.floats(0, 0.999))
+def test_truncated_onnx(light_engine: Path, tmp_path: Path, share: float) -> None:
+    content = light_engine.read_bytes()
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(EngineError):
+        Translator(path)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bytes"
+    path.write_bytes(content)
+    with pytest.raises(EngineError):
+        read_spec(path)
+
+
+def test_truncated_safetensors_header(tmp_path: Path) -> None:
+    path = tmp_path / "cut.safetensors"
+    safetensors.torch.save_file({"x": torch.zeros(3)}, path, metadata={METADATA_KEY: SPEC.to_json()})
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(EngineError, match="truncated"):
+        read_spec(path)
+
+
+def test_onnx_runtime_missing(light_engine: Path) -> None:
+    with patch.dict(sys.modules, {"onnxruntime": None}), pytest.raises(BackendUnavailable, match=r"ugatit-fast\[cpu\]"):
+        Translator(light_engine)
+
+
+def test_a_gpu_is_never_replaced_in_silence(light_engine: Path) -> None:
+    assert choose_provider(["CUDAExecutionProvider", "CPUExecutionProvider"], "auto") == "CUDAExecutionProvider"
+    assert choose_provider(["CUDAExecutionProvider", "CPUExecutionProvider"], "cpu") == "CPUExecutionProvider"
+    assert choose_provider(["CPUExecutionProvider"], "auto") == "CPUExecutionProvider"
+    with pytest.raises(BackendUnavailable, match="onnxruntime-gpu"):
+        OrtBackend(light_engine, read_spec(light_engine), device="cuda")
+
+
+def test_external_weights_that_went_missing(light_checkpoint: Path, tmp_path: Path) -> None:
+    from ugatit_fast import build_engine
+
+    with patch("ugatit_fast.export.onnx_graph.PROTOBUF_LIMIT_BYTES", 1000):
+        path = build_engine(light_checkpoint, tmp_path / "two.onnx", size=(32, 32)).path
+    Translator(path).close()
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    shutil.move(path, moved)
+    with pytest.raises(EngineError, match=r"two\.onnx"):
+        Translator(moved / "two.onnx")

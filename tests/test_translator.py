@@ -1,0 +1,227 @@
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import random_pictures
+from ugatit_fast import Translator
+from ugatit_fast.backends.base import Heatmaps, Images
+from ugatit_fast.engine import EngineSpec, read_spec
+from ugatit_fast.errors import EngineError, InputError
+from ugatit_fast.translator import served_batch, to_images, to_unit_range
+
+
+@pytest.fixture(scope="module")
+def translator(light_engine: Path) -> Iterator[Translator]:
+    with Translator(light_engine) as translator:
+        yield translator
+
+
+class FixedBatches:
+    """A backend that serves batches of certain sizes only, and turns pictures into their negatives."""
+
+    device = "nowhere"
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.spec = spec
+        self.sizes: list[int] = []
+
+    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+        assert len(images) in self.spec.batch_sizes
+        self.sizes.append(len(images))
+        return 255 - images, None
+
+    def close(self) -> None:
+        pass
+
+
+def with_batch_sizes(translator: Translator, *sizes: int) -> tuple[Translator, FixedBatches]:
+    fixed = object.__new__(Translator)
+    fixed.spec, fixed.heatmap = replace(translator.spec, batch_sizes=sizes), False
+    fixed.backend = backend = FixedBatches(fixed.spec)
+    return fixed, backend
+
+
+def test_uint8_numpy_comes_back_as_uint8_numpy(translator: Translator) -> None:
+    pictures = random_pictures(3, 32, 32)
+    kept = pictures.copy()
+
+    translated = translator.run(pictures)
+
+    assert isinstance(translated, np.ndarray)
+    assert (translated.dtype, translated.shape) == (np.uint8, pictures.shape)
+    assert np.array_equal(pictures, kept)
+    assert not np.array_equal(translated, pictures)
+
+
+def test_every_kind_carries_the_same_pictures(translator: Translator) -> None:
+    pictures = random_pictures(2, 32, 36)
+    expected = translator.run(pictures)
+    unit = to_unit_range(pictures)
+
+    kinds: list[Any] = [
+        unit,
+        unit.astype(np.float64),
+        torch.from_numpy(pictures),
+        torch.from_numpy(unit),
+        torch.from_numpy(unit).double(),
+        torch.from_numpy(unit).to(memory_format=torch.channels_last),
+        torch.from_numpy(unit).requires_grad_(),
+    ]
+    for batch in kinds:
+        result = translator.run(batch)
+        assert type(result) is type(batch)
+        assert result.dtype == batch.dtype
+        assert result.shape == batch.shape
+        array = np.asarray(result)
+        assert np.array_equal(array if array.dtype == np.uint8 else to_images(array.astype(np.float32)), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_batches(translator: Translator, dtype: torch.dtype) -> None:
+    batch = (torch.rand(1, 3, 32, 32) * 2 - 1).to(dtype)
+
+    result = translator.run(batch)
+
+    assert result.dtype == dtype
+    assert result.abs().max() <= 1
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_any_number_of_images(translator: Translator, n: int) -> None:
+    assert translator.run(random_pictures(n, 32, 32)).shape == (n, 32, 32, 3)
+
+
+def test_a_batch_is_its_images(translator: Translator) -> None:
+    pictures = random_pictures(4, 32, 32)
+
+    together = translator.run(pictures).astype(int)
+    apart = np.concatenate([translator.run(picture[None]) for picture in pictures])
+
+    assert np.abs(together - apart).max() <= 1
+
+
+def test_non_contiguous_batches(translator: Translator) -> None:
+    pictures = random_pictures(2, 32, 64)
+    view = pictures[::-1, :, ::2]
+
+    assert np.array_equal(translator.run(view), translator.run(view.copy()))
+
+
+def test_the_result_is_the_callers_to_keep(translator: Translator) -> None:
+    first = translator.run(random_pictures(1, 32, 32, seed=1))
+    kept = first.copy()
+    translator.run(random_pictures(1, 32, 32, seed=2))
+
+    assert np.array_equal(first, kept)
+    first[:] = 0  # writable
+
+
+def test_heat_maps_on_request(light_engine: Path) -> None:
+    with Translator(light_engine, heatmap=True) as translator:
+        images, heatmaps = translator.run(random_pictures(2, 32, 40))
+        assert (heatmaps.dtype, heatmaps.shape) == (np.float32, (2, 8, 10))
+        assert heatmaps.min() >= 0
+        assert images.shape == (2, 32, 40, 3)
+        _, as_tensor = translator.run(torch.zeros(1, 3, 32, 32))
+        assert isinstance(as_tensor, torch.Tensor)
+        assert translator.run(random_pictures(0, 32, 32))[1].shape == (0, 8, 8)
+
+
+def test_heat_maps_of_an_engine_without(full_engine: Path) -> None:
+    with pytest.raises(EngineError, match="--heatmap"):
+        Translator(full_engine, heatmap=True)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True), st.integers(0, 40))
+def test_fixed_batch_sizes_serve_any_number(sizes: list[int], n: int) -> None:
+    done = 0
+    while done < n:
+        size = served_batch(tuple(sizes), n - done)
+        assert size in sizes
+        assert size <= n - done or size == min(sizes)
+        done += size
+    assert served_batch((), n) == n
+
+
+@pytest.mark.parametrize(("sizes", "n", "calls"), [((4,), 6, [4, 4]), ((1, 4), 6, [4, 1, 1]), ((2, 8), 1, [2])])
+def test_a_last_piece_is_filled_up_and_cut(translator: Translator, sizes: tuple[int, ...], n: int, calls: list[int]) -> None:
+    fixed, backend = with_batch_sizes(translator, *sizes)
+    pictures = random_pictures(n, 32, 32)
+
+    assert np.array_equal(fixed.run(pictures), 255 - pictures)
+    assert backend.sizes == calls
+
+
+def test_warmup_runs_every_batch_size(translator: Translator) -> None:
+    fixed, backend = with_batch_sizes(translator, 1, 4)
+    fixed.warmup()
+    assert backend.sizes == [1, 4]
+    translator.warmup()
+
+
+def test_threads_share_a_translator(translator: Translator) -> None:
+    pictures = [random_pictures(1, 32, 32, seed=i) for i in range(6)]
+    expected = [translator.run(picture) for picture in pictures]
+    wrong: list[int] = []
+
+    def work(i: int) -> None:
+        for _ in range(5):
+            if not np.array_equal(translator.run(pictures[i]), expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        (np.zeros((32, 32, 3), np.uint8), r"\(32, 32, 3\).*batch\[None\]"),
+        (np.zeros((1, 3, 32, 32), np.uint8), r"colours last"),
+        (np.zeros((1, 32, 32, 3), np.float32), r"\(n, 3, h, w\).*\(1, 32, 32, 3\)"),
+        (np.zeros((1, 32, 32, 4), np.uint8), r"\(1, 32, 32, 4\)"),
+        (np.zeros((1, 32, 32, 3), np.int64), "int64"),
+        (np.full((1, 3, 32, 32), 255, np.float32), r"\[-1, 1\], got \[255, 255\]"),
+        (np.full((1, 3, 32, 32), np.nan, np.float32), "nan"),
+        (np.zeros((1, 30, 32, 3), np.uint8), "multiples of 4"),
+        (np.zeros((1, 4, 4, 3), np.uint8), "at least 8"),
+        ([[1, 2]], "NumPy array or a torch tensor, got list"),
+        (torch.zeros(1, 32, 32, 3), r"\(n, 3, h, w\)"),
+    ],
+)
+def test_a_wrong_batch_says_what_came_and_what_was_expected(translator: Translator, batch: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        translator.run(batch)
+
+
+def test_a_full_generator_serves_its_size_only(full_engine: Path) -> None:
+    with Translator(full_engine) as translator, pytest.raises(InputError, match="32x32 images only"):
+        translator.run(random_pictures(1, 64, 64))
+
+
+def test_an_unknown_device(light_engine: Path) -> None:
+    with pytest.raises(InputError, match="auto, cpu, cuda"):
+        Translator(light_engine, device="tpu")  # type: ignore[arg-type]
+
+
+def test_spec_is_public(light_engine: Path) -> None:
+    with Translator(light_engine) as translator:
+        assert translator.spec == read_spec(light_engine)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_levels_survive_the_unit_range(seed: int) -> None:
+    pictures = random_pictures(1, 3, 5, seed)
+    assert np.array_equal(to_images(to_unit_range(pictures)), pictures)

@@ -1,0 +1,30 @@
+"""What every runtime offers."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ugatit_fast.engine import EngineSpec
+
+Images = NDArray[np.uint8]
+"""A batch of pictures: uint8 (n, h, w, 3) RGB, C-contiguous."""
+Heatmaps = NDArray[np.float32]
+"""Attention of a batch: float32 (n, h / 4, w / 4), non-negative, unscaled."""
+
+
+class Backend(Protocol):
+    """A runtime with an engine loaded; usable as soon as its constructor returns, by several threads at once."""
+
+    spec: EngineSpec
+    device: str
+    """Where it computes, in words: `CPU (2 threads)`, a GPU's name, ..."""
+
+    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+        """Translate a batch of a size and number that `spec` serves. The arrays returned are the caller's to keep.
+
+        The heat maps are None where the engine doesn't compute them.
+        """
+
+    def close(self) -> None:
+        """Give back memory. `run` must not be called afterwards."""

@@ -1,0 +1,35 @@
+"""The reference generator itself, in float32 PyTorch: slow, and by definition right."""
+
+from pathlib import Path
+
+import torch
+
+from ugatit_fast.backends.base import Heatmaps, Images
+from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.choices import Device, Direction
+from ugatit_fast.engine import EngineSpec
+from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.kernels.image import image_of, normalise_image
+
+
+class EagerBackend:
+    """A checkpoint, run as the paper states it."""
+
+    def __init__(self, path: Path, *, device: Device = "auto", direction: Direction | None = None) -> None:
+        """device: "cpu", "cuda" or "auto" (cuda where there is one). Raises CheckpointError, BackendUnavailable."""
+        if device == "cuda" and not torch.cuda.is_available():
+            raise BackendUnavailable("PyTorch sees no CUDA device here; use --device cpu, or see `ugatit-fast doctor`")
+        chosen = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+        checkpoint = read_checkpoint(path, direction)
+        self.spec = EngineSpec.of(checkpoint, kind="eager", heatmap=True)
+        self.generator = checkpoint.generator().to(chosen)
+        self.device = torch.cuda.get_device_name() if chosen == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+    @torch.inference_mode()
+    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+        on_device = torch.from_numpy(images).to(next(self.generator.parameters()).device)
+        translated, _, heatmap = self.generator(normalise_image(on_device, 0, torch.float32))
+        return image_of(translated).cpu().numpy(), heatmap[:, 0].cpu().numpy()
+
+    def close(self) -> None:
+        del self.generator
