@@ -8,6 +8,7 @@ from onnx import ModelProto, TensorProto, helper
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.fold import FoldedGenerator
 
@@ -23,7 +24,10 @@ def to_onnx(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
     `metadata_props`.
     """
     builder = OnnxBuilder()
-    translated, heatmap = folded.graph(ConvolutionOperations(builder, folded), "image")
+    if spec.precision == "fp32":
+        translated, heatmap = folded.graph(RowOperations(builder, folded), "image")
+    else:
+        translated, heatmap = folded.graph(ConvolutionOperations(builder, folded), "image")
     outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))

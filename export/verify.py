@@ -103,10 +103,14 @@ def reference_pictures(generator: Generator, pictures: Images) -> np.ndarray:
     return generator(x)[0].permute(0, 2, 3, 1).numpy()
 
 
+def sample_photos() -> list[Path]:
+    """The photographs that come with the package."""
+    return [Path(str(files("ugatit_fast") / "assets" / name)) for name in SAMPLE_PHOTOS]
+
+
 def sample_pictures(spec: EngineSpec) -> Images:
     """Two photographs and noise, uint8 (3, h, w, 3)."""
     size = (spec.height, spec.width)
-    photos = files("ugatit_fast") / "assets"
-    pictures = [fit_image(load_image(Path(str(photos / name))), size, "crop") for name in SAMPLE_PHOTOS]
+    pictures = [fit_image(load_image(photo), size, "crop") for photo in sample_photos()]
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     return np.stack([*pictures, noise])

@@ -25,9 +25,7 @@ def random_generator(config: GeneratorConfig, seed: int = 0) -> Generator:
     for name, parameter in generator.named_parameters():
         if name.endswith("rho"):
             parameter.uniform_(0, 1)
-        elif name.endswith((".gamma", ".beta")):
-            parameter.normal_()
-        elif name.startswith(("gamma.", "beta.")):
+        elif name.endswith((".gamma", ".beta")) or name.startswith(("gamma.", "beta.")):
             parameter.normal_()
     return generator
 

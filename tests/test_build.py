@@ -35,7 +35,9 @@ def test_the_engine_goes_beside_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_both_directions_differ(tmp_path: Path, light_checkpoint: Path) -> None:
-    specs = [build_engine(light_checkpoint, tmp_path / f"{d}.onnx", direction=d, size=(16, 16)).path for d in ("A2B", "B2A")]
+    specs = [
+        build_engine(light_checkpoint, tmp_path / f"{d}.onnx", direction=d, size=(16, 16)).path for d in ("A2B", "B2A")
+    ]
     assert specs[0].read_bytes() != specs[1].read_bytes()
 
 
@@ -52,7 +54,9 @@ def test_an_engine_that_strays_is_not_written(light_checkpoint: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("size", "error"), [((30, 32), "multiples of 4"), ((4, 4), "at least 8"), ((0, 8), "at least 8")]
 )
-def test_sizes_no_light_engine_serves(light_checkpoint: Path, tmp_path: Path, size: tuple[int, int], error: str) -> None:
+def test_sizes_no_light_engine_serves(
+    light_checkpoint: Path, tmp_path: Path, size: tuple[int, int], error: str
+) -> None:
     with pytest.raises(InputError, match=error):
         build_engine(light_checkpoint, tmp_path / "x.onnx", size=size)
     assert not left_in(tmp_path)

@@ -112,7 +112,9 @@ def test_unknown_facts_of_the_same_format_are_ignored(light_engine: Path, tmp_pa
     assert read_spec(with_description(light_engine, tmp_path / "noted.onnx", json.dumps(document))) == SPEC
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"kind": "engine"}', '{"kind": "engine", "engine": {"format_version": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"kind": "engine"}', '{"kind": "engine", "engine": {"format_version": 1}}']
+)
 def test_damaged_description(light_engine: Path, tmp_path: Path, text: str) -> None:
     path = with_description(light_engine, tmp_path / "damaged.onnx", text)
     with pytest.raises(EngineError, match="damaged"):
@@ -145,7 +147,7 @@ def test_missing_folder_and_foreign_files(tmp_path: Path) -> None:
 def test_a_checkpoint_is_not_an_engine(tmp_path: Path, light_checkpoint: Path) -> None:
     own = tmp_path / "own.safetensors"
     save_generator(own, Generator(GeneratorConfig(ch=4, n_res=1, light=True)), "A2B")
-    with pytest.raises(EngineError, match="is a generator, not an engine.*build-engine"):
+    with pytest.raises(EngineError, match=r"is a generator, not an engine.*build-engine"):
         Translator(own)
     with pytest.raises(EngineError, match="build-engine"):
         Translator(light_checkpoint)

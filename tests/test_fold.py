@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.conftest import FULL, LIGHT, random_generator
-from ugatit_fast.fold import FoldedGenerator, TorchOperations, Weights, fold, merge_attention, phase_kernels, row_kernels
+from ugatit_fast.fold import (
+    FoldedGenerator,
+    TorchOperations,
+    Weights,
+    fold,
+    merge_attention,
+    phase_kernels,
+    row_kernels,
+)
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.image import image_of, sum_of_rows
 from ugatit_fast.kernels.phases import interleave_phases
@@ -116,7 +124,9 @@ class UnroundedOperations(TorchOperations):
 
     def to_image(self, x: Tensor, weights: Weights) -> Tensor:
         rows = F.conv2d(x, weights.weight)
-        with patch.object(Tensor, "float", lambda tensor: tensor):  # keep float64 where the operation would widen to float32
+        with patch.object(
+            Tensor, "float", lambda tensor: tensor
+        ):  # keep float64 where the operation would widen to float32
             return torch.tanh(sum_of_rows(rows, weights.bias))
 
 
@@ -205,4 +215,3 @@ def test_every_parameter_of_the_generator_matters_to_the_folded_network() -> Non
         generator.get_parameter(name).mul_(1.5).add_(0.1)
         after, _ = unrounded(fold(generator), pictures)
         assert (after - before).abs().max() > 1e-9, name
-

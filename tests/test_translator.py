@@ -152,7 +152,9 @@ def test_fixed_batch_sizes_serve_any_number(sizes: list[int], n: int) -> None:
 
 
 @pytest.mark.parametrize(("sizes", "n", "calls"), [((4,), 6, [4, 4]), ((1, 4), 6, [4, 1, 1]), ((2, 8), 1, [2])])
-def test_a_last_piece_is_filled_up_and_cut(translator: Translator, sizes: tuple[int, ...], n: int, calls: list[int]) -> None:
+def test_a_last_piece_is_filled_up_and_cut(
+    translator: Translator, sizes: tuple[int, ...], n: int, calls: list[int]
+) -> None:
     fixed, backend = with_batch_sizes(translator, *sizes)
     pictures = random_pictures(n, 32, 32)
 
@@ -173,9 +175,7 @@ def test_threads_share_a_translator(translator: Translator) -> None:
     wrong: list[int] = []
 
     def work(i: int) -> None:
-        for _ in range(5):
-            if not np.array_equal(translator.run(pictures[i]), expected[i]):
-                wrong.append(i)
+        wrong.extend(i for _ in range(5) if not np.array_equal(translator.run(pictures[i]), expected[i]))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
     for thread in threads:

@@ -1,5 +1,6 @@
-"""The words that people choose from, in one place that costs nothing to import."""
+"""What people choose from, and the defaults, in one place that costs nothing to import."""
 
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from ugatit_fast.errors import InputError
@@ -20,6 +21,20 @@ Device = Literal["auto", "cpu", "cuda"]
 
 Fit = Literal["squash", "crop", "pad"]
 """How a photo of another shape meets the engine's: see `ugatit_fast.images.fit_image`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateOptions:
+    """How a run treats its photos. Heat maps are asked for where the engine is loaded: `Translator(heatmap=True)`."""
+
+    fit: Fit = "crop"
+    """How a photo of another shape meets the engine's: see `images.fit_image`."""
+    size: tuple[int, int] | None = None
+    """(height, width) to translate at, in pixels; None is the engine's own."""
+    gallery: bool = True
+    """Also write index.html and the pictures that it shows beside the translations."""
+    threads: int | None = None
+    """Threads that decode and encode; None is one a core."""
 
 
 def check_choice(name: str, value: str | None, choices: Any) -> None:

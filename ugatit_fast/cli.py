@@ -1,14 +1,14 @@
 """The command line: parse, call one library function, print. Results go to stdout, progress and errors to stderr."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from ugatit_fast.choices import BackendChoice, Device, Direction, Fit, Precision
+from ugatit_fast.choices import BackendChoice, Device, Direction, Fit, Precision, TranslateOptions
 from ugatit_fast.errors import UgatitFastError
 from ugatit_fast.version import __version__
 
@@ -105,6 +105,75 @@ def build_engine_command(
 
 
 @app.command
+def translate(
+    engine: Path,
+    /,
+    *inputs: str,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    fit: Fit = TranslateOptions.fit,
+    size: Size = None,
+    heatmap: bool = False,
+    gallery: bool = TranslateOptions.gallery,
+    device: Device = "auto",
+    threads: int | None = None,
+) -> int:
+    """Translate photos, folders of photos or patterns into a folder; exit 1 where a photo failed.
+
+    The translations have their photos' names. A page, index.html, shows them beside what the network saw.
+
+    Parameters
+    ----------
+    engine
+        The engine file, from build-engine.
+    inputs
+        Photos, folders (with their subfolders), or patterns such as "holiday/*.jpg".
+    output
+        The folder for the translations; made if missing.
+    fit
+        What to do with a photo of another shape: squash it, crop its middle, or pad it and cut the border off again.
+    size
+        Height x width to translate at, for an engine that serves any size.
+    heatmap
+        Also show where the network looked; the engine must have been built with --heatmap.
+    gallery
+        Write the page.
+    device
+        Where the engine runs.
+    threads
+        Threads that decode and encode, and threads of a CPU engine; one a core unless given.
+    """
+    from ugatit_fast.images import find_images
+    from ugatit_fast.pipeline import refuse_output_among_inputs, translate_files
+    from ugatit_fast.translator import Translator
+
+    refuse_output_among_inputs(inputs, output)
+    sources = find_images(inputs)
+    options = TranslateOptions(fit=fit, size=parse_size(size), gallery=gallery, threads=threads)
+    with Translator(engine, device=device, heatmap=heatmap, threads=threads) as translator, progress_bar() as advance:
+        report = translate_files(translator, sources, output, options, on_progress=advance)
+    for failure in report.failures:
+        print(f"error: {failure.reason}", file=sys.stderr)
+    say(report.speed)
+    failed = f", {len(report.failures)} of {len(sources)} failed" if report.failures else ""
+    print(f"{len(report.translated)} translated into {output}{failed}")
+    if report.page:
+        print(f"look at {report.page}")
+    return 1 if report.failures else 0
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr where that is a terminal. Gives the function that moves it: photos done, photos in all."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("translating", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@app.command
 def verify(engine: Path, checkpoint: Path, /, *, device: Device = "auto") -> int:
     """Compare an engine's pictures with those of the reference generator; exit 1 where they differ too much.
 
@@ -137,6 +206,8 @@ def inspect(file: Path, /) -> None:
     file
         An engine, or a checkpoint of any format that build-engine reads.
     """
+    from dataclasses import asdict
+
     from ugatit_fast.engine import read_spec
     from ugatit_fast.errors import EngineError
 
@@ -148,6 +219,42 @@ def inspect(file: Path, /) -> None:
         facts = facts_of(read_checkpoint(file))
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")
+
+
+@app.command
+def doctor(*, json: bool = False) -> int:
+    """Say what this machine can build and run, and what to install for the rest; exit 1 where something is wrong.
+
+    Parameters
+    ----------
+    json
+        As JSON, for programs.
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    from ugatit_fast.doctor import as_text, report
+
+    checks = report()
+    print(dumps([asdict(check) for check in checks], indent=2) if json else as_text(checks))
+    return 1 if any(check.status == "problem" for check in checks) else 0
+
+
+@app.command
+def demo(output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("demo")) -> None:
+    """Build an engine from sample weights and translate sample photos with it.
+
+    Parameters
+    ----------
+    output
+        The folder for the weights, the engine and the pictures; made if missing.
+    """
+    from ugatit_fast.demo import run_demo
+
+    result = run_demo(output, say)
+    for stage, seconds in result.seconds.items():
+        print(f"{stage:22} {seconds:7.2f} s")
+    print(f"look at {result.page}")
 
 
 if __name__ == "__main__":

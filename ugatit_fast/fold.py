@@ -25,6 +25,7 @@ from ugatit_fast.model import EPS, Generator, GeneratorConfig, ResnetAdaLINBlock
 
 Value = TypeVar("Value")
 Style = TypeVar("Style")
+Picture = TypeVar("Picture")
 NORM_TENSORS = ("gamma", "beta", "rho", "bias")
 STYLE_TENSORS = ("first", "second", "heads", "bias1", "bias2", "bias3")
 HALF_TENSORS = ("weight", "first")
@@ -149,15 +150,15 @@ class Weights(nn.Module):
             self.register_buffer(name, tensors.get(f"{prefix}.{name}"))
 
 
-class Operations(Protocol[Value, Style]):
-    """The verbs that the folded network is written in. A Value is a batch of activations (n, c, h, w), a
-    Style the gamma and beta of a batch.
+class Operations(Protocol[Picture, Value, Style]):
+    """The verbs that the folded network is written in. A Picture is a batch of images or heat
+    maps, a Value a batch of activations (n, c, h, w), a Style its gamma and beta.
 
     Convolutions take inputs that already have their border: whoever stores an activation also stores the `pad` pixels
     around it that its reader wants.
     """
 
-    def normalise(self, image: Value, pad: int) -> Value:
+    def normalise(self, image: Picture, pad: int) -> Value:
         """uint8 (n, h, w, 3) -> [-1, 1], with a reflected border."""
 
     def stage(
@@ -186,10 +187,10 @@ class Operations(Protocol[Value, Style]):
     def style(self, attended: Value, weights: Weights) -> Style:
         """gamma and beta from the interior of the attended features."""
 
-    def heatmap(self, attended: Value) -> Value:
+    def heatmap(self, attended: Value) -> Picture:
         """float32 (n, h, w): the sum of the attended features' interior over channels."""
 
-    def to_image(self, x: Value, weights: Weights) -> Value:
+    def to_image(self, x: Value, weights: Weights) -> Picture:
         """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
 
 
@@ -237,7 +238,7 @@ class FoldedGenerator(nn.Module):
         """
         return self.graph(TorchOperations(self.stem.weight.dtype), image)
 
-    def graph(self, ops: Operations[Value, Style], image: Value) -> tuple[Value, Value]:
+    def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture]:
         """The folded network, in order. Returns the image and the heat map."""
         last = self.config.n_res - 1
         x = ops.normalise(image, pad=3)

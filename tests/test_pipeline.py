@@ -1,0 +1,437 @@
+import errno
+import math
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.fake_translator import SPEC, FakeTranslator, picture, write_photos
+from ugatit_fast import pipeline
+from ugatit_fast.choices import TranslateOptions
+from ugatit_fast.errors import InputError
+from ugatit_fast.images import Fit, Pixels, Source, find_images, fit_image, load_image, unfit_image
+from ugatit_fast.pipeline import Failure, Report, StageSeconds, refuse_output_among_inputs, translate_files
+
+PATIENCE = 10
+"""Seconds to wait for another thread before a test fails; none of it is waited for when things are right."""
+
+
+def translate(folder: Path, out: Path, translator: FakeTranslator | None = None, **options: Any) -> Report:
+    return translate_files(
+        (translator or FakeTranslator()).real, find_images([folder]), out, TranslateOptions(**options)
+    )
+
+
+def names(count: int) -> list[str]:
+    return [f"{i}.png" for i in range(count)]
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def assert_whole_pictures(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            load_image(path)
+
+
+def no_threads_left() -> bool:
+    return not any(thread.name.startswith("ugatit-fast") for thread in threading.enumerate())
+
+
+# Photos in, translations out
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+def test_each_photo_becomes_the_translation_of_what_the_engine_saw(tmp_path: Path, fit: Fit) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png", "sub/b.png")
+    out = tmp_path / "new" / "out"
+    report = translate(photos, out, fit=fit)
+    assert report.translated == (out / "a.png", out / "sub/b.png")
+    assert report.failures == ()
+    for seed, path in enumerate(report.translated):
+        seen = fit_image(picture(seed), (32, 32), fit)
+        np.testing.assert_array_equal(load_image(path), unfit_image(255 - seen, (40, 48), fit))
+
+
+def test_pad_is_cut_off_again(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    (path,) = translate(photos, tmp_path / "out", FakeTranslator(heatmap=True), fit="pad").translated
+    assert load_image(path).shape == (27, 32, 3)
+    assert load_image(tmp_path / "out/gallery/input/a.png").shape == (27, 32, 3)
+    assert load_image(tmp_path / "out/gallery/heatmap/a.png").shape == (27, 32, 3)
+
+
+def test_files_written(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png", "sub/b.jpg")
+    beside = {
+        "plain": (FakeTranslator(), True, ["gallery/input/a.png", "gallery/input/sub/b.jpg", "index.html"]),
+        "bare": (FakeTranslator(), False, []),
+        "heat": (FakeTranslator(heatmap=True), False, ["gallery/heatmap/a.png", "gallery/heatmap/sub/b.jpg"]),
+    }
+    for out, (translator, gallery, more) in beside.items():
+        report = translate(photos, tmp_path / out, translator, gallery=gallery)
+        assert files_in(tmp_path / out) == ["a.png", *more, "sub/b.jpg"]
+        assert report.page == (tmp_path / out / "index.html" if gallery else None)
+
+
+def test_heat_maps_are_those_of_their_photos(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    left_is_bright = np.zeros((32, 32, 3), np.uint8)
+    left_is_bright[:, :16] = 255
+    Image.fromarray(left_is_bright).save(photos / "left.png")
+    Image.fromarray(left_is_bright[:, ::-1]).save(photos / "right.png")
+    translate(photos, tmp_path / "out", FakeTranslator(replace(SPEC, batch_sizes=(2,)), heatmap=True))
+    left = load_image(tmp_path / "out/gallery/heatmap/left.png").astype(int)
+    right = load_image(tmp_path / "out/gallery/heatmap/right.png").astype(int)
+    assert left[16, 2, 0] > left[16, 2, 2]  # red where the heat map is high
+    assert left[16, 29, 2] > left[16, 29, 0]  # blue where it is low
+    np.testing.assert_array_equal(right, left[:, ::-1])
+
+
+def test_size(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    translator = FakeTranslator()
+    translate(photos, tmp_path / "out", translator)
+    translate(photos, tmp_path / "out", translator, size=(24, 64))
+    assert translator.shapes == [(1, 32, 32, 3), (1, 24, 64, 3)]
+    assert load_image(tmp_path / "out/a.png").shape == (24, 64, 3)
+    for spec, size in ((SPEC, (30, 32)), (SPEC, (4, 4)), (replace(SPEC, any_size=False), (64, 64))):
+        with pytest.raises(InputError, match=f"cannot translate at {size[0]}x{size[1]}"):
+            translate(photos, tmp_path / "other", FakeTranslator(spec), size=size)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(("served", "shapes"), [((), [1] * 5), ((1,), [1] * 5), ((1, 4), [4, 1]), ((8,), [5])])
+def test_batches_fill_the_engine(tmp_path: Path, served: tuple[int, ...], shapes: list[int]) -> None:
+    photos = write_photos(tmp_path / "photos", *names(5))
+    translator = FakeTranslator(replace(SPEC, batch_sizes=served))
+    translate(photos, tmp_path / "out", translator)
+    assert [shape[0] for shape in translator.shapes] == shapes
+
+
+@settings(max_examples=25, deadline=None)
+@given(good=st.lists(st.booleans(), max_size=20), batch_size=st.integers(1, 6), threads=st.integers(1, 4))
+def test_every_photo_is_accounted_for_in_order(good: list[bool], batch_size: int, threads: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        sources = []
+        for name, is_good in zip(names(len(good)), good, strict=True):
+            path = write_photos(Path(folder), name) / name if is_good else Path(folder, "missing", name)
+            sources.append(Source(path, PurePath(name)))
+        translator = FakeTranslator(replace(SPEC, batch_sizes=(1, batch_size)))
+        out, told = Path(folder, "out"), []
+        report = translate_files(
+            translator.real, sources, out, TranslateOptions(threads=threads), on_progress=lambda *of: told.append(of)
+        )
+        expected = [out / name for name, is_good in zip(names(len(good)), good, strict=True) if is_good]
+        assert list(report.translated) == expected
+        assert all(path.exists() for path in expected)
+        assert [failure.path for failure in report.failures] == [
+            s.path for s, g in zip(sources, good, strict=True) if not g
+        ]
+        sizes = [shape[0] for shape in translator.shapes]
+        assert sum(sizes) == sum(good)
+        assert all(size == batch_size for size in sizes[:-1])
+        assert told == [(i + 1, len(good)) for i in range(len(good))]
+
+
+def test_running_again_replaces_what_was_there(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    translate(photos, tmp_path / "out")
+    before = files_in(tmp_path / "out")
+    Image.fromarray(picture(9)).save(photos / "a.png")
+    translate(photos, tmp_path / "out")
+    assert files_in(tmp_path / "out") == before
+    np.testing.assert_array_equal(load_image(tmp_path / "out/a.png"), 255 - fit_image(picture(9), (32, 32), "crop"))
+
+
+# Stages at the same time, memory flat
+
+
+def test_decoding_and_encoding_go_on_while_the_engine_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At photo 2 the engine waits until photo 1 is written and photo 3 read: one after the other, it waits for ever."""
+    photos = write_photos(tmp_path / "photos", *names(5))
+    read = {name: threading.Event() for name in names(5)}
+    written = {name: threading.Event() for name in names(5)}
+    in_time = []
+
+    def load(path: Path, at_least: tuple[int, int] | None = None) -> Pixels:
+        image = load_image(path, at_least)
+        read[path.name].set()
+        return image
+
+    def save(path: Path, image: Pixels) -> None:
+        written[path.name].set()
+
+    def wait(call: int) -> None:
+        if call == 2:
+            in_time.append(written["1.png"].wait(PATIENCE))
+            in_time.append(read["3.png"].wait(PATIENCE))
+
+    monkeypatch.setattr(pipeline, "load_image", load)
+    monkeypatch.setattr(pipeline, "save_image", save)
+    translate(photos, tmp_path / "out", FakeTranslator(before=wait), gallery=False, threads=1)
+    assert in_time == [True, True]
+
+
+@pytest.mark.parametrize("slow", ["engine", "writer"])
+def test_memory_does_not_grow_with_the_number_of_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    """Photos alive at once: at most those that the queues hold, whichever side of the engine is the slow one."""
+    count, batch_size, threads = 200, 4, 2
+    alive, most, lock = 0, 0, threading.Lock()
+
+    def change(by: int) -> None:
+        nonlocal alive, most
+        with lock:
+            alive += by
+            most = max(most, alive)
+
+    def fit(image: Pixels, size: tuple[int, int], how: Fit) -> Pixels:
+        pixels = fit_image(image, size, how)
+        change(+1)
+        weakref.finalize(pixels, change, -1)
+        return pixels
+
+    def pause(*_: object) -> None:
+        time.sleep(0.002)
+
+    monkeypatch.setattr(pipeline, "load_image", lambda path, at_least: picture())
+    monkeypatch.setattr(pipeline, "fit_image", fit)
+    monkeypatch.setattr(pipeline, "save_image", pause if slow == "writer" else lambda path, image: None)
+    translator = FakeTranslator(
+        replace(SPEC, batch_sizes=(batch_size,)), before=pause if slow == "engine" else lambda call: None
+    )
+    sources = [Source(Path(name), PurePath(name)) for name in names(count)]
+    report = translate_files(translator.real, sources, tmp_path, TranslateOptions(gallery=False, threads=threads))
+    assert len(report.translated) == count
+    depth = batch_size + 2 * threads
+    assert batch_size < most <= 2 * depth + 2 * batch_size
+
+
+def test_report() -> None:
+    report = Report(
+        translated=tuple(Path(name) for name in names(20)),
+        failures=(Failure(Path("bad.png"), "bad.png is empty"),),
+        page=None,
+        wall_seconds=4.0,
+        stages=StageSeconds(decode=1.0, resize=0.5, engine=3.0, encode=2.0),
+    )
+    assert report.images_per_second == 5
+    assert report.engine_share == 0.75
+    assert report.speed == (
+        "Speed: 5.0 images/s; 20 in 4.00 s, 75% of it in the engine "
+        "(decode 1.00 s, resize 0.50 s, engine 3.00 s, encode 2.00 s)"
+    )
+
+
+def test_time_is_measured_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stage sleeps a time of its own; sleeps last at least as long as they say."""
+    photos = write_photos(tmp_path / "photos", *names(2))
+
+    def slowed(function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        def slow(*arguments: Any, **options: Any) -> Any:
+            time.sleep(seconds)
+            return function(*arguments, **options)
+
+        return slow
+
+    monkeypatch.setattr(pipeline, "load_image", slowed(load_image, 0.01))
+    monkeypatch.setattr(pipeline, "fit_image", slowed(fit_image, 0.02))
+    monkeypatch.setattr(pipeline, "save_image", slowed(pipeline.save_image, 0.03))
+    report = translate(photos, tmp_path / "out", FakeTranslator(before=lambda call: time.sleep(0.04)), gallery=False)
+    stages = report.stages
+    for measured, slept in zip(vars(stages).values(), (0.01, 0.02, 0.04, 0.03), strict=True):
+        assert measured >= 2 * slept
+    assert report.wall_seconds >= 0.08
+    assert math.isclose(report.engine_share, stages.engine / report.wall_seconds)
+
+
+# Bad input
+
+
+def spoil(path: Path, how: str) -> None:
+    if how == "empty":
+        path.write_bytes(b"")
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:-40])
+    elif how == "not an image":
+        path.write_text("hello")
+    elif how == "missing":
+        path.unlink()
+
+
+@pytest.mark.parametrize("how", ["empty", "truncated", "not an image", "missing"])
+def test_a_bad_photo_is_reported_and_the_others_are_translated(tmp_path: Path, how: str) -> None:
+    photos = write_photos(tmp_path / "photos", *names(4))
+    sources = find_images([photos])
+    spoil(photos / "1.png", how)
+    out = tmp_path / "out"
+    report = translate_files(FakeTranslator(replace(SPEC, batch_sizes=(2,))).real, sources, out)
+    assert report.translated == (out / "0.png", out / "2.png", out / "3.png")
+    (failure,) = report.failures
+    assert failure.path == photos / "1.png"
+    assert str(failure.path) in failure.reason
+    assert "\n" not in failure.reason
+    assert not (out / "1.png").exists()
+
+
+def test_all_bad(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", *names(3))
+    for name in names(3):
+        spoil(photos / name, "empty")
+    translator = FakeTranslator()
+    report = translate(photos, tmp_path / "out", translator)
+    assert translator.shapes == []
+    assert report.translated == ()
+    assert len(report.failures) == 3
+    assert report.images_per_second == 0
+    assert files_in(tmp_path / "out") == ["index.html"]
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_an_output_folder_that_is_a_file(tmp_path: Path, out: str) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    (tmp_path / "file").write_text("mine")
+    translator = FakeTranslator()
+    with pytest.raises(InputError, match="choose another name"):
+        translate(photos, tmp_path / out, translator)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert translator.shapes == []
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_an_output_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+
+    def refuse(**_: object) -> None:
+        raise OSError(code, "refused")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    translator = FakeTranslator()
+    with pytest.raises(InputError, match=r"cannot write to the output folder .*out: .*; .*choose another place"):
+        translate(photos, tmp_path / "out", translator)
+    assert translator.shapes == []
+
+
+def test_a_disk_that_fills_up_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = write_photos(tmp_path / "photos", *names(60))
+    write_bytes, writes = Path.write_bytes, 0
+
+    def fill_up(path: Path, data: bytes) -> int:
+        nonlocal writes
+        writes += 1
+        if writes > 5:
+            write_bytes(path, bytes(data)[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
+    translator = FakeTranslator()
+    with pytest.raises(InputError, match="No space left on device"):
+        translate(photos, tmp_path / "out", translator, threads=1)
+    assert len(translator.shapes) < 60
+    assert len(files_in(tmp_path / "out")) == 5
+    assert_whole_pictures(tmp_path / "out")
+    assert no_threads_left()
+
+
+def test_ctrl_c(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", *names(60))
+
+    def interrupt(call: int) -> None:
+        if call == 10:
+            raise KeyboardInterrupt
+
+    translator = FakeTranslator(before=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        translate(photos, tmp_path / "out", translator)
+    assert len(translator.shapes) == 10
+    assert files_in(tmp_path / "out")
+    assert_whole_pictures(tmp_path / "out")
+    assert no_threads_left()
+
+
+def test_a_fault_of_the_engine_ends_the_run(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", *names(9))
+
+    def fail(call: int) -> None:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        translate(photos, tmp_path / "out", FakeTranslator(before=fail))
+    assert no_threads_left()
+
+
+# Nothing that was there is lost
+
+
+def test_two_photos_of_one_name_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    one, two = write_photos(tmp_path / "one", "a.png"), write_photos(tmp_path / "two", "a.png")
+    with pytest.raises(InputError, match=r"would both be written as a\.png"):
+        translate_files(FakeTranslator().real, find_images([one, two]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["a.png", "gallery/input/a.png", "gallery/heatmap/a.png"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_photo_is_overwritten(tmp_path: Path, place: str, linked: bool) -> None:
+    """Not through a link either: the photo is given by another name, and lies where a picture would be written."""
+    out = write_photos(tmp_path / "out", place)
+    photo = out / place
+    if linked:
+        (tmp_path / "links").mkdir()
+        (tmp_path / "links/a.png").symlink_to(photo)
+        photo = tmp_path / "links/a.png"
+    before = photo.read_bytes()
+    with pytest.raises(InputError, match="would overwrite the photo"):
+        translate_files(FakeTranslator(heatmap=True).real, find_images([photo]), out)
+    assert photo.read_bytes() == before
+    assert files_in(out) == [place]
+
+
+def test_an_earlier_output_is_not_translated_with_its_gallery(tmp_path: Path) -> None:
+    translate(write_photos(tmp_path / "photos", "a.png"), tmp_path / "first")
+    with pytest.raises(InputError, match="earlier output"):
+        translate(tmp_path / "first", tmp_path / "second")
+    assert files_in(tmp_path / "second") == []
+
+
+def test_a_page_of_someone_else_is_kept(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    page = tmp_path / "site" / "index.html"
+    page.parent.mkdir()
+    page.write_text("<h1>Home</h1>")
+    with pytest.raises(InputError, match="would be lost"):
+        translate(photos, page.parent)
+    assert files_in(page.parent) == ["index.html"]
+    translate(photos, page.parent, gallery=False)
+    assert page.read_text() == "<h1>Home</h1>"
+
+
+@pytest.mark.parametrize("out", ["photos", "photos/anime", "photos/sub/../anime", "link/anime"])
+def test_an_output_folder_among_the_inputs_is_refused(tmp_path: Path, out: str) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png", "sub/b.png")
+    (tmp_path / "link").symlink_to(photos)
+    with pytest.raises(InputError, match="outside"):
+        refuse_output_among_inputs(["elsewhere.png", photos], tmp_path / out)
+
+
+def test_an_output_folder_beside_the_inputs_is_taken(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    for inputs in ([photos], [photos / "a.png"], [str(photos / "*.png")]):
+        refuse_output_among_inputs(inputs, tmp_path / "photos-anime")
+    refuse_output_among_inputs([photos / "a.png"], photos / "anime")

@@ -1,0 +1,100 @@
+"""The page of a folder run, `index.html`: each photo as the network saw it, where it looked, and what it made of it.
+
+Everything the page shows lies in its own folder, under relative names, so that the folder can be moved or served as it
+is: translations beside the page, and under the same names the photos in `INPUT_FOLDER` and heat maps in
+`HEATMAP_FOLDER`. The pipeline writes the pictures; this file the page.
+"""
+
+import os
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path, PurePath
+from string import Template
+from urllib.parse import quote
+
+from ugatit_fast.errors import InputError
+from ugatit_fast.files import written_whole
+from ugatit_fast.images import Source
+from ugatit_fast.version import __version__
+
+PAGE = "index.html"
+INPUT_FOLDER = PurePath("gallery/input")
+"""Below the output folder: what the network saw, without the border of `pad`."""
+HEATMAP_FOLDER = PurePath("gallery/heatmap")
+"""Below the output folder: its attention, over what it saw."""
+SIGNATURE = '<meta name="generator" content="ugatit-fast'
+"""How a page of ours is told from anyone else's, early in the file."""
+SIGNATURE_WITHIN_BYTES = 1000
+
+
+def write_page(
+    out: Path, sources: Sequence[Source], failures: Sequence[str], *, size: tuple[int, int], heatmap: bool
+) -> Path:
+    """Write `out`/index.html, taking the place of an earlier one at once, and return its path.
+
+    sources: the photos translated, in the order to show them.
+    failures: one line for each photo that wasn't, naming it.
+    size: (height, width) of the translations, in pixels; of the larger ones, where they differ.
+    heatmap: whether there are heat maps to show.
+    Raises InputError where the page can't be written.
+    """
+    columns = {"input": INPUT_FOLDER, "heat map": HEATMAP_FOLDER, "output": PurePath()}
+    if not heatmap:
+        del columns["heat map"]
+    height, width = size
+    page = Template(files("ugatit_fast").joinpath("gallery.html").read_text(encoding="utf-8")).substitute(
+        version=__version__,
+        title=f"{_count(len(sources))} translated",
+        legend=" → ".join(columns),
+        columns=len(columns),
+        height=height,
+        width=width,
+        failures=_failure_list(failures),
+        photos="\n".join(_figure(source.relative, columns) for source in sources),
+    )
+    with written_whole(out / PAGE) as partial:
+        # File names need not be valid text; what can't be shown becomes "?" (links keep the bytes).
+        partial.write_text(page, encoding="utf-8", errors="replace")
+    return out / PAGE
+
+
+def is_reserved(relative: PurePath) -> bool:
+    """Whether a translation of this name would lie among the gallery's own pictures."""
+    start = PurePath(*relative.parts[:2]).as_posix().casefold()
+    return start in (INPUT_FOLDER.as_posix(), HEATMAP_FOLDER.as_posix())
+
+
+def refuse_foreign_page(out: Path) -> None:
+    """Raises InputError where `out` holds an index.html that isn't a gallery of ours."""
+    try:
+        with (out / PAGE).open("rb") as file:
+            start = file.read(SIGNATURE_WITHIN_BYTES)
+    except OSError:  # none there, or none that can be read: writing will tell
+        return
+    if SIGNATURE.encode() not in start:
+        raise InputError(f"{out / PAGE} is not a gallery of ours and would be lost; choose another output folder")
+
+
+def _figure(relative: PurePath, columns: dict[str, PurePath]) -> str:
+    name = escape(relative.as_posix())
+    pictures = "".join(
+        f'<a href="{link}"><img src="{link}" alt="{column}: {name}" loading="lazy"></a>'
+        for column, link in ((column, _link(folder / relative)) for column, folder in columns.items())
+    )
+    return f"<figure><div>{pictures}</div><figcaption>{name}</figcaption></figure>"
+
+
+def _link(relative: PurePath) -> str:
+    return quote(os.fsencode(relative.as_posix()))
+
+
+def _failure_list(failures: Sequence[str]) -> str:
+    if not failures:
+        return ""
+    items = "\n".join(f"<li>{escape(failure)}</li>" for failure in failures)
+    return f"<section>\n<h2>{_count(len(failures))} not translated</h2>\n<ul>\n{items}\n</ul>\n</section>"
+
+
+def _count(photos: int) -> str:
+    return "1 photo" if photos == 1 else f"{photos} photos"
