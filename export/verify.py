@@ -97,9 +97,9 @@ def compare(backend: Backend, generator: Generator, pictures: Images) -> Differe
 
 
 @torch.inference_mode()
-def reference_pictures(generator: Generator, pictures: Images) -> np.ndarray:
-    """uint8 (n, h, w, 3) through the reference generator: float32 (n, h, w, 3) in [-1, 1]."""
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+def reference_pictures(generator: Generator, pictures: Images, dtype: torch.dtype = torch.float32) -> np.ndarray:
+    """uint8 (n, h, w, 3) through the reference generator, which is of `dtype`: (n, h, w, 3) in [-1, 1]."""
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(dtype) / 127.5 - 1
     return generator(x)[0].permute(0, 2, 3, 1).numpy()
 
 

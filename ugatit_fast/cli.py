@@ -17,7 +17,14 @@ HELP = """Turn a trained U-GAT-IT checkpoint into a fast translator, and transla
 Start with: ugatit-fast demo
 """
 
-app = App(name="ugatit-fast", help=HELP, version=__version__, version_flags=["--version"], help_flags=["--help", "-h"])
+app = App(
+    name="ugatit-fast",
+    help=HELP,
+    version=__version__,
+    version_flags=["--version"],
+    help_flags=["--help", "-h"],
+    suppress_keyboard_interrupt=False,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,172 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import LIGHT, random_pictures
+from ugatit_fast import __version__, cli
+from ugatit_fast.demo import write_random_checkpoint
+from ugatit_fast.images import load_image, save_image
+from ugatit_fast.model import GeneratorConfig
+
+VERBS = ["build-engine", "translate", "verify", "inspect", "doctor", "demo"]
+HEAVY = {"torch", "onnx", "onnxruntime", "triton", "numpy", "PIL"}
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    code = cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The one line that a known failure prints."""
+    code, out, err = run(capsys, *arguments)
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 1
+    assert len(lines) == 1
+    assert not out
+    return lines[0]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_for_every_option(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    code, out, _ = run(capsys, verb, "--help")
+    assert code == 0
+    command = cli.app[verb]
+    for argument in command.assemble_argument_collection(parse_docstring=True):
+        assert argument.parameter.help, f"{verb} {argument.name} has no help"
+    assert len(out) > 100
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(verb in out for verb in VERBS)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["translate", "--help"], ["build-engine", "--help"]])
+def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys; from ugatit_fast.cli import main; code = main(sys.argv[1:]);"
+        f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr); sys.exit(code)"
+    )
+    result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.strip()) == (0, "[]")
+    if arguments == ["--version"]:
+        assert result.stdout.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["frobnicate"], ["build-engine"], ["build-engine", "x.pt", "--backend", "tpu"], ["translate", "e.onnx", "--frob"],
+     ["build-engine", "x.pt", "--size", "big"], ["build-engine", "x.pt", "--size", "0x8"]],
+)  # fmt: skip
+def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    code, _, _ = run(capsys, *arguments)
+    assert code == 2
+
+
+def test_from_checkpoint_to_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "faces.pt"
+    write_random_checkpoint(checkpoint, GeneratorConfig(ch=8, n_res=1, light=True), seed=3)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(3):
+        save_image(photos / f"photo {i}.png", random_pictures(1, 50 + i, 40, seed=i)[0])
+
+    code, out, err = run(capsys, "build-engine", checkpoint, "--size", "32x48", "--heatmap")
+    engine = tmp_path / "faces-A2B.onnx"
+    assert code == 0
+    assert str(engine) in out
+    assert "max |d|" in out
+    assert "32x48" in err
+
+    code, out, err = run(capsys, "translate", engine, photos, "-o", tmp_path / "out", "--heatmap", "--fit", "pad")
+    assert code == 0
+    assert "3 translated" in out
+    assert "Speed: " in err
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert load_image(tmp_path / "out" / "photo 1.png").shape[0] == 32
+
+    code, out, _ = run(capsys, "verify", engine, checkpoint)
+    assert (code, "passes the fp32 gate" in out) == (0, True)
+
+    code, out, _ = run(capsys, "inspect", engine)
+    assert code == 0
+    assert "onnxruntime" in out
+    code, out, _ = run(capsys, "inspect", checkpoint)
+    assert code == 0
+    assert "genB2A" in out
+
+
+def test_one_bad_photo(capsys: pytest.CaptureFixture[str], light_engine: Path, tmp_path: Path) -> None:
+    save_image(tmp_path / "in" / "good.png", random_pictures(1, 32, 32)[0])
+    (tmp_path / "in" / "bad.jpg").write_text("not a photo")
+
+    code, out, err = run(capsys, "translate", light_engine, tmp_path / "in", "-o", tmp_path / "out")
+
+    assert code == 1
+    assert "1 translated" in out
+    assert "1 of 2 failed" in out
+    assert [line for line in err.splitlines() if line.startswith("error: ") and "bad.jpg" in line]
+    assert (tmp_path / "out" / "good.png").is_file()
+
+
+def test_known_failures_are_one_line(
+    capsys: pytest.CaptureFixture[str], light_engine: Path, full_checkpoint: Path, tmp_path: Path
+) -> None:
+    assert "check the path" in failed(capsys, "build-engine", tmp_path / "nothing.pt")
+    assert "is a folder" in failed(capsys, "build-engine", tmp_path)
+    assert "trained at 32x32" in failed(capsys, "build-engine", full_checkpoint, "--size", "64")
+    assert "nothing.jpg" in failed(capsys, "translate", light_engine, tmp_path / "nothing.jpg", "-o", tmp_path / "o")
+    assert "check the path" in failed(capsys, "translate", tmp_path / "no.onnx", light_engine, "-o", tmp_path / "o")
+    assert "another checkpoint" in failed(capsys, "verify", light_engine, full_checkpoint)
+    save_image(tmp_path / "x.png", random_pictures(1, 32, 32)[0])
+    assert "multiples of 4" in failed(
+        capsys, "translate", light_engine, tmp_path / "x.png", "-o", tmp_path / "o", "--size", "30"
+    )
+    assert "x.png" in failed(capsys, "translate", light_engine, tmp_path / "x.png", "-o", tmp_path / "x.png")
+
+
+def test_verify_fails_on_a_failing_engine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, light_engine: Path, light_checkpoint: Path
+) -> None:
+    monkeypatch.setattr("ugatit_fast.export.verify.FP32_MAX_ABS", -1.0)
+    code, out, _ = run(capsys, "verify", light_engine, light_checkpoint)
+    assert (code, "FAILS" in out) == (1, True)
+
+
+def test_ctrl_c(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, light_engine: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ugatit_fast.engine.read_spec", interrupted)
+    assert run(capsys, "inspect", light_engine)[0] == 130
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    assert "onnxruntime engine" in out
+    code, out, _ = run(capsys, "doctor", "--json")
+    assert {"name", "status"} <= set(json.loads(out)[0])
+
+
+def test_demo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ugatit_fast.demo.DEMO_CONFIG", LIGHT)
+    code, out, err = run(capsys, "demo", "-o", tmp_path / "demo")
+    assert code == 0
+    assert "random" in err
+    assert "build and check engine" in out
+    assert "index.html" in out
+    assert (tmp_path / "demo" / "pictures" / "astronaut.jpg").is_file()
+    assert run(capsys, "demo", "-o", tmp_path / "demo")[0] == 0
+
+
+def test_demo_where_it_cannot_write(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert str(tmp_path / "file") in failed(capsys, "demo", "-o", tmp_path / "file" / "demo")
