@@ -1,11 +1,14 @@
 """Checkpoint -> folded graph -> engine file, proven against the reference generator before it takes its name."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
+import torch
+
+from ugatit_fast.backends.base import Backend, Heatmaps, Images
+from ugatit_fast.checkpoint import Checkpoint, read_checkpoint, write_safetensors
 from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
 from ugatit_fast.engine import SUFFIXES, EngineSpec
 from ugatit_fast.errors import ExportError, InputError
@@ -15,7 +18,9 @@ from ugatit_fast.files import staged
 from ugatit_fast.fold import fold
 from ugatit_fast.translator import open_backend
 
-DEFAULT_PRECISION: dict[EngineKind, Precision] = {"onnxruntime": "fp32"}
+DEFAULT_PRECISION: dict[EngineKind, Precision] = {"onnxruntime": "fp32", "cuda": "fp16"}
+DEFAULT_BATCH = (1, 4, 16)
+LARGEST_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ def build_engine(
     *,
     backend: BackendChoice = "auto",
     precision: Precision | None = None,
+    batch: Sequence[int] = (),
     size: tuple[int, int] | None = None,
     direction: Direction | None = None,
     heatmap: bool = False,
@@ -43,7 +49,9 @@ def build_engine(
 
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
     backend: "auto" takes the fastest that this machine can run.
-    precision: None is the backend's own: fp32 for onnxruntime.
+    precision: None is the backend's own: fp32 for onnxruntime, fp16 for GPU engines.
+    batch: the batch sizes that a GPU engine serves in one call, 1, 4 and 16 unless given; others are put together from
+    them. An onnxruntime engine serves any.
     size: (height, width) in pixels; the training size unless given. Full generators serve that one only.
     direction: which generator of a file with both; A2B unless given.
     heatmap: also compute the attention heat map.
@@ -53,10 +61,11 @@ def build_engine(
     started = time.perf_counter()
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
-    kind: EngineKind = "onnxruntime" if backend == "auto" else backend
+    kind = choose_backend(backend, say)
     precision = precision or DEFAULT_PRECISION[kind]
     source = read_checkpoint(checkpoint, direction)
-    spec = EngineSpec.of(source, kind=kind, precision=precision, size=size, heatmap=heatmap)
+    served = batch_sizes_of(kind, batch)
+    spec = EngineSpec.of(source, kind=kind, precision=precision, size=size, batch_sizes=served, heatmap=heatmap)
     check_spec(source, spec)
     path = Path(output) if output else default_output(source, spec)
     if path.exists() and path.samefile(source.path):
@@ -66,8 +75,19 @@ def build_engine(
     with staged(path) as partial:
         write_engine(source, spec, partial)
         say("comparing with the reference generator")
-        found = check(source, spec, partial)
+        found = check(source, spec, partial, say)
     return Built(path, spec, found, time.perf_counter() - started)
+
+
+def batch_sizes_of(kind: EngineKind, batch: Sequence[int]) -> tuple[int, ...]:
+    """The batch sizes to build for, ascending. InputError where they make no sense."""
+    if kind == "onnxruntime":
+        if batch:
+            raise InputError("an onnxruntime engine serves every batch size; leave --batch out")
+        return ()
+    if not all(1 <= size <= LARGEST_BATCH for size in batch):
+        raise InputError(f"batch sizes must be from 1 to {LARGEST_BATCH}, got {', '.join(map(str, batch))}")
+    return tuple(sorted(set(batch or DEFAULT_BATCH)))
 
 
 def check_spec(source: Checkpoint, spec: EngineSpec) -> None:
@@ -92,28 +112,73 @@ def describe(source: Checkpoint) -> str:
     return f"{source.direction}, {kind}, ch {config.ch}, {config.n_res} blocks"
 
 
+def choose_backend(backend: BackendChoice, say: Callable[[str], None]) -> EngineKind:
+    """The kind of engine to build; for auto the fastest that can run here, saying why a faster one can't."""
+    if backend != "auto":
+        return backend
+    from ugatit_fast.backends.cuda import why_unavailable
+
+    reason = why_unavailable()
+    if reason is None:
+        say("backend: cuda, the fastest that this machine can run")
+        return "cuda"
+    say(f"backend: onnxruntime; not cuda, which needs an NVIDIA GPU: {reason.partition(';')[0]}")
+    return "onnxruntime"
+
+
 def write_engine(source: Checkpoint, spec: EngineSpec, path: Path) -> None:
     folded = fold(source.generator())
     if spec.precision == "fp16":
         folded = folded.half_precision()
-    save_onnx(to_onnx(folded, spec), path)
+    if spec.kind == "cuda":
+        tensors = {name: tensor.contiguous() for name, tensor in folded.tensors().items()}
+        write_safetensors(path, tensors, spec.to_json())
+    else:
+        save_onnx(to_onnx(folded, spec), path)
 
 
-def check(source: Checkpoint, spec: EngineSpec, path: Path) -> Difference:
+def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Callable[[str], None]) -> Difference:
     """Run what was built against the reference; ExportError where it strays too far."""
-    backend = open_backend(path, spec, "auto", None)
+    pictures = sample_pictures(spec)
+    backend = runner(path, spec, say)
     try:
-        found = compare(backend, source.generator(), sample_pictures(spec))
+        found = compare(backend, source.generator(), pictures)
     finally:
         backend.close()
     if not found.passes(spec.precision):
+        advice = "build it with --precision fp32" if spec.precision == "fp16" else "please report this"
         raise ExportError(
             f"the engine strays too far from the reference generator (max |d| {found.max_abs:.2g}, "
-            f"PSNR {found.psnr_db:.1f} dB) and was not written; "
-            + (
-                "build it with --precision fp32"
-                if spec.precision == "fp16"
-                else "please report this with the checkpoint"
-            )
+            f"PSNR {found.psnr_db:.1f} dB) and was not written; {advice}"
         )
     return found
+
+
+def runner(path: Path, spec: EngineSpec, say: Callable[[str], None]) -> Backend:
+    """The engine's own backend, or for a cuda engine on a machine without a GPU its operations' plain meaning."""
+    if spec.kind == "cuda":
+        from ugatit_fast.backends.cuda import why_unavailable
+
+        if why_unavailable():
+            say("no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU")
+            return PlainBackend(path, spec)
+    return open_backend(path, spec, "auto", None)
+
+
+class PlainBackend:
+    """A cuda engine in plain PyTorch on the CPU: every operation by its reference, in the engine's precision. Slow."""
+
+    def __init__(self, path: Path, spec: EngineSpec) -> None:
+        from ugatit_fast.backends.cuda import load_folded
+
+        self.spec = spec
+        self.device = "CPU, plain PyTorch"
+        self.folded = load_folded(path, spec)
+
+    @torch.inference_mode()
+    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+        translated, heatmaps = self.folded(torch.from_numpy(images))
+        return translated.numpy(), heatmaps.numpy()
+
+    def close(self) -> None:
+        del self.folded

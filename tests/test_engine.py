@@ -32,6 +32,7 @@ SPEC = EngineSpec(
     any_size=True,
     batch_sizes=(1, 4),
     heatmap=True,
+    unbiased=True,
     checkpoint_sha256="ab" * 32,
     ugatit_fast_version="0.1.0",
 )

@@ -1,6 +1,5 @@
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +11,15 @@ from hypothesis import strategies as st
 
 from tests.conftest import random_pictures
 from ugatit_fast import Translator
-from ugatit_fast.backends.base import Heatmaps, Images
-from ugatit_fast.engine import EngineSpec, read_spec
+from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
-from ugatit_fast.translator import served_batch, to_images, to_unit_range
+from ugatit_fast.kinds import tensor_like, tensor_to_images, to_images, to_unit_range
 
 
 @pytest.fixture(scope="module")
 def translator(light_engine: Path) -> Iterator[Translator]:
     with Translator(light_engine) as translator:
         yield translator
-
-
-class FixedBatches:
-    """A backend that serves batches of certain sizes only, and turns pictures into their negatives."""
-
-    device = "nowhere"
-
-    def __init__(self, spec: EngineSpec) -> None:
-        self.spec = spec
-        self.sizes: list[int] = []
-
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
-        assert len(images) in self.spec.batch_sizes
-        self.sizes.append(len(images))
-        return 255 - images, None
-
-    def close(self) -> None:
-        pass
-
-
-def with_batch_sizes(translator: Translator, *sizes: int) -> tuple[Translator, FixedBatches]:
-    fixed = object.__new__(Translator)
-    fixed.spec, fixed.heatmap = replace(translator.spec, batch_sizes=sizes), False
-    fixed.backend = backend = FixedBatches(fixed.spec)
-    return fixed, backend
 
 
 def test_uint8_numpy_comes_back_as_uint8_numpy(translator: Translator) -> None:
@@ -140,32 +113,7 @@ def test_heat_maps_of_an_engine_without(full_engine: Path) -> None:
         Translator(full_engine, heatmap=True)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True), st.integers(0, 40))
-def test_fixed_batch_sizes_serve_any_number(sizes: list[int], n: int) -> None:
-    done = 0
-    while done < n:
-        size = served_batch(tuple(sizes), n - done)
-        assert size in sizes
-        assert size <= n - done or size == min(sizes)
-        done += size
-    assert served_batch((), n) == n
-
-
-@pytest.mark.parametrize(("sizes", "n", "calls"), [((4,), 6, [4, 4]), ((1, 4), 6, [4, 1, 1]), ((2, 8), 1, [2])])
-def test_a_last_piece_is_filled_up_and_cut(
-    translator: Translator, sizes: tuple[int, ...], n: int, calls: list[int]
-) -> None:
-    fixed, backend = with_batch_sizes(translator, *sizes)
-    pictures = random_pictures(n, 32, 32)
-
-    assert np.array_equal(fixed.run(pictures), 255 - pictures)
-    assert backend.sizes == calls
-
-
-def test_warmup_runs_every_batch_size(translator: Translator) -> None:
-    fixed, backend = with_batch_sizes(translator, 1, 4)
-    fixed.warmup()
-    assert backend.sizes == [1, 4]
+def test_warmup(translator: Translator) -> None:
     translator.warmup()
 
 
@@ -225,3 +173,24 @@ def test_spec_is_public(light_engine: Path) -> None:
 def test_levels_survive_the_unit_range(seed: int) -> None:
     pictures = random_pictures(1, 3, 5, seed)
     assert np.array_equal(to_images(to_unit_range(pictures)), pictures)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_device_path_converts_as_the_host_does(seed: int) -> None:
+    unit = np.random.default_rng(seed).uniform(-1, 1, (2, 3, 5, 4)).astype(np.float32)
+    images = tensor_to_images(torch.from_numpy(unit))
+    assert np.array_equal(images.numpy(), to_images(unit))
+    assert np.array_equal(tensor_like(torch.from_numpy(unit), images).numpy(), to_unit_range(images.numpy()))
+    assert tensor_to_images(images) is images
+    assert tensor_like(images, images) is images
+
+
+@pytest.mark.parametrize(
+    "batch", [torch.zeros(1, 32, 32, 3), torch.full((1, 3, 8, 8), 2.0), torch.zeros(2, 3, 4, 5, dtype=torch.int32)]
+)
+def test_the_device_path_checks_as_the_host_does(batch: torch.Tensor) -> None:
+    with pytest.raises(InputError) as host:
+        to_images(batch)
+    with pytest.raises(InputError) as device:
+        tensor_to_images(batch)
+    assert str(host.value) == str(device.value)

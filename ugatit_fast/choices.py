@@ -11,7 +11,7 @@ Direction = Literal["A2B", "B2A"]
 EngineKind = Literal["onnxruntime", "cuda", "tensorrt", "eager"]
 """What runs an engine. `eager` has no file of its own: it is a checkpoint run by the reference network."""
 
-BackendChoice = Literal["auto", "onnxruntime"]
+BackendChoice = Literal["auto", "cuda", "onnxruntime"]
 """What to build an engine for; auto is the fastest that this machine can run."""
 
 Precision = Literal["fp32", "fp16"]

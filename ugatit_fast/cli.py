@@ -60,6 +60,14 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     return sides[0], sides[-1]
 
 
+def parse_batch(text: str | None) -> tuple[int, ...]:
+    """`1,4,16` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ValueError(f"expected batch sizes such as 1,4,16, got {text!r}") from None
+
+
 Size = Annotated[str | None, Parameter(validator=lambda _, text: parse_size(text))]
 
 
@@ -71,6 +79,7 @@ def build_engine_command(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     backend: BackendChoice = "auto",
     precision: Precision | None = None,
+    batch: Annotated[str | None, Parameter(validator=lambda _, text: parse_batch(text))] = None,
     size: Size = None,
     direction: Direction | None = None,
     heatmap: bool = False,
@@ -87,6 +96,8 @@ def build_engine_command(
         What runs the engine; auto is the fastest that this machine can run.
     precision
         fp32 or fp16; the backend's own choice unless given.
+    batch
+        Batch sizes that a GPU engine serves in one call, such as 1,4,16.
     size
         Height x width in pixels; the training size unless given. A full generator serves that one only.
     direction
@@ -101,6 +112,7 @@ def build_engine_command(
         output,
         backend=backend,
         precision=precision,
+        batch=parse_batch(batch),
         size=parse_size(size),
         direction=direction,
         heatmap=heatmap,

@@ -50,6 +50,8 @@ class EngineSpec:
     """Batch sizes served as one call; empty means any."""
     heatmap: bool
     """Whether the attention heat map is a second output."""
+    unbiased: bool
+    """Whether AdaLIN and ILN divide by count - 1 (PyTorch's checkpoints) or by count (TensorFlow's)."""
     checkpoint_sha256: str
     ugatit_fast_version: str
     format_version: int = ENGINE_FORMAT_VERSION
@@ -82,6 +84,7 @@ class EngineSpec:
             any_size=config.light and kind in ANY_SIZE_KINDS,
             batch_sizes=batch_sizes,
             heatmap=heatmap,
+            unbiased=True,
             checkpoint_sha256=checkpoint.sha256,
             ugatit_fast_version=__version__,
         )

@@ -40,6 +40,7 @@ def spec_of(config: GeneratorConfig, precision: Precision, heatmap: bool = True)
         any_size=config.light,
         batch_sizes=(),
         heatmap=heatmap,
+        unbiased=True,
         checkpoint_sha256="0" * 64,
         ugatit_fast_version="0",
     )

@@ -1,11 +1,14 @@
 """What every runtime offers."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ugatit_fast.engine import EngineSpec
+
+if TYPE_CHECKING:
+    import torch
 
 Images = NDArray[np.uint8]
 """A batch of pictures: uint8 (n, h, w, 3) RGB, C-contiguous."""
@@ -21,10 +24,18 @@ class Backend(Protocol):
     """Where it computes, in words: `CPU (2 threads)`, a GPU's name, ..."""
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
-        """Translate a batch of a size and number that `spec` serves. The arrays returned are the caller's to keep.
+        """Translate any number of pictures of a size that `spec` serves. The arrays returned are the caller's to keep.
 
         The heat maps are None where the engine doesn't compute them.
         """
 
     def close(self) -> None:
         """Give back memory. `run` must not be called afterwards."""
+
+
+@runtime_checkable
+class DeviceBackend(Protocol):
+    """A backend that also takes pictures where they are, on its GPU."""
+
+    def run_on_device(self, images: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
+        """`Backend.run` for a contiguous uint8 tensor on the GPU; results are ready in order on the caller's stream."""

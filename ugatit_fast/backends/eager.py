@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ugatit_fast.backends.base import Heatmaps, Images
@@ -25,8 +26,13 @@ class EagerBackend:
         self.generator = checkpoint.generator().to(chosen)
         self.device = torch.cuda.get_device_name() if chosen == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
-    @torch.inference_mode()
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+        translated, heatmaps = zip(*[self.run_one(image[None]) for image in images], strict=True)
+        return np.concatenate(translated), np.concatenate(heatmaps)
+
+    @torch.inference_mode()
+    def run_one(self, images: Images) -> tuple[Images, Heatmaps]:
+        """One picture at a time takes the memory of one."""
         on_device = torch.from_numpy(images).to(next(self.generator.parameters()).device)
         translated, _, heatmap = self.generator(normalise_image(on_device, 0, torch.float32))
         return image_of(translated).cpu().numpy(), heatmap[:, 0].cpu().numpy()

@@ -1,0 +1,128 @@
+"""The cuda engine: what can be shown without a GPU, and what needs one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from tests.conftest import random_pictures
+from ugatit_fast import Translator, build_engine
+from ugatit_fast.backends import cuda
+from ugatit_fast.engine import read_spec
+from ugatit_fast.errors import BackendUnavailable, EngineError, InputError
+from ugatit_fast.export.verify import verify
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA GPU here")
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="shows what happens where there is no GPU")
+
+
+@pytest.fixture(scope="module")
+def engine(light_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cuda") / "light.safetensors"
+    return build_engine(light_checkpoint, path, backend="cuda", size=(32, 32), batch=(4, 1, 4), heatmap=True).path
+
+
+def test_an_engine_is_built_without_a_gpu(engine: Path) -> None:
+    spec = read_spec(engine)
+    assert (spec.kind, spec.precision, spec.batch_sizes, spec.any_size) == ("cuda", "fp16", (1, 4), False)
+    with safe_open(engine, "pt") as file:
+        assert file.get_tensor("stem.weight").dtype == torch.float16
+        assert file.get_tensor("decoder.0.0.rho").dtype == torch.float32
+
+
+def test_full_generator_and_float32(full_checkpoint: Path, tmp_path: Path) -> None:
+    built = build_engine(full_checkpoint, tmp_path / "full.safetensors", backend="cuda", precision="fp32")
+    assert built.difference.max_abs < 1e-5
+    assert built.spec.batch_sizes == (1, 4, 16)
+
+
+@without_gpu
+def test_running_without_a_gpu_says_what_is_missing(engine: Path) -> None:
+    with pytest.raises(BackendUnavailable, match=r"light\.safetensors runs on an NVIDIA GPU: .*--backend onnxruntime"):
+        Translator(engine)
+    with pytest.raises(BackendUnavailable, match="onnxruntime engine"):
+        Translator(engine, device="cpu")
+
+
+@without_gpu
+def test_auto_says_why_it_passes_cuda_over(light_checkpoint: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    built = build_engine(light_checkpoint, tmp_path / "auto.onnx", size=(16, 16), say=lines.append)
+    assert built.spec.kind == "onnxruntime"
+    assert any("not cuda" in line for line in lines)
+
+
+def test_auto_takes_cuda_where_it_can(light_checkpoint: Path, tmp_path: Path) -> None:
+    from ugatit_fast.export import build
+
+    with patch.object(cuda, "why_unavailable", return_value=None):
+        assert build.choose_backend("auto", lambda _: None) == "cuda"
+
+
+def test_a_truncated_engine(engine: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(engine.read_bytes()[:-1000])
+    with pytest.raises(EngineError, match="truncated or damaged"):
+        cuda.load_folded(cut, read_spec(cut))
+
+
+@pytest.mark.parametrize("batch", [(0,), (-1, 2), (5000,)])
+def test_batch_sizes_that_make_no_sense(light_checkpoint: Path, batch: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="from 1 to 1024"):
+        build_engine(light_checkpoint, backend="cuda", batch=batch)
+
+
+def test_batch_sizes_are_for_gpu_engines(light_checkpoint: Path) -> None:
+    with pytest.raises(InputError, match="leave --batch out"):
+        build_engine(light_checkpoint, backend="onnxruntime", batch=(1,))
+
+
+@pytest.mark.gpu
+@needs_gpu
+class TestOnGpu:
+    @pytest.fixture(scope="class")
+    def translator(self, engine: Path) -> Iterator[Translator]:
+        with Translator(engine, heatmap=True) as translator:
+            yield translator
+
+    def test_passes_the_gate(self, engine: Path, light_checkpoint: Path) -> None:
+        assert verify(engine, light_checkpoint).passes("fp16")
+
+    @pytest.mark.parametrize("n", [0, 1, 3, 4, 9, 23])
+    def test_any_number_of_pictures(self, translator: Translator, n: int) -> None:
+        pictures = random_pictures(n, 32, 32)
+        together, heatmaps = translator.run(pictures)
+        assert heatmaps.shape == (n, 8, 8)
+        for i in range(n):
+            apart, heatmap = translator.run(pictures[i : i + 1])
+            assert np.abs(together[i].astype(int) - apart[0].astype(int)).max() <= 2
+            assert np.allclose(heatmaps[i], heatmap[0], rtol=0.02, atol=0.02)
+
+    def test_runs_repeat_bit_for_bit(self, translator: Translator) -> None:
+        pictures = random_pictures(5, 32, 32)
+        first, _ = translator.run(pictures)
+        assert all(np.array_equal(translator.run(pictures)[0], first) for _ in range(50))
+
+    def test_tensors_stay_on_the_gpu(self, translator: Translator) -> None:
+        pictures = random_pictures(6, 32, 32)
+        on_gpu, heatmaps = translator.run(torch.from_numpy(pictures).cuda())
+        assert on_gpu.is_cuda
+        assert heatmaps.is_cuda
+        assert np.array_equal(on_gpu.cpu().numpy(), translator.run(pictures)[0])
+
+    def test_several_translators_on_one_gpu(self, engine: Path) -> None:
+        pictures = random_pictures(4, 32, 32)
+        with Translator(engine) as one, Translator(engine) as other:
+            assert np.array_equal(one.run(pictures), other.run(pictures))
+
+    def test_memory_that_runs_out(self, engine: Path) -> None:
+        full = torch.OutOfMemoryError("CUDA out of memory")
+        with (
+            patch.object(cuda, "CapturedBatch", side_effect=full),
+            pytest.raises(BackendUnavailable, match="would fit"),
+        ):
+            Translator(engine)
