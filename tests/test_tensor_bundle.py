@@ -588,3 +588,27 @@ def test_reading_needs_no_torch() -> None:
 
     code = "import sys, ugatit_fast.tensor_bundle; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent).returncode == 0
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 100])
+def test_rows_are_the_tensor_in_pieces(tmp_path: Path, rows: int) -> None:
+    bits = np.arange(28, dtype=np.uint16).reshape(7, 4)
+    tensors = {"brain": bits, "double": np.arange(7.0), "nothing": np.zeros((0, 3), np.float32)}
+    layout = Layout(padding=1, bfloat16=frozenset({"brain"}))
+    with TensorBundle.open(write_bundle(tmp_path / "m", tensors, layout)) as bundle:
+        for name in ("brain", "double"):
+            pieces = list(bundle.read_rows(name, rows))
+            assert [len(piece) for piece in pieces[:-1]] == [rows] * (len(pieces) - 1)
+            np.testing.assert_array_equal(np.concatenate(pieces), bundle.read(name))
+        assert list(bundle.read_rows("nothing", rows)) == []
+
+
+def test_rows_of_a_scalar_or_of_a_file_that_shrank(tmp_path: Path) -> None:
+    prefix = write_bundle(tmp_path / "m", {"scalar": np.float32(1.0), "vector": np.zeros(9, np.float32)})
+    with TensorBundle.open(prefix) as bundle:
+        with pytest.raises(CheckpointError, match="found a scalar"):
+            list(bundle.read_rows("scalar", 1))
+        data = Path(f"{prefix}.data-00000-of-00001")
+        data.write_bytes(data.read_bytes()[:20])
+        with pytest.raises(CheckpointError, match="found it shorter"):
+            list(bundle.read_rows("vector", 4))

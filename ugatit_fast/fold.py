@@ -21,7 +21,7 @@ from ugatit_fast.kernels.image import normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.kernels.style import style
-from ugatit_fast.model import EPS, Generator, GeneratorConfig, ResnetAdaLINBlock, ResnetBlock
+from ugatit_fast.model import EPS, ILN, Generator, GeneratorConfig, ResnetAdaLINBlock, ResnetBlock
 
 Value = TypeVar("Value")
 Style = TypeVar("Style")
@@ -87,39 +87,61 @@ def row_kernels(weight: Tensor) -> Tensor:
 
 def fold_tensors(generator: Generator) -> dict[str, Tensor]:
     """The tensors of the folded network from those of the paper's, in the generator's dtype. Nothing is cast."""
-    n_res = generator.config.n_res
     down, up = generator.DownBlock, generator.UpBlock2
-    tensors = {
-        "stem.weight": weight_of(down[1]),
-        "down.0.weight": weight_of(down[5]),
-        "down.1.weight": weight_of(down[9]),
-    }
-    for i in range(n_res):
+    stages: dict[str, dict[str, Tensor | None]] = {"stem": encoder_stage(down[1], down[2])}
+    for i, conv_at in enumerate((5, 9)):
+        stages[f"down.{i}"] = encoder_stage(down[conv_at], down[conv_at + 1])
+    for i in range(generator.config.n_res):
         encoder = cast(ResnetBlock, down[12 + i]).conv_block
-        tensors[f"encoder.{i}.0.weight"] = weight_of(encoder[1])
-        tensors[f"encoder.{i}.1.weight"] = weight_of(encoder[5])
         decoder = cast(ResnetAdaLINBlock, generator.get_submodule(f"UpBlock1_{i + 1}"))
+        for j, conv_at in enumerate((1, 5)):
+            stages[f"encoder.{i}.{j}"] = encoder_stage(encoder[conv_at], encoder[conv_at + 1])
         for j, (conv, norm) in enumerate(((decoder.conv1, decoder.norm1), (decoder.conv2, decoder.norm2))):
-            tensors[f"decoder.{i}.{j}.weight"] = weight_of(conv)
-            tensors[f"decoder.{i}.{j}.rho"] = norm.rho.flatten()
-
-    attention = generator.conv1x1
-    tensors["attention.weight"] = merge_attention(attention.weight, generator.gap_fc.weight, generator.gmp_fc.weight)
-    tensors["attention.bias"] = cast(Tensor, attention.bias)
-    tensors["style.first"] = weight_of(generator.FC[0])
-    tensors["style.second"] = weight_of(generator.FC[2])
-    tensors["style.heads"] = torch.cat([generator.gamma.weight, generator.beta.weight])
-
-    for i, (conv_at, norm_at) in enumerate(((2, 3), (7, 8))):
-        tensors[f"up.{i}.weight"] = phase_kernels(weight_of(up[conv_at]))
-        for name in ("gamma", "beta", "rho"):
-            tensors[f"up.{i}.{name}"] = cast(Tensor, getattr(up[norm_at], name)).flatten()
-    tensors["out.weight"] = row_kernels(weight_of(up[11]))
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+            stages[f"decoder.{i}.{j}"] = {"weight": conv.weight, "bias": conv.bias, "rho": norm.rho.flatten()}
+    stages["attention"] = attention_stage(generator)
+    stages["style"] = style_layers(generator)
+    for i, conv_at in enumerate((2, 7)):
+        stages[f"up.{i}"] = up_stage(cast(nn.Conv2d, up[conv_at]), cast(ILN, up[conv_at + 1]))
+    last = cast(nn.Conv2d, up[11])
+    stages["out"] = {"weight": row_kernels(last.weight), "bias": last.bias}
+    return {
+        f"{stage}.{name}": tensor.detach()
+        for stage, tensors in stages.items()
+        for name, tensor in tensors.items()
+        if tensor is not None
+    }
 
 
-def weight_of(module: nn.Module) -> Tensor:
-    return cast(Tensor, module.weight)
+def encoder_stage(conv: nn.Module, norm: nn.Module) -> dict[str, Tensor | None]:
+    """Rewrite 5: instance norm takes away any constant, so the convolution's bias goes. The norm's own affine map,
+    where it has one, is a gamma and a beta.
+    """
+    norm = cast(nn.InstanceNorm2d, norm)
+    return {"weight": cast(nn.Conv2d, conv).weight, "gamma": norm.weight, "beta": norm.bias}
+
+
+def up_stage(conv: nn.Conv2d, norm: ILN) -> dict[str, Tensor | None]:
+    own = {name: parameter.flatten() for name, parameter in norm.named_parameters()}  # gamma, beta, rho
+    return {"weight": phase_kernels(conv.weight), "bias": conv.bias, **own}
+
+
+def attention_stage(generator: Generator) -> dict[str, Tensor | None]:
+    conv = generator.conv1x1
+    weight = merge_attention(conv.weight, generator.gap_fc.weight, generator.gmp_fc.weight)
+    return {"weight": weight, "bias": conv.bias}
+
+
+def style_layers(generator: Generator) -> dict[str, Tensor | None]:
+    first, second = cast(nn.Linear, generator.FC[0]), cast(nn.Linear, generator.FC[2])
+    gamma, beta = generator.gamma, generator.beta
+    return {
+        "first": first.weight,
+        "bias1": first.bias,
+        "second": second.weight,
+        "bias2": second.bias,
+        "heads": torch.cat([gamma.weight, beta.weight]),
+        "bias3": torch.cat([gamma.bias, beta.bias]) if generator.config.bias else None,
+    }
 
 
 # The folded network -----------------------------------------------------------------------------------------------
@@ -280,7 +302,7 @@ class FoldedGenerator(nn.Module):
 
 def fold(generator: Generator) -> FoldedGenerator:
     """The inference graph of a generator, in its dtype (float32 from a checkpoint)."""
-    return FoldedGenerator(generator.config, fold_tensors(generator))
+    return FoldedGenerator(generator.config, fold_tensors(generator), unbiased=generator.config.unbiased)
 
 
 class TorchOperations:

@@ -1,8 +1,9 @@
 """The U-GAT-IT generator as the paper states it, in float32: the definition of right.
 
 Smallest block first, whole network last. Parameter names are those of the published PyTorch checkpoints
-(github.com/znxlwm/UGATIT-pytorch), so their state dicts load as they are. No speed lives here: `fold.py` turns these
-weights into the graph that runs.
+(github.com/znxlwm/UGATIT-pytorch), so their state dicts load as they are. Where the TensorFlow code of the paper
+(github.com/taki0112/UGATIT) differs, the config says which it is. No speed lives here: `fold.py` turns these weights
+into the graph that runs.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class GeneratorConfig:
     """Side of the square training images in pixels. A full generator serves this size and no other."""
     light: bool = False
     """True: gamma and beta come from pooled features (`--light True`). False: from the whole feature map."""
+    bias: bool = False
+    """Every convolution and linear layer has a bias (TensorFlow); otherwise the attention's convolution alone."""
+    affine_encoder: bool = False
+    """The encoder's instance norms scale and shift (TensorFlow)."""
+    unbiased: bool = True
+    """AdaLIN and ILN divide variances by count - 1 (PyTorch), not by count (TensorFlow)."""
 
     @property
     def bottleneck_channels(self) -> int:
@@ -41,36 +48,38 @@ class AdaLIN(nn.Module):
     """Adaptive layer-instance normalisation (paper, equation 1; `adaILN` in the published code).
 
     `rho` mixes the instance-normalised and the layer-normalised activation per channel: 1 is instance norm, 0 is layer
-    norm. gamma and beta come from the attention features. Variances are unbiased, as in the published code.
+    norm. gamma and beta come from the attention features.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, unbiased: bool = True) -> None:
         super().__init__()
+        self.unbiased = unbiased
         self.rho = nn.Parameter(torch.full((1, channels, 1, 1), 0.9))
 
     def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         """x (n, c, h, w); gamma, beta (n, c)."""
-        mixed = layer_instance_norm(x, self.rho)
+        mixed = layer_instance_norm(x, self.rho, self.unbiased)
         return mixed * gamma[:, :, None, None] + beta[:, :, None, None]
 
 
 class ILN(nn.Module):
     """AdaLIN with a gamma and beta of its own, learned per channel (the up-sampling half of the decoder)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, unbiased: bool = True) -> None:
         super().__init__()
+        self.unbiased = unbiased
         self.rho = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return layer_instance_norm(x, self.rho) * self.gamma + self.beta
+        return layer_instance_norm(x, self.rho, self.unbiased) * self.gamma + self.beta
 
 
-def layer_instance_norm(x: Tensor, rho: Tensor) -> Tensor:
+def layer_instance_norm(x: Tensor, rho: Tensor, unbiased: bool = True) -> Tensor:
     """rho * IN(x) + (1 - rho) * LN(x); x (n, c, h, w), rho (1, c, 1, 1), in [0, 1]."""
-    instance_var, instance_mean = torch.var_mean(x, dim=(2, 3), keepdim=True)
-    layer_var, layer_mean = torch.var_mean(x, dim=(1, 2, 3), keepdim=True)
+    instance_var, instance_mean = torch.var_mean(x, dim=(2, 3), correction=int(unbiased), keepdim=True)
+    layer_var, layer_mean = torch.var_mean(x, dim=(1, 2, 3), correction=int(unbiased), keepdim=True)
     instance = (x - instance_mean) / torch.sqrt(instance_var + EPS)
     layer = (x - layer_mean) / torch.sqrt(layer_var + EPS)
     return rho * instance + (1 - rho) * layer
@@ -79,16 +88,16 @@ def layer_instance_norm(x: Tensor, rho: Tensor) -> Tensor:
 class ResnetBlock(nn.Module):
     """Residual block of the encoder. There is no ReLU after the addition."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, bias: bool, affine: bool) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=False),
-            nn.InstanceNorm2d(channels),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            nn.InstanceNorm2d(channels, affine=affine),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=False),
-            nn.InstanceNorm2d(channels),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            nn.InstanceNorm2d(channels, affine=affine),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,13 +107,13 @@ class ResnetBlock(nn.Module):
 class ResnetAdaLINBlock(nn.Module):
     """Residual block of the decoder; both normalisations take the same gamma and beta."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, bias: bool, unbiased: bool) -> None:
         super().__init__()
         self.pad = nn.ReflectionPad2d(1)
-        self.conv1 = nn.Conv2d(channels, channels, 3, bias=False)
-        self.norm1 = AdaLIN(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, bias=False)
-        self.norm2 = AdaLIN(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, bias=bias)
+        self.norm1 = AdaLIN(channels, unbiased)
+        self.conv2 = nn.Conv2d(channels, channels, 3, bias=bias)
+        self.norm2 = AdaLIN(channels, unbiased)
 
     def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         out = torch.relu(self.norm1(self.conv1(self.pad(x)), gamma, beta))
@@ -118,13 +127,14 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         ch, wide = config.ch, config.bottleneck_channels
+        bias, affine, unbiased = config.bias, config.affine_encoder, config.unbiased
 
-        encoder: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, ch, 7, bias=False)]
-        encoder += [nn.InstanceNorm2d(ch), nn.ReLU()]
+        encoder: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, ch, 7, bias=bias)]
+        encoder += [nn.InstanceNorm2d(ch, affine=affine), nn.ReLU()]
         for channels in (ch, 2 * ch):
-            encoder += [nn.ReflectionPad2d(1), nn.Conv2d(channels, 2 * channels, 3, stride=2, bias=False)]
-            encoder += [nn.InstanceNorm2d(2 * channels), nn.ReLU()]
-        encoder += [ResnetBlock(wide) for _ in range(config.n_res)]
+            encoder += [nn.ReflectionPad2d(1), nn.Conv2d(channels, 2 * channels, 3, stride=2, bias=bias)]
+            encoder += [nn.InstanceNorm2d(2 * channels, affine=affine), nn.ReLU()]
+        encoder += [ResnetBlock(wide, bias, affine) for _ in range(config.n_res)]
         self.DownBlock = nn.Sequential(*encoder)
 
         self.gap_fc = nn.Linear(wide, 1, bias=False)
@@ -132,21 +142,21 @@ class Generator(nn.Module):
         self.conv1x1 = nn.Conv2d(2 * wide, wide, 1)
 
         self.FC = nn.Sequential(
-            nn.Linear(config.style_inputs, wide, bias=False),
+            nn.Linear(config.style_inputs, wide, bias=bias),
             nn.ReLU(),
-            nn.Linear(wide, wide, bias=False),
+            nn.Linear(wide, wide, bias=bias),
             nn.ReLU(),
         )
-        self.gamma = nn.Linear(wide, wide, bias=False)
-        self.beta = nn.Linear(wide, wide, bias=False)
+        self.gamma = nn.Linear(wide, wide, bias=bias)
+        self.beta = nn.Linear(wide, wide, bias=bias)
 
         for i in range(config.n_res):
-            self.add_module(f"UpBlock1_{i + 1}", ResnetAdaLINBlock(wide))
+            self.add_module(f"UpBlock1_{i + 1}", ResnetAdaLINBlock(wide, bias, unbiased))
         decoder: list[nn.Module] = []
         for channels in (wide, wide // 2):
             decoder += [nn.Upsample(scale_factor=2, mode="nearest"), nn.ReflectionPad2d(1)]
-            decoder += [nn.Conv2d(channels, channels // 2, 3, bias=False), ILN(channels // 2), nn.ReLU()]
-        decoder += [nn.ReflectionPad2d(3), nn.Conv2d(ch, 3, 7, bias=False), nn.Tanh()]
+            decoder += [nn.Conv2d(channels, channels // 2, 3, bias=bias), ILN(channels // 2, unbiased), nn.ReLU()]
+        decoder += [nn.ReflectionPad2d(3), nn.Conv2d(ch, 3, 7, bias=bias), nn.Tanh()]
         self.UpBlock2 = nn.Sequential(*decoder)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:

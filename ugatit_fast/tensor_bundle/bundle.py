@@ -1,5 +1,6 @@
 """The data files of a checkpoint, mapped into memory, and the arrays in them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -57,9 +58,18 @@ class TensorBundle:
         """Let go of the data files. Arrays already read stay valid: each keeps its file mapped."""
         self._mapped.clear()
 
+    @property
+    def index_file(self) -> Path:
+        """`PREFIX.index`."""
+        return index_file(self.prefix)
+
     def names(self) -> tuple[str, ...]:
         """Names of the tensors that can be read, sorted."""
         return tuple(self.entries)
+
+    def size_bytes(self) -> int:
+        """Of the index and of what is used of the data files."""
+        return self.index_file.stat().st_size + sum(self._used_bytes.values())
 
     def read(self, name: str, verify: bool = False) -> NDArray[Any]:
         """One tensor, of the dtype and shape in `entries[name]`; with `verify`, after checking its CRC-32C.
@@ -67,14 +77,7 @@ class TensorBundle:
         The array is read-only: a view of the mapped file where the data is aligned and needs no decoding, else a copy.
         Raises CheckpointError for an unknown or unreadable name, a damaged file, or one that shrank since `open`.
         """
-        if name in self.unreadable:
-            raise CheckpointError(f"{self.prefix}: {name} can't be read: it is {self.unreadable[name]}")
-        if name not in self.entries:
-            raise CheckpointError(
-                f"{self.prefix}: expected a variable {name}, found {len(self.entries)} others; "
-                "pass the checkpoint of a model that has it"
-            )
-        entry = self.entries[name]
+        entry = self._entry(name)
         data = self._shard(entry.shard)[entry.offset : entry.offset + entry.size]
         if verify and (found := crc32c(data)) != entry.crc32c:
             raise CheckpointError(
@@ -84,6 +87,37 @@ class TensorBundle:
         array = _decode(data, entry)
         array.flags.writeable = False
         return array.reshape(entry.shape)
+
+    def read_rows(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
+        """One tensor in pieces of `rows` along its first dimension, the last one shorter, each a copy.
+
+        For tensors too large to have in memory twice: nothing is mapped. Raises as `read`, and for a scalar.
+        """
+        entry = self._entry(name)
+        if not entry.shape:
+            raise CheckpointError(f"{self.prefix}: expected {name} to have rows, found a scalar")
+        length, *rest = entry.shape
+        row_bytes = entry.size // max(length, 1)
+        file = self._shard_file(entry.shard)
+        for start in range(0, length, rows):
+            count = min(rows, length - start)
+            try:
+                data = np.fromfile(file, np.uint8, count * row_bytes, offset=entry.offset + start * row_bytes)
+            except OSError as error:
+                raise CheckpointError(f"{file}: can't be read ({error.strerror}); check its permissions") from error
+            if data.size != count * row_bytes:
+                raise CheckpointError(f"{file}: expected {name} in it, found it shorter; {DAMAGED}")
+            yield _decode(data, entry).reshape(count, *rest)
+
+    def _entry(self, name: str) -> Entry:
+        if name in self.unreadable:
+            raise CheckpointError(f"{self.prefix}: {name} can't be read: it is {self.unreadable[name]}")
+        if name not in self.entries:
+            raise CheckpointError(
+                f"{self.prefix}: expected a variable {name}, found {len(self.entries)} others; "
+                "pass the checkpoint of a model that has it"
+            )
+        return self.entries[name]
 
     def _shard(self, shard: int) -> NDArray[np.uint8]:
         if shard not in self._mapped:

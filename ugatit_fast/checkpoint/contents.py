@@ -1,0 +1,90 @@
+"""One generator's weights with everything that is known about them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from ugatit_fast.choices import Direction
+from ugatit_fast.model import Generator, GeneratorConfig
+
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One generator's weights, not yet in a network. Tensors may still be mapped from the file."""
+
+    path: Path
+    """The file; of a TensorFlow checkpoint, its index."""
+    format: str
+    """In words, for people: `inspect` prints it."""
+    direction: Direction
+    directions: tuple[Direction, ...]
+    """Those that the file has a generator for."""
+    config: GeneratorConfig
+    tensors: Mapping[str, Tensor]
+    """State dict of `Generator`, any float dtype."""
+    dropped: tuple[str, ...] = ()
+    """What else was in the file."""
+    step: int | None = None
+    """Training step, where the file or its name says it."""
+    notes: tuple[str, ...] = ()
+    """What was inferred about the network and from what, one sentence each; every command that reads weights shows
+    them.
+    """
+    smoothing: bool | None = None
+    """Of a TensorFlow checkpoint: whether 0.1 was taken off rho. None where the question doesn't arise."""
+    size_bytes: int
+    """Of all files."""
+    from_hub: bool = False
+    """Whether `path` lies in the cache of a hub, where nothing of ours belongs."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the file's bytes and of how they were understood.
+
+        A TensorFlow index stands for its data files, whose checksums it holds: eight gigabytes needn't be read.
+        """
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        if self.smoothing is not None:
+            digest.update(f"smoothing={self.smoothing}".encode())
+        return digest.hexdigest()
+
+    def generator(self, dtype: torch.dtype = torch.float32) -> Generator:
+        """The reference network with these weights, without copying those that are of that dtype already."""
+        with torch.device("meta"):
+            generator = Generator(self.config)
+        generator.load_state_dict({name: t.to(dtype) for name, t in self.tensors.items()}, assign=True)
+        return generator.eval().requires_grad_(False)
+
+    def product(self, suffix: str) -> Path:
+        """Where something made from this goes unless told otherwise: beside it, or in the current folder when it came
+        from a hub.
+        """
+        folder = Path() if self.from_hub else self.path.parent
+        return folder / f"{self.path.stem}-{self.direction}{suffix}"
+
+
+def facts_of(checkpoint: Checkpoint) -> dict[str, object]:
+    """What `inspect` prints of a checkpoint."""
+    stored = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+    return {
+        "format": checkpoint.format,
+        "direction": checkpoint.direction,
+        "directions_in_it": ", ".join(checkpoint.directions),
+        "step": "not said" if checkpoint.step is None else checkpoint.step,
+        **asdict(checkpoint.config),
+        **{f"note_{i}": note for i, note in enumerate(checkpoint.notes, start=1)},
+        "parameters": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
+        "generator_megabytes": round(stored / 1e6, 1),
+        "file_megabytes": round(checkpoint.size_bytes / 1e6, 1),
+        "would_be_dropped": ", ".join(checkpoint.dropped) or "nothing",
+        "sha256": checkpoint.sha256,
+    }
