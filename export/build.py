@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ugatit_fast.backends.base import Backend, Heatmaps, Images
-from ugatit_fast.checkpoint import Checkpoint, read_checkpoint, write_safetensors
+from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
 from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
 from ugatit_fast.engine import SUFFIXES, EngineSpec
 from ugatit_fast.errors import ExportError, InputError
@@ -34,7 +34,7 @@ class Built:
 
 
 def build_engine(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Checkpoint,
     output: str | Path | None = None,
     *,
     backend: BackendChoice = "auto",
@@ -47,6 +47,7 @@ def build_engine(
 ) -> Built:
     """Build an engine from a checkpoint and check it; nothing is written where either fails.
 
+    checkpoint: what `read_checkpoint` reads, or what it gave.
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
     backend: "auto" takes the fastest that this machine can run.
     precision: None is the backend's own: fp32 for onnxruntime, fp16 for GPU engines.
@@ -63,14 +64,17 @@ def build_engine(
     check_choice("precision", precision, Precision)
     kind = choose_backend(backend, say)
     precision = precision or DEFAULT_PRECISION[kind]
-    source = read_checkpoint(checkpoint, direction)
+    source = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction)
     served = batch_sizes_of(kind, batch)
     spec = EngineSpec.of(source, kind=kind, precision=precision, size=size, batch_sizes=served, heatmap=heatmap)
     check_spec(source, spec)
-    path = Path(output) if output else default_output(source, spec)
+    path = Path(output) if output else source.product(SUFFIXES[spec.kind])
     if path.exists() and path.samefile(source.path):
         raise InputError(f"the engine would overwrite its checkpoint {path}; name another file with -o")
     say(f"{source.path.name}: {source.format}, {describe(source)}")
+    for note in source.notes:
+        say(note)
+    check_pictures(source, source.generator())
     say(f"building {path.name}: {kind}, {precision}, {spec.height}x{spec.width}{' or any' if spec.any_size else ''}")
     with staged(path) as partial:
         write_engine(source, spec, partial)
@@ -100,10 +104,6 @@ def check_spec(source: Checkpoint, spec: EngineSpec) -> None:
     reason = spec.check_size(spec.height, spec.width)
     if reason:
         raise InputError(f"cannot build an engine for {spec.height}x{spec.width}: {reason}")
-
-
-def default_output(source: Checkpoint, spec: EngineSpec) -> Path:
-    return source.path.with_name(f"{source.path.stem}-{spec.direction}{SUFFIXES[spec.kind]}")
 
 
 def describe(source: Checkpoint) -> str:

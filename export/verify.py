@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ugatit_fast.backends.base import Backend, Images
-from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.choices import Device, Precision
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError
@@ -68,7 +68,7 @@ def difference(translated: Images, reference: np.ndarray) -> Difference:
     )
 
 
-def verify(engine: str | Path, checkpoint: str | Path, *, device: Device = "auto") -> Difference:
+def verify(engine: str | Path, checkpoint: str | Path | Checkpoint, *, device: Device = "auto") -> Difference:
     """Run an engine and the reference generator of the checkpoint it was made from on the same pictures.
 
     The pictures are two photographs and one of noise, at the engine's size. Raises EngineError where the engine was
@@ -76,7 +76,7 @@ def verify(engine: str | Path, checkpoint: str | Path, *, device: Device = "auto
     """
     path = Path(engine)
     spec = read_spec(path)
-    source = read_checkpoint(checkpoint, spec.direction)
+    source = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, spec.direction)
     if spec.checkpoint_sha256 != source.sha256:
         raise EngineError(
             f"{path} was made from another checkpoint (SHA-256 {spec.checkpoint_sha256[:12]}..., "

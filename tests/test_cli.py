@@ -11,7 +11,7 @@ from ugatit_fast.demo import write_random_checkpoint
 from ugatit_fast.images import load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 
-VERBS = ["build-engine", "translate", "verify", "inspect", "doctor", "demo"]
+VERBS = ["build-engine", "translate", "verify", "inspect", "convert", "doctor", "demo"]
 HEAVY = {"torch", "onnx", "onnxruntime", "triton", "numpy", "PIL"}
 
 
@@ -130,6 +130,34 @@ def test_known_failures_are_one_line(
         capsys, "translate", light_engine, tmp_path / "x.png", "-o", tmp_path / "o", "--size", "30"
     )
     assert "x.png" in failed(capsys, "translate", light_engine, tmp_path / "x.png", "-o", tmp_path / "x.png")
+
+
+def test_inspect_names_what_is_wrong_with_either_kind(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name, said in (("cut.onnx", "not an engine"), ("cut.pt", "empty")):
+        (tmp_path / name).touch()
+        assert said in failed(capsys, "inspect", tmp_path / name)
+
+
+def test_convert_and_build_from_what_it_wrote(
+    capsys: pytest.CaptureFixture[str], light_checkpoint: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, "convert", light_checkpoint, tmp_path / "g.safetensors", "--direction", "both")
+    assert code == 0
+    written = sorted(path for path in tmp_path.iterdir())
+    assert len(written) == 2
+    assert all(path.name in out for path in written)
+    code, out, _ = run(capsys, "build-engine", written[1], "--size", "16")
+    assert code == 0
+    assert "B2A" in out
+
+
+def test_suspicious_weights_are_a_line_of_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, light_checkpoint: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ugatit_fast.checkpoint.sanity.CONSTANT_STD", 10.0)
+    code, _, err = run(capsys, "build-engine", light_checkpoint, "-o", tmp_path / "e.onnx", "--size", "16")
+    assert code == 0
+    assert [line for line in err.splitlines() if line.startswith("warning: ") and "one even colour" in line]
 
 
 def test_verify_fails_on_a_failing_engine(

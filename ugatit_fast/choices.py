@@ -8,6 +8,11 @@ from ugatit_fast.errors import InputError
 Direction = Literal["A2B", "B2A"]
 """Which of the two generators: from domain A (selfies) to B (anime), or back."""
 
+ConvertDirection = Literal["A2B", "B2A", "both"]
+
+Smoothing = Literal["yes", "no"]
+"""Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
+
 EngineKind = Literal["onnxruntime", "cuda", "tensorrt", "eager"]
 """What runs an engine. `eager` has no file of its own: it is a checkpoint run by the reference network."""
 

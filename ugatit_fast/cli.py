@@ -1,6 +1,7 @@
 """The command line: parse, call one library function, print. Results go to stdout, progress and errors to stderr."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,16 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from ugatit_fast.choices import BackendChoice, Device, Direction, Fit, Precision, TranslateOptions
+from ugatit_fast.choices import (
+    BackendChoice,
+    ConvertDirection,
+    Device,
+    Direction,
+    Fit,
+    Precision,
+    Smoothing,
+    TranslateOptions,
+)
 from ugatit_fast.errors import UgatitFastError
 from ugatit_fast.version import __version__
 
@@ -29,6 +39,7 @@ app = App(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 for a known failure (one line on stderr), 2 for wrong usage."""
+    warnings.showwarning = lambda message, *_: say(f"warning: {message}")
     try:
         result = app(argv, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
@@ -71,6 +82,14 @@ def parse_batch(text: str | None) -> tuple[int, ...]:
 Size = Annotated[str | None, Parameter(validator=lambda _, text: parse_size(text))]
 
 
+def smooths(smoothing: Smoothing | None) -> bool | None:
+    """`--smoothing` as `read_checkpoint` takes it."""
+    return None if smoothing is None else smoothing == "yes"
+
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
 @app.command(name="build-engine")
 def build_engine_command(
     checkpoint: Path,
@@ -82,14 +101,17 @@ def build_engine_command(
     batch: Annotated[str | None, Parameter(validator=lambda _, text: parse_batch(text))] = None,
     size: Size = None,
     direction: Direction | None = None,
-    heatmap: bool = False,
+    heatmap: Flag = False,
+    smoothing: Smoothing | None = None,
+    offline: Flag = False,
 ) -> None:
     """Build an engine from a checkpoint, and check it against the reference generator.
 
     Parameters
     ----------
     checkpoint
-        A published .pt file, a generator's state dict, or our own .safetensors.
+        A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file or
+        folder), or hf://ORG/REPO[@REVISION][/FILE].
     output
         The engine file. Beside the checkpoint unless given.
     backend
@@ -104,17 +126,22 @@ def build_engine_command(
         Which generator to take from a file with both; A2B unless given.
     heatmap
         Let the engine also compute the attention heat map.
+    smoothing
+        Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given.
+    offline
+        Take what hf:// names from the cache; don't use the network.
     """
+    from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.export.build import build_engine
 
+    source = read_checkpoint(checkpoint, direction, smoothing=smooths(smoothing), offline=offline)
     built = build_engine(
-        checkpoint,
+        source,
         output,
         backend=backend,
         precision=precision,
         batch=parse_batch(batch),
         size=parse_size(size),
-        direction=direction,
         heatmap=heatmap,
         say=say,
     )
@@ -131,7 +158,7 @@ def translate(
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     fit: Fit = TranslateOptions.fit,
     size: Size = None,
-    heatmap: bool = False,
+    heatmap: Flag = False,
     gallery: bool = TranslateOptions.gallery,
     device: Device = "auto",
     threads: int | None = None,
@@ -193,7 +220,15 @@ def progress_bar() -> Iterator[Callable[[int, int], None]]:
 
 
 @app.command
-def verify(engine: Path, checkpoint: Path, /, *, device: Device = "auto") -> int:
+def verify(
+    engine: Path,
+    checkpoint: Path,
+    /,
+    *,
+    device: Device = "auto",
+    smoothing: Smoothing | None = None,
+    offline: Flag = False,
+) -> int:
     """Compare an engine's pictures with those of the reference generator; exit 1 where they differ too much.
 
     Parameters
@@ -204,12 +239,19 @@ def verify(engine: Path, checkpoint: Path, /, *, device: Device = "auto") -> int
         The checkpoint that it was built from.
     device
         Where the engine runs.
+    smoothing
+        As for build-engine.
+    offline
+        Take what hf:// names from the cache; don't use the network.
     """
+    from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.engine import read_spec
     from ugatit_fast.export.verify import verify as compare_with_reference
 
-    found = compare_with_reference(engine, checkpoint, device=device)
-    precision = read_spec(engine).precision
+    spec = read_spec(engine)
+    source = read_checkpoint(checkpoint, spec.direction, smoothing=smooths(smoothing), offline=offline)
+    found = compare_with_reference(engine, source, device=device)
+    precision = spec.precision
     passes = found.passes(precision)
     print(found.describe())
     print(f"{'passes' if passes else 'FAILS'} the {precision} gate")
@@ -217,31 +259,96 @@ def verify(engine: Path, checkpoint: Path, /, *, device: Device = "auto") -> int
 
 
 @app.command
-def inspect(file: Path, /) -> None:
+def inspect(
+    file: Path,
+    /,
+    *,
+    direction: Direction | None = None,
+    smoothing: Smoothing | None = None,
+    verify: Flag = False,
+    offline: Flag = False,
+) -> None:
     """Say what an engine or a checkpoint holds.
 
     Parameters
     ----------
     file
-        An engine, or a checkpoint of any format that build-engine reads.
+        An engine, or a checkpoint of any kind that build-engine reads.
+    direction
+        Which generator of a checkpoint with both to look at; A2B unless given.
+    smoothing
+        As for build-engine.
+    verify
+        Also compare the checksums of the weights, where the format has any.
+    offline
+        Take what hf:// names from the cache; don't use the network.
     """
-    from dataclasses import asdict
-
     from ugatit_fast.engine import read_spec
-    from ugatit_fast.errors import EngineError
+    from ugatit_fast.errors import CheckpointError, EngineError
 
     try:
-        facts = asdict(read_spec(file))
-    except EngineError:
+        facts: dict[str, object] = vars(read_spec(file))
+    except EngineError as not_an_engine:
         from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
-        facts = facts_of(read_checkpoint(file))
+        try:
+            source = read_checkpoint(file, direction, smoothing=smooths(smoothing), verify=verify, offline=offline)
+        except CheckpointError as not_a_checkpoint:
+            raise (not_an_engine if file.suffix in (".onnx", ".engine") else not_a_checkpoint) from None
+        facts = facts_of(source)
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")
 
 
 @app.command
-def doctor(*, json: bool = False) -> int:
+def convert(
+    source: Path,
+    target: Path,
+    /,
+    *,
+    direction: ConvertDirection | None = None,
+    precision: Precision = "fp32",
+    smoothing: Smoothing | None = None,
+    verify: Flag = False,
+    offline: Flag = False,
+) -> None:
+    """Convert any checkpoint to one small .safetensors generator, which every command reads.
+
+    Parameters
+    ----------
+    source
+        A checkpoint of any kind that build-engine reads.
+    target
+        The .safetensors file, or a folder.
+    direction
+        Which generator to take, or both in a file each; A2B unless given.
+    precision
+        fp16 halves the size.
+    smoothing
+        As for build-engine.
+    verify
+        Also compare the checksums of the weights, where the format has any.
+    offline
+        Take what hf:// names from the cache; don't use the network.
+    """
+    from ugatit_fast.convert import convert as convert_checkpoint
+
+    written = convert_checkpoint(
+        source,
+        target,
+        direction=direction,
+        precision=precision,
+        smoothing=smooths(smoothing),
+        verify=verify,
+        offline=offline,
+        say=say,
+    )
+    for file in written:
+        print(file.describe())
+
+
+@app.command
+def doctor(*, json: Flag = False) -> int:
     """Say what this machine can build and run, and what to install for the rest; exit 1 where something is wrong.
 
     Parameters

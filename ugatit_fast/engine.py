@@ -84,7 +84,7 @@ class EngineSpec:
             any_size=config.light and kind in ANY_SIZE_KINDS,
             batch_sizes=batch_sizes,
             heatmap=heatmap,
-            unbiased=True,
+            unbiased=config.unbiased,
             checkpoint_sha256=checkpoint.sha256,
             ugatit_fast_version=__version__,
         )
