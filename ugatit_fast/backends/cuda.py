@@ -17,6 +17,7 @@ from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.fold import FoldedGenerator
+from ugatit_fast.kernels.counters import graph_counters
 from ugatit_fast.model import GeneratorConfig
 
 WARM_UPS = 3
@@ -124,7 +125,10 @@ class CapturedBatch:
             for _ in range(WARM_UPS):
                 folded(self.image)
             stream = torch.cuda.current_stream()
-            with torch.cuda.graph(self.graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            with (
+                graph_counters(self.image.device) as self.counters,
+                torch.cuda.graph(self.graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
+            ):
                 self.translated, self.heatmap = folded(self.image)
 
     def replay(self) -> None:

@@ -1,0 +1,179 @@
+"""Launches the kernels of adalin_triton.py for `ugatit::adalin` on CUDA tensors."""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ugatit_fast.kernels.adalin_triton import apply_kernel, resident_kernel
+from ugatit_fast.kernels.counters import current_counters
+from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, span
+from ugatit_fast.kernels.phases import image_shape
+from ugatit_fast.kernels.schedule import NormPlan, Tile, cdiv, gpu_of, norm_plan, power_of_two
+from ugatit_fast.kernels.statistics_triton import statistics_kernel
+
+PATIENCE = 20_000
+"""Polls, each a round trip to L2: some ten milliseconds, far beyond any barrier whose programs are all running."""
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """What determines the affine map of a normalisation: checked arguments of `adalin`, made dense for the kernels.
+
+    Raises ValueError where x has 2^31 elements or more.
+    """
+
+    x: Tensor
+    gamma: Tensor | None
+    beta: Tensor | None
+    rho: Tensor | None
+    bias: Tensor | None
+    unbiased: bool
+    eps: float
+    phases: bool = False
+
+    def __post_init__(self) -> None:
+        check_size("adalin", self.x.numel())
+        object.__setattr__(self, "x", channels_last(self.x))
+        for name in ("gamma", "beta", "rho", "bias"):
+            object.__setattr__(self, name, contiguous(getattr(self, name)))
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """n, c, h, w of the normalised image."""
+        return image_shape(self.x, self.phases)
+
+    def strides(self) -> tuple[int, int]:
+        """Elements from one image's gamma, and beta, to the next: 0 where all images share it."""
+        gamma, beta = self.gamma, self.beta
+        return (
+            gamma.shape[1] if gamma is not None and gamma.shape[0] > 1 else 0,
+            beta.shape[1] if beta is not None and beta.shape[0] > 1 else 0,
+        )
+
+
+@dataclass(frozen=True)
+class Partials:
+    """Partial statistics (statistics_triton.py) and how the image was split for them."""
+
+    channels: Tensor
+    layer: Tensor | None
+    tile: Tile
+    splits: int
+    split_pixels: int
+
+    @property
+    def power_of_two_splits(self) -> int:
+        return power_of_two(self.splits)
+
+    @property
+    def power_of_two_pairs(self) -> int:
+        """At least the pairs that describe the layer."""
+        return power_of_two(self.splits * cdiv(self.channels.shape[3], self.tile.channels))
+
+
+def empty_partials(inputs: Normalised, tile: Tile, splits: int, split_pixels: int) -> Partials:
+    n, c, _, _ = inputs.shape
+    x = inputs.x
+    channels = torch.empty((n, splits, 2, c), dtype=torch.float32, device=x.device)
+    layer_shape = (n, splits, cdiv(c, tile.channels), 2)
+    layer = None if inputs.rho is None else torch.empty(layer_shape, dtype=torch.float32, device=x.device)
+    return Partials(channels, layer, tile, splits, split_pixels)
+
+
+def run_statistics(inputs: Normalised, tile: Tile, splits: int, split_pixels: int) -> Partials:
+    """First stage: the partial statistics of every split."""
+    n, c, h, w = inputs.shape
+    partials = empty_partials(inputs, tile, splits, split_pixels)
+    statistics_kernel[(n * splits * cdiv(c, tile.channels),)](
+        inputs.x, inputs.bias, partials.channels, partials.layer,
+        inputs.x[0].numel(), h * w, w, split_pixels, splits,
+        c=c, PHASES=inputs.phases, ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+    )  # fmt: skip
+    return partials
+
+
+def adalin_on_gpu(
+    inputs: Normalised,
+    residual: Tensor | None,
+    relu: bool,
+    pad: int,
+    pad_mode: str,
+    plan: NormPlan | None = None,
+    patience: int = PATIENCE,
+) -> Tensor:
+    """The result of `adalin`, channels-last, by `plan` (default: what schedule.py picks), on the tensors' current
+    stream.
+
+    Raises ValueError where a tensor has 2^31 elements or more.
+    """
+    n, c, h, w = inputs.shape
+    x = inputs.x
+    shape = (n, c, h + 2 * pad, w + 2 * pad)
+    check_size("adalin", prod(shape), 0 if residual is None else span(residual))
+    y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    if n == 0:
+        return y
+    if residual is not None and residual.stride(1) != 1:
+        residual = channels_last(residual)
+    with on_device_of(x):
+        plan = plan or norm_plan(n, c, h, w, x.dtype, pad, pad_mode, gpu_of(x.device))
+        if plan.apply is None:
+            run_resident(inputs, residual, y, relu, pad, pad_mode, plan, patience)
+        else:
+            run_two_stage(inputs, residual, y, relu, pad, pad_mode, plan, plan.apply)
+    return y
+
+
+def run_two_stage(
+    inputs: Normalised,
+    residual: Tensor | None,
+    y: Tensor,
+    relu: bool,
+    pad: int,
+    pad_mode: str,
+    plan: NormPlan,
+    tile: Tile,
+) -> None:
+    n, c, h, w = inputs.shape
+    partials = run_statistics(inputs, plan.statistics, plan.splits, plan.split_pixels)
+    grid = (n * cdiv(y.shape[2] * y.shape[3], plan.apply_pixels) * cdiv(c, tile.channels),)
+    apply_kernel[grid](
+        inputs.x, inputs.gamma, inputs.beta, inputs.rho, inputs.bias, residual, partials.channels, partials.layer, y,
+        inputs.x[0].numel(), *inputs.strides(), *pixel_strides(residual), h, w,
+        plan.split_pixels, plan.splits, plan.apply_pixels,
+        c=c, PHASES=inputs.phases, RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect",
+        UNBIASED=int(inputs.unbiased), EPS=inputs.eps, PARTIAL_CHANNELS=plan.statistics.channels,
+        SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
+        ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+    )  # fmt: skip
+
+
+def run_resident(
+    inputs: Normalised,
+    residual: Tensor | None,
+    y: Tensor,
+    relu: bool,
+    pad: int,
+    pad_mode: str,
+    plan: NormPlan,
+    patience: int,
+) -> None:
+    n, c, h, w = inputs.shape
+    tile = plan.statistics
+    partials = empty_partials(inputs, tile, plan.splits, plan.split_pixels)
+    resident_kernel[(n * plan.splits * cdiv(c, tile.channels),)](
+        inputs.x, inputs.gamma, inputs.beta, inputs.rho, inputs.bias, residual, partials.channels, partials.layer,
+        current_counters(y.device), y,
+        n, inputs.x[0].numel(), *inputs.strides(), *pixel_strides(residual), h, w, plan.splits, patience,
+        c=c, PHASES=inputs.phases, RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect",
+        UNBIASED=int(inputs.unbiased), EPS=inputs.eps,
+        SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
+        ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+    )  # fmt: skip
+
+
+def pixel_strides(x: Tensor | None) -> tuple[int, int, int]:
+    """Elements from one image, row and pixel of x to the next; its channels lie together."""
+    return (0, 0, 0) if x is None else (x.stride(0), x.stride(2), x.stride(3))

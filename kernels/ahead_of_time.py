@@ -1,0 +1,274 @@
+"""Every kernel with every tile of schedule.py, compiled for GPUs that needn't be here, and what came of it.
+
+Triton and the assembler it carries need no GPU and no driver. So what a kernel costs on each architecture (registers,
+spills, shared memory, the width of its loads and stores) is known, and tested, on any machine.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from ugatit_fast.kernels import (
+    adalin_backward_triton,
+    adalin_triton,
+    pointwise_triton,
+    statistics_triton,
+    style_triton,
+)
+from ugatit_fast.kernels.schedule import (
+    COEFFICIENT_TILE,
+    FLAT_TILE,
+    LINEAR_TILE,
+    MAX_ADDED_SPLITS,
+    MAX_BACKWARD_SPLITS,
+    MAX_SPLITS,
+    NORM_TILES,
+    THREADS_PER_WARP,
+    Gpu,
+    ProductTile,
+    Tile,
+    product_tile,
+    resident_tile,
+)
+
+SHARED_KIB = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
+"""Shared memory that one program may have, by compute capability: the architectures that are compiled for."""
+POINTERS = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32"}
+
+FLOAT32_POINTERS = (
+    *("gamma", "beta", "rho", "bias", "input_bias", "channel_partials", "layer_partials", "sums", "partials"),
+    *("coefficients", "grad_gamma", "grad_beta", "grad_rho"),
+)
+ACTIVATION_POINTERS = ("x", "y", "residual", "grad", "grad_x", "grad_residual", "phases", "rows", "weight", "features")
+ALIGNED_INTEGERS = (
+    *("image_elements", "gamma_stride", "beta_stride", "residual_image", "residual_row", "residual_pixel"),
+    *("image_stride", "row_stride", "pixel_stride", "split_pixels", "tile_pixels", "pixels"),
+    *("k", "split_k", "output_rows", "m"),
+)
+"""Runtime integers that are multiples of 16 in the network, as Triton notices by itself at a launch."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel with the arguments and tile it has in the network."""
+
+    name: str
+    kernel: Any
+    options: Mapping[str, Any]
+    activation: str
+    """Type of the pointers that aren't float32 parameters: *fp16, *bf16 or *fp32."""
+    constants: Mapping[str, Any]
+    """Compile-time arguments, and None for tensors that aren't there."""
+    pointers: Mapping[str, str]
+    """Types of pointers that are neither."""
+    streamed_bytes: int
+    """Of activations or weights that a thread reads at once, by 16; 0 where it can't (pixels of three bytes)."""
+
+    def source(self) -> ASTSource:
+        signature, constants, attributes = {}, {}, {}
+        for position, name in enumerate(self.kernel.arg_names):
+            if name in self.constants:
+                signature[name], constants[name] = "constexpr", self.constants[name]
+                continue
+            signature[name] = kind = self.type_of(name)
+            if kind.startswith("*") or name in ALIGNED_INTEGERS:
+                attributes[position,] = [["tt.divisibility", 16]]
+        return ASTSource(fn=self.kernel, signature=signature, constexprs=constants, attrs=attributes)
+
+    def type_of(self, name: str) -> str:
+        if name in self.pointers:
+            return self.pointers[name]
+        if name in FLOAT32_POINTERS:
+            return "*fp32"
+        return self.activation if name in ACTIVATION_POINTERS else "i32"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the assembler reports of a case on one architecture."""
+
+    name: str
+    capability: int
+    warps: int
+    streamed_bytes: int
+    registers: int
+    spilled_bytes: int
+    shared_bytes: int
+    scratch_bytes: int
+    wide_loads: int
+    """16-byte loads from global memory in the code, into registers or asynchronously into shared memory."""
+    wide_stores: int
+
+
+def compile_case(case: Case, capability: int) -> Compiled:
+    """Compile for one architecture of SHARED_KIB."""
+    kernel = triton.compile(
+        case.source(), target=GPUTarget("cuda", capability, THREADS_PER_WARP), options=dict(case.options)
+    )
+    registers, spilled = resource_usage(kernel.asm["cubin"])
+    ptx = kernel.asm["ptx"]
+    return Compiled(
+        case.name,
+        capability,
+        case.options["num_warps"],
+        case.streamed_bytes,
+        registers,
+        spilled,
+        kernel.metadata.shared,
+        kernel.metadata.global_scratch_size + kernel.metadata.profile_scratch_size,
+        len(re.findall(r"\bld\.global\S*\.v4\.[bfu]32|\bcp\.async\.cg", ptx)),
+        len(re.findall(r"\bst\.global\S*\.v4\.[bfu]32", ptx)),
+    )
+
+
+def resource_usage(cubin: bytes) -> tuple[int, int]:
+    """(registers, bytes of stack) of a thread: no kernel here has a stack of its own, so its bytes are spills."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        command = [triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", file.name]
+        report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"REG:(\d+) STACK:(\d+)", report)
+    assert found, report
+    return int(found[1]), int(found[2])
+
+
+def cases(capability: int) -> list[Case]:
+    """What is compiled for an architecture: each kernel as the network uses it, with the widest choice of arguments.
+
+    Capability 7.5 has no bfloat16.
+    """
+    return [
+        case
+        for dtype in POINTERS
+        if capability >= 80 or dtype != torch.bfloat16
+        for case in cases_of(dtype, capability)
+    ]
+
+
+def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
+    gpu = Gpu(divmod(capability, 10), 1, SHARED_KIB[capability] * 1024)
+    tiles = NORM_TILES[dtype]
+
+    def case(name: str, kernel: Any, tile: Tile | ProductTile, streamed: int, **arguments: Any) -> Case:
+        pointers = {key: value for key, value in arguments.items() if isinstance(value, str)}
+        constants = {key: value for key, value in arguments.items() if key not in pointers}
+        threads = tile.warps * THREADS_PER_WARP
+        return Case(
+            f"{name}, {str(dtype).removeprefix('torch.')}",
+            kernel,
+            tile.options,
+            POINTERS[dtype],
+            constants,
+            pointers,
+            streamed * dtype.itemsize // threads,
+        )
+
+    def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
+        return {"c": c, "RELU": True, "PAD": pad, "REFLECT": reflect, "UNBIASED": 1, "EPS": 1e-5}
+
+    def rows(tile: Tile) -> dict[str, int]:
+        return {"ROWS": tile.rows, "CHANNELS": tile.channels}
+
+    def partials(tile: Tile, splits: int, c: int) -> dict[str, int]:
+        return {"SPLITS": splits, "PAIRS": splits * c // tile.channels}
+
+    adalin, backward, statistics = adalin_triton, adalin_backward_triton, statistics_triton.statistics_kernel
+    resident, streamed, sweep = resident_tile(dtype, gpu), tiles.apply, tiles.backward
+    of_statistics = {"PARTIAL_CHANNELS": tiles.statistics.channels}
+    plain = dict.fromkeys(("gamma", "beta", "rho", "bias", "layer_partials"))
+    found = [
+        case(
+            "statistics", statistics, tiles.statistics, tiles.statistics.rows * tiles.statistics.channels,
+            c=256, PHASES=False, bias=None, **rows(tiles.statistics),
+        ),
+        case(
+            "statistics of phases", statistics, tiles.statistics, tiles.statistics.rows * tiles.statistics.channels,
+            c=64, PHASES=True, **rows(tiles.statistics),
+        ),
+        case(
+            "apply AdaLIN, residual, reflect 1", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
+            PHASES=False, **norm(256, 1), **of_statistics, **rows(streamed),
+            **partials(tiles.statistics, MAX_SPLITS, 256),
+        ),
+        case(
+            "apply ILN of phases, reflect 3", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
+            PHASES=True, residual=None, bias=None, **norm(64, 3), **of_statistics, **rows(streamed),
+            **partials(tiles.statistics, MAX_SPLITS, 64),
+        ),
+        case(
+            "resident instance norm, reflect 1", adalin.resident_kernel, resident, resident.rows * resident.channels,
+            counters="*i32", PHASES=False, residual=None, **plain, **norm(256, 1), **rows(resident),
+            **partials(resident, 8, 256),
+        ),
+        case(
+            "resident AdaLIN, residual, reflect 1", adalin.resident_kernel, resident, resident.rows * resident.channels,
+            counters="*i32", PHASES=False, **norm(256, 1), **rows(resident), **partials(resident, 8, 256),
+        ),
+        case(
+            "resident ILN of phases, replicate 1", adalin.resident_kernel, resident, resident.rows * resident.channels,
+            counters="*i32", PHASES=True, residual=None, bias=None, **norm(128, 1, reflect=False), **rows(resident),
+            **partials(resident, 32, 128),
+        ),
+        case(
+            "backward sums", backward.gradient_sums_kernel, sweep, sweep.rows * sweep.channels,
+            **norm(256, 1), **of_statistics, **rows(sweep), **partials(tiles.statistics, MAX_BACKWARD_SPLITS, 256),
+        ),
+        case(
+            "backward apply", backward.gradient_kernel, sweep, sweep.rows * sweep.channels,
+            c=256, RELU=True, PAD=1, REFLECT=True, **rows(sweep),
+        ),
+        case(
+            "bias_relu, reflect 1", pointwise_triton.bias_relu_kernel, streamed, streamed.rows * streamed.channels,
+            c=256, PAD=1, REFLECT=True, **rows(streamed),
+        ),
+        case(
+            "interleave_phases", pointwise_triton.interleave_kernel, streamed, streamed.rows * streamed.channels,
+            c=128, **rows(streamed),
+        ),
+        case(
+            "normalise_image, reflect 3", pointwise_triton.normalise_image_kernel, FLAT_TILE, 0,
+            image="*u8", PAD=3, BLOCK=FLAT_TILE.rows,
+        ),
+        case(
+            "rows_to_image", pointwise_triton.rows_to_image_kernel, FLAT_TILE, 0,
+            image="*u8", KERNEL_ROWS=7, BLOCK=FLAT_TILE.rows,
+        ),
+        case(
+            "style pool", style_triton.pool_kernel, streamed, streamed.rows * streamed.channels,
+            c=256, **rows(streamed),
+        ),
+    ]  # fmt: skip
+    product = product_tile(dtype.itemsize, gpu)
+    found.append(
+        case(
+            "style product",
+            style_triton.split_product_kernel,
+            product,
+            product.rows * product.inputs,
+            ROWS=product.rows,
+            INPUTS=product.inputs,
+            IMAGES=product.images,
+        )
+    )
+    if dtype == torch.float32:  # float32 whatever the activations are
+        found += [
+            case(
+                "backward coefficients", backward.coefficients_kernel, COEFFICIENT_TILE, 0,
+                c=256, UNBIASED=1, EPS=1e-5, CHANNELS=256, **of_statistics,
+                **partials(tiles.statistics, MAX_BACKWARD_SPLITS, 256),
+            ),
+            case(
+                "style linear", style_triton.linear_kernel, LINEAR_TILE, LINEAR_TILE.rows * LINEAR_TILE.channels,
+                k=256, RELU=True, SPLITS=MAX_ADDED_SPLITS, ROWS=LINEAR_TILE.rows, INPUTS=LINEAR_TILE.channels,
+            ),
+        ]  # fmt: skip
+    return found

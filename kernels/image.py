@@ -1,0 +1,107 @@
+"""Both ends of the network: pictures in, pictures out.
+
+    normalise_image   x[c, i, j] = image[i, j, c] / 127.5 - 1, with a reflected border     uint8 NHWC -> float NCHW
+    rows_to_image     image[i, j, c] = round(127.5 * (tanh(sum_r rows[3 r + c, i + r, j] + bias[c]) + 1))
+
+The second finishes the last 7x7 convolution in its row form (rewrite 7 in docs/design.md): `rows` are the results of a
+1x7 convolution that computes the contribution of each of the seven kernel rows apart. Rounding is half to even.
+"""
+
+import torch
+from torch import Tensor
+
+from ugatit_fast.kernels.checks import check_activation, check_pad, check_parameter
+from ugatit_fast.kernels.padding import pad_reference
+
+COLOURS = 3
+
+
+def normalise_image_reference(image: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
+    """The meaning of `normalise_image`, in plain PyTorch."""
+    x = image.permute(0, 3, 1, 2).to(torch.promote_types(dtype, torch.float32)) / 127.5 - 1
+    return pad_reference(x, pad, "reflect").to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def check_image(image: Tensor, pad: int) -> None:
+    """ValueError where an argument of `normalise_image` doesn't fit."""
+    if image.dtype != torch.uint8 or image.dim() != 4 or image.shape[3] != COLOURS:
+        raise ValueError(f"normalise_image: image must be uint8 (n, h, w, 3), got {image.dtype} {tuple(image.shape)}")
+    check_pad("normalise_image", pad, "reflect", image.shape[1], image.shape[2])
+
+
+@torch.library.custom_op("ugatit::normalise_image", mutates_args=())
+def normalise_image(image: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
+    """uint8 (n, h, w, 3) RGB -> `dtype` (n, 3, h + 2 pad, w + 2 pad) in [-1, 1], channels-last, border reflected.
+
+    Raises ValueError for another dtype or rank, or a border that doesn't fit.
+    """
+    check_image(image, pad)
+    return normalise_image_reference(image, pad, dtype)
+
+
+@normalise_image.register_kernel("cuda")
+def _(image: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
+    from ugatit_fast.kernels.pointwise_launch import normalise_image_on_gpu
+
+    check_image(image, pad)
+    return (normalise_image_reference if dtype == torch.float64 else normalise_image_on_gpu)(image, pad, dtype)
+
+
+@normalise_image.register_fake
+def _(image: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
+    n, h, w, colours = image.shape
+    shape = (n, colours, h + 2 * pad, w + 2 * pad)
+    return torch.empty(shape, dtype=dtype, device=image.device, memory_format=torch.channels_last)
+
+
+def sum_of_rows(rows: Tensor, bias: Tensor | None) -> Tensor:
+    """rows (n, 3 k, h + k - 1, w) -> float32 (n, 3, h, w): each kernel row's triple, shifted by its row, and summed."""
+    kernel_rows = rows.shape[1] // COLOURS
+    h = rows.shape[2] - kernel_rows + 1
+    rows = rows if rows.dtype == torch.float64 else rows.float()
+    total = rows[:, :COLOURS, :h]
+    for r in range(1, kernel_rows):
+        total = total + rows[:, COLOURS * r : COLOURS * (r + 1), r : r + h]
+    return total if bias is None else total + bias[:, None, None]
+
+
+def image_of(x: Tensor) -> Tensor:
+    """float (n, 3, h, w) in [-1, 1] -> uint8 (n, h, w, 3), rounded half to even."""
+    x = x if x.dtype == torch.float64 else x.float()
+    return (x + 1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def check_rows(rows: Tensor, bias: Tensor | None) -> None:
+    """ValueError where an argument of `rows_to_image` doesn't fit."""
+    check_activation("rows_to_image", "rows", rows)
+    check_parameter("rows_to_image", "bias", bias, [(COLOURS,)], rows)
+    if rows.shape[1] % COLOURS or rows.shape[2] < rows.shape[1] // COLOURS:
+        raise ValueError(f"rows_to_image: rows must be (n, 3 k, h + k - 1, w), got {tuple(rows.shape)}")
+
+
+@torch.library.custom_op("ugatit::rows_to_image", mutates_args=())
+def rows_to_image(rows: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Finish the last convolution: sum the kernel rows, tanh, uint8.
+
+    rows: float (n, 3 k, h + k - 1, w), channel 3 r + c the contribution of kernel row r to colour c.
+    bias: float32 (3,) or None.
+    Returns uint8 (n, h, w, 3) RGB. Raises ValueError where a shape or dtype doesn't fit.
+    """
+    check_rows(rows, bias)
+    return image_of(torch.tanh(sum_of_rows(rows, bias)))
+
+
+@rows_to_image.register_kernel("cuda")
+def _(rows: Tensor, bias: Tensor | None = None) -> Tensor:
+    from ugatit_fast.kernels.pointwise_launch import rows_to_image_on_gpu
+
+    check_rows(rows, bias)
+    if rows.dtype == torch.float64:
+        return image_of(torch.tanh(sum_of_rows(rows, bias)))
+    return rows_to_image_on_gpu(rows, bias)
+
+
+@rows_to_image.register_fake
+def _(rows: Tensor, bias: Tensor | None = None) -> Tensor:
+    n, channels, h, w = rows.shape
+    return rows.new_empty(n, h - channels // COLOURS + 1, w, COLOURS, dtype=torch.uint8)

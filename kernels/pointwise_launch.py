@@ -1,0 +1,76 @@
+"""Launches the kernels of pointwise_triton.py on CUDA tensors. Arguments are checked; results are channels-last."""
+
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of
+from ugatit_fast.kernels.phases import image_shape
+from ugatit_fast.kernels.pointwise_triton import (
+    bias_relu_kernel,
+    interleave_kernel,
+    normalise_image_kernel,
+    rows_to_image_kernel,
+)
+from ugatit_fast.kernels.schedule import FLAT_TILE, NORM_TILES, cdiv
+
+
+def bias_relu_on_gpu(x: Tensor, bias: Tensor, pad: int, pad_mode: str) -> Tensor:
+    n, c, h, w = x.shape
+    shape = (n, c, h + 2 * pad, w + 2 * pad)
+    check_size("bias_relu", x.numel(), prod(shape))
+    y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    tile = NORM_TILES[x.dtype].apply.fitted(shape[2] * shape[3], c)
+    grid = (n * cdiv(shape[2] * shape[3], tile.rows) * cdiv(c, tile.channels),)
+    if n:
+        with on_device_of(x):
+            bias_relu_kernel[grid](
+                channels_last(x), bias.contiguous(), y, h, w,
+                c=c, PAD=pad, REFLECT=pad_mode == "reflect",
+                ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+            )  # fmt: skip
+    return y
+
+
+def interleave_on_gpu(phases: Tensor) -> Tensor:
+    n, c, h, w = image_shape(phases, True)
+    check_size("interleave_phases", phases.numel())
+    y = torch.empty((n, c, h, w), dtype=phases.dtype, device=phases.device, memory_format=torch.channels_last)
+    tile = NORM_TILES[phases.dtype].apply.fitted(h * w, c)
+    grid = (n * cdiv(h * w, tile.rows) * cdiv(c, tile.channels),)
+    if n:
+        with on_device_of(phases):
+            interleave_kernel[grid](
+                channels_last(phases), y, phases[0].numel(), h, w,
+                c=c, ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+            )  # fmt: skip
+    return y
+
+
+def normalise_image_on_gpu(image: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
+    n, h, w, colours = image.shape
+    shape = (n, colours, h + 2 * pad, w + 2 * pad)
+    check_size("normalise_image", prod(shape))
+    x = torch.empty(shape, dtype=dtype, device=image.device, memory_format=torch.channels_last)
+    if n:
+        with on_device_of(image):
+            normalise_image_kernel[(n * cdiv(x[0].numel(), FLAT_TILE.rows),)](
+                image.contiguous(), x, h, w, PAD=pad, BLOCK=FLAT_TILE.rows, **FLAT_TILE.options
+            )
+    return x
+
+
+def rows_to_image_on_gpu(rows: Tensor, bias: Tensor | None) -> Tensor:
+    n, channels, padded_h, w = rows.shape
+    kernel_rows = channels // 3
+    h = padded_h - kernel_rows + 1
+    check_size("rows_to_image", rows.numel())
+    image = torch.empty((n, h, w, 3), dtype=torch.uint8, device=rows.device)
+    if n:
+        with on_device_of(rows):
+            rows_to_image_kernel[(n * cdiv(h * w * 3, FLAT_TILE.rows),)](
+                channels_last(rows), contiguous(bias), image, h * w * 3, h, w,
+                KERNEL_ROWS=kernel_rows, BLOCK=FLAT_TILE.rows, **FLAT_TILE.options,
+            )  # fmt: skip
+    return image

@@ -1,0 +1,78 @@
+"""Where pixels lie: index arithmetic that the Triton kernels share.
+
+Every activation is channels-last: pixel (i, j) of an h x w image with c channels is the c elements from (i w + j) c on.
+A pixel is named by its flat index i w + j. Offsets inside an image fit int32, since launchers refuse tensors of 2^31
+elements; whole images are stepped over in int64.
+"""
+
+# ruff: noqa: ANN001, ANN201, N803 (a kernel's arguments have no Python types; compile-time ones are capitals)
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def pixel_offset(
+    pixel,  # flat index in the image
+    w,  # width of the image
+    c: tl.constexpr,  # channels of the image
+    PHASES: tl.constexpr,  # the image lies as four phases, see ugatit_fast/kernels/phases.py
+):
+    """Elements from the image's first to the pixel's first channel."""
+    if PHASES:
+        i, j = pixel // w, pixel % w
+        a, b = i & 1, j & 1
+        row, column = (i >> 1) + a, (j >> 1) + b
+        offset = ((row * (w // 2 + 1) + column) * 4 + 2 * a + b) * c
+    else:
+        offset = pixel * c
+    return offset
+
+
+@triton.jit
+def source_of_border(
+    i,  # coordinate that may lie outside [0, size)
+    size,  # height or width of the image
+    REFLECT: tl.constexpr,  # reflect without repeating the edge, else replicate the edge
+):
+    """The coordinate inside the image whose pixel the border shows at i."""
+    last = size - 1
+    return last - tl.abs(last - tl.abs(i)) if REFLECT else tl.minimum(tl.maximum(i, 0), last)
+
+
+@triton.jit
+def place_in_border(
+    i,  # coordinate inside the image
+    size,  # height or width of the image
+    SIDE: tl.constexpr,  # 0: the image itself, 1: the border before it, 2: the border after it
+    PAD: tl.constexpr,  # width of the border; 1 where it replicates
+    REFLECT: tl.constexpr,
+):
+    """(where in the padded image i appears on that side, whether it does): `source_of_border` undone."""
+    if SIDE == 0:
+        place, exists = i + PAD, i >= 0
+    elif SIDE == 1:
+        if REFLECT:
+            place, exists = PAD - i, (i >= 1) & (i <= PAD)
+        else:
+            place, exists = i, i == 0
+    elif REFLECT:
+        place, exists = 2 * (size - 1) - i + PAD, (i >= size - 1 - PAD) & (i <= size - 2)
+    else:
+        place, exists = i + 2, i == size - 1
+    return place, exists
+
+
+@triton.jit
+def source_of_padded(
+    padded_pixel,  # flat index in the padded image
+    h,
+    w,  # height and width of the image without its border
+    PAD: tl.constexpr,
+    REFLECT: tl.constexpr,
+):
+    """(i, j) of the pixel inside the image that the padded image shows there."""
+    padded_w = w + 2 * PAD
+    i = source_of_border(padded_pixel // padded_w - PAD, h, REFLECT)
+    j = source_of_border(padded_pixel % padded_w - PAD, w, REFLECT)
+    return i, j

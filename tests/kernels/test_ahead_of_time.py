@@ -1,0 +1,66 @@
+"""Every kernel with every tile of the table, compiled for every architecture: what needs no GPU to be known."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
+
+from ugatit_fast.kernels.ahead_of_time import SHARED_KIB, cases, compile_case  # noqa: E402
+from ugatit_fast.kernels.report import README, compile_all, table, with_table  # noqa: E402
+
+if TYPE_CHECKING:
+    from ugatit_fast.kernels.ahead_of_time import Case, Compiled
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def compiled() -> "list[Compiled]":
+    return compile_all()
+
+
+def test_every_architecture_has_every_case(compiled: "list[Compiled]") -> None:
+    assert len(compiled) == sum(len(cases(capability)) for capability in SHARED_KIB)
+
+
+def test_nothing_spills(compiled: "list[Compiled]") -> None:
+    assert [result for result in compiled if result.spilled_bytes] == []
+
+
+def test_nothing_needs_hidden_scratch_memory(compiled: "list[Compiled]") -> None:
+    assert [result for result in compiled if result.scratch_bytes] == []
+
+
+def test_shared_memory_fits(compiled: "list[Compiled]") -> None:
+    assert [result for result in compiled if result.shared_bytes > SHARED_KIB[result.capability] * 1024] == []
+
+
+def test_two_resident_programs_fit_a_multiprocessor(compiled: "list[Compiled]") -> None:
+    resident = [result for result in compiled if result.name.startswith("resident")]
+    assert resident
+    assert all(2 * result.registers * result.warps * 32 <= 65_536 for result in resident)
+    assert all(2 * result.shared_bytes <= SHARED_KIB[result.capability] * 1024 for result in resident)
+
+
+def test_activations_and_weights_move_16_bytes_at_a_time(compiled: "list[Compiled]") -> None:
+    assert [result for result in compiled if 16 * result.wide_loads < result.streamed_bytes] == []
+    stores = ("apply", "resident", "backward apply", "bias_relu", "interleave")
+    storing = [result for result in compiled if result.name.startswith(stores)]
+    assert [result for result in storing if 16 * result.wide_stores < result.streamed_bytes] == []
+
+
+@pytest.mark.parametrize("case", cases(90), ids=lambda case: case.name)
+def test_sizes_of_one_compile(case: "Case") -> None:
+    """Triton makes compile-time constants of integers that are 1, which have fewer methods than others."""
+    integers = [name for name in case.kernel.arg_names if name not in case.constants and case.type_of(name) == "i32"]
+    ones = dict.fromkeys(integers, 1)
+    assert compile_case(replace(case, constants={**case.constants, **ones}), 90).registers > 0
+
+
+def test_the_table_in_the_readme_is_fresh(compiled: "list[Compiled]") -> None:
+    readme = README.read_text("utf-8")
+    if f"Triton {triton.__version__}." not in readme:
+        pytest.skip(f"the table was made with another Triton than {triton.__version__}")
+    assert readme == with_table(readme, table(compiled)), "run python -m ugatit_fast.kernels.report"

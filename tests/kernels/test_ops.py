@@ -1,0 +1,133 @@
+"""What every operation of `torch.ops.ugatit` owes PyTorch, and the errors it owes its callers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ugatit_fast.kernels.adalin import adalin
+from ugatit_fast.kernels.adalin_backward import adalin_backward
+from ugatit_fast.kernels.bias_relu import bias_relu
+from ugatit_fast.kernels.checks import check_activation, check_parameter
+from ugatit_fast.kernels.image import normalise_image, rows_to_image
+from ugatit_fast.kernels.phases import interleave_phases
+from ugatit_fast.kernels.style import style
+
+
+def image(*shape: int, dtype: torch.dtype = torch.float32, channels_last: bool = False) -> Tensor:
+    return torch.randn(shape).to(dtype, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+def arguments() -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """Every operation with calls worth checking."""
+    table, vector = torch.randn(2, 8), torch.rand(8)
+    byte = torch.randint(0, 256, (2, 6, 5, 3), dtype=torch.uint8)
+    weights = (torch.randn(8, 8), torch.randn(8, 8), torch.randn(16, 8))
+    plain = (None, None, None, None)
+    plain_phases = (image(2, 32, 3, 4, channels_last=True), *plain)
+    gradient = (image(2, 8, 7, 8), image(2, 8, 5, 6, channels_last=True), table, table, vector)
+    calls: dict[str, tuple[Any, tuple[Any, ...]]] = {
+        "adalin": (adalin, (image(2, 8, 5, 6), table, table, vector, vector, image(2, 8, 5, 6), True, 1, "replicate")),
+        "adalin, channels-last": (adalin, (image(2, 8, 5, 6, dtype=torch.float16, channels_last=True), *plain)),
+        "adalin, phases": (adalin, (*plain_phases, None, True, 3, "reflect", True, 1e-5, True)),
+        "adalin, empty": (adalin, (image(0, 8, 5, 6), *plain, None, False, 1)),
+        "adalin_backward": (adalin_backward, (*gradient, None, True, True, 1, "reflect", True, 1e-5)),
+        "bias_relu": (bias_relu, (image(2, 8, 5, 6, channels_last=True), vector, 1, "reflect")),
+        "normalise_image": (normalise_image, (byte, 3, torch.float16)),
+        "normalise_image, no border": (normalise_image, (byte, 0, torch.float32)),
+        "rows_to_image": (rows_to_image, (image(2, 21, 10, 5), torch.randn(3))),
+        "interleave_phases": (interleave_phases, (image(2, 32, 3, 4),)),
+        "interleave_phases, channels-last": (interleave_phases, (image(2, 32, 3, 4, channels_last=True),)),
+        "style, light": (style, (image(2, 8, 5, 6), *weights)),
+        "style, full": (style, (image(2, 8, 2, 2), torch.randn(8, 32), *weights[1:], vector, vector, torch.randn(16))),
+    }  # fmt: skip
+    return calls
+
+
+@pytest.mark.parametrize("name", list(arguments()))
+def test_opcheck(name: str) -> None:
+    operation, call = arguments()[name]
+    torch.library.opcheck(operation, call)
+
+
+@pytest.mark.parametrize("name", list(arguments()))
+def test_export_sees_one_node(name: str) -> None:
+    operation, call = arguments()[name]
+    tensors = [argument for argument in call if isinstance(argument, Tensor)]
+
+    class Module(nn.Module):
+        def forward(self, *given: Tensor) -> Any:
+            remaining = iter(given)
+            return operation(*(next(remaining) if isinstance(argument, Tensor) else argument for argument in call))
+
+    graph = torch.export.export(Module(), tuple(tensors)).graph
+    called = [str(node.target) for node in graph.nodes if "ugatit" in str(node.target)]
+    assert called == [f"ugatit.{name.split(',')[0]}.default"]
+
+
+def test_compile_sees_one_node() -> None:
+    targets: list[str] = []
+
+    def backend(module: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+        targets.extend(str(node.target) for node in module.graph.nodes if node.op == "call_function")
+        return module.forward
+
+    operation, call = arguments()["adalin"]
+    compiled = torch.compile(lambda x: operation(x, *call[1:]), backend=backend, fullgraph=True)
+    assert torch.equal(compiled(call[0]), operation(*call))
+    assert targets == ["ugatit.adalin.default"]
+
+
+X = torch.zeros(2, 8, 4, 4)
+TABLE = torch.zeros(2, 8)
+BYTES = torch.zeros(1, 4, 4, 3, dtype=torch.uint8)
+META = torch.zeros(8, 8, 4, 4, device="meta")
+HEADS = torch.zeros(16, 8)
+SQUARE = torch.zeros(8, 8)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: adalin(X[0]), r"x must be \(n, c, h, w\), got shape \(8, 4, 4\)"),
+        (lambda: adalin(X[:, :, :0]), "at least one channel and one pixel"),
+        (lambda: adalin(X.int()), "x must be float32, float16 or bfloat16, got torch.int32"),
+        (lambda: adalin(X, TABLE[:, :4]), r"gamma must have shape \(2, 8\) or \(1, 8\), got \(2, 4\)"),
+        (lambda: adalin(X, TABLE, TABLE.half()), "beta must be torch.float32, got torch.float16"),
+        (lambda: adalin(X, rho=TABLE), r"rho must have shape \(8,\), got \(2, 8\)"),
+        (
+            lambda: check_parameter("adalin", "rho", META[:, 0, 0, 0], [(8,)], X),
+            "rho is on meta, x on cpu; move one of them",
+        ),
+        (lambda: check_activation("adalin", "residual", META, None, X.device), "residual is on meta, x on cpu"),
+        (lambda: adalin(X, residual=X[:1]), r"residual must be like the image \(2, 8, 4, 4\), got \(1, 8, 4, 4\)"),
+        (lambda: adalin(X, residual=X.half()), "residual must be torch.float32, got torch.float16"),
+        (lambda: adalin(X, pad=4), "a reflect border of 4 pixels does not fit an image of 4x4"),
+        (lambda: adalin(X, pad=1, pad_mode="zeros"), "pad_mode must be one of reflect, replicate, got 'zeros'"),
+        (lambda: adalin(X[:, :, :1, :1]), "unbiased variance of one pixel"),
+        (lambda: adalin(X[:, :6], phases=True), r"phases must be \(n, 4 k, h \+ 1, w \+ 1\), got \(2, 6, 4, 4\)"),
+        (lambda: bias_relu(X, TABLE[0, :4], 0, "reflect"), r"bias must have shape \(8,\)"),
+        (lambda: normalise_image(BYTES.float(), 0, torch.float32), r"image must be uint8 \(n, h, w, 3\)"),
+        (lambda: normalise_image(BYTES, 4, torch.float32), "a reflect border of 4 pixels"),
+        (lambda: rows_to_image(X), r"rows must be \(n, 3 k, h \+ k - 1, w\), got \(2, 8, 4, 4\)"),
+        (lambda: rows_to_image(torch.zeros(1, 21, 6, 4)), "rows must be"),
+        (lambda: interleave_phases(X[:, :6]), "phases must be"),
+        (lambda: style(X, SQUARE[:, :4], SQUARE, HEADS), r"first must be \(8, 8\) .* or \(8, 128\)"),
+        (lambda: style(X, SQUARE.half(), SQUARE, HEADS), "first must be float32 or like x"),
+        (lambda: style(X, SQUARE, SQUARE, HEADS[:8]), r"heads must have shape \(16, 8\)"),
+    ],
+)
+def test_wrong_arguments_are_named(call: Callable[[], Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_images_of_a_batch_know_nothing_of_each_other(n: int) -> None:
+    x, rho = torch.randn(n, 8, 4, 4), torch.rand(8)
+    together = adalin(x, rho=rho, pad=1)
+    assert together.shape == (n, 8, 6, 6)
+    for one, expected in zip(x, together, strict=True):
+        torch.testing.assert_close(adalin(one[None], rho=rho, pad=1)[0], expected)

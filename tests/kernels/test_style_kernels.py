@@ -1,0 +1,47 @@
+"""The style kernels against float64; interpreted on any machine, compiled on a GPU."""
+
+import pytest
+import torch
+
+from tests.kernels.conftest import INTERPRETED
+from tests.kernels.tolerances import assert_as_close
+from ugatit_fast.kernels.padding import interior
+from ugatit_fast.kernels.schedule import Gpu, StylePlan, style_plan
+from ugatit_fast.kernels.style import style_reference
+from ugatit_fast.kernels.style_launch import style_on_gpu
+
+SMALL_GPU = Gpu((9, 0), 3, 100 * 1024)
+"""Few enough multiprocessors that an image has several splits, and the last is smaller."""
+
+KINDS = [(full, dtype) for full in (False, True) for dtype in (torch.float32, torch.float16, torch.bfloat16)]
+if INTERPRETED:
+    KINDS.remove((True, torch.bfloat16))  # the interpreter's dot takes bfloat16 for integers
+
+
+@pytest.mark.parametrize(("full", "dtype"), KINDS)
+@pytest.mark.parametrize("biases", [False, True], ids=["no biases", "biases"])
+@pytest.mark.parametrize("shape", [(0, 16, 4, 4), (1, 24, 7, 9), (17, 20, 5, 6)], ids=str)
+def test_style(
+    shape: tuple[int, int, int, int], biases: bool, full: bool, dtype: torch.dtype, device: torch.device
+) -> None:
+    n, c, h, w = shape
+    x = interior(torch.randn(n, c, h + 2, w + 2, device=device).to(dtype).to(memory_format=torch.channels_last), 1)
+    inputs = c * h * w if full else c
+    first = (torch.randn(c, inputs, device=device) / inputs**0.5).to(dtype)
+    second = torch.randn(c, c, device=device) / c**0.5
+    heads = torch.randn(2 * c, c, device=device) / c**0.5
+    bias = [torch.randn(size, device=device) if biases else None for size in (c, c, 2 * c)]
+    tensors = (x, first, second, heads, *bias)
+    plan: StylePlan | None = style_plan(x, first, SMALL_GPU) if n else None
+    ours = style_on_gpu(*tensors, plan)
+    truth = style_reference(*(None if t is None else t.double() for t in tensors))
+    assert_as_close(ours, style_reference(*tensors), truth)
+
+
+def test_weights_may_be_float32_beside_half_features(device: torch.device) -> None:
+    x = torch.randn(2, 16, 4, 4, device=device).half()
+    first, second, heads = (torch.randn(m, k, device=device) / 8 for m, k in ((16, 256), (16, 16), (32, 16)))
+    tensors = (x, first, second, heads, None, None, None)
+    ours = style_on_gpu(*tensors, style_plan(x, first, SMALL_GPU))
+    truth = style_reference(x.double(), first.double(), second.double(), heads.double(), None, None, None)
+    assert_as_close(ours, style_reference(*tensors), truth)
