@@ -24,6 +24,7 @@ SPEC = EngineSpec(
     any_size=True,
     batch_sizes=(),
     heatmap=True,
+    unbiased=True,
     checkpoint_sha256="0" * 64,
     ugatit_fast_version="0",
 )
