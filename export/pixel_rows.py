@@ -28,10 +28,12 @@ class Layout:
     y_part: str
     x_part: str
     """int32 (height,) and (width,)."""
-    weights: str
-    """float32 (rows,): 1 / pixels where a row is a pixel, 0 where it fills up a tile."""
+    inside: str
+    """float32 (rows,): 1 where a row is a pixel, 0 where it fills up a tile."""
     multiple: int
     """The number of rows is a multiple of this, whatever the size."""
+    together: int
+    """So many neighbouring rows, from the first on, are pixels or fill up a tile together."""
     bands: int
     """In how many bands of tiles the rows are; 0 where they aren't in tiles."""
 
@@ -112,9 +114,8 @@ class PixelRows:
         """Rows from left to right, top to bottom."""
         pixels = self.op("Mul", height, width)
         y_part = self.op("Mul", self.arange(height), width)
-        share = self.op("Div", self.one(), self.float(pixels))
-        weights = self.op("Expand", share, self.op("Reshape", self.int64(pixels), self.builder.integers(1)))
-        return Layout(height, width, y_part, self.arange(width), weights, multiple, bands=0)
+        inside = self.op("Expand", self.one(), self.op("Reshape", self.int64(pixels), self.builder.integers(1)))
+        return Layout(height, width, y_part, self.arange(width), inside, multiple, together=multiple, bands=0)
 
     def tiled(self, height: str, width: str, bands: int = 1) -> Layout:
         """Rows as Winograd's output transform leaves them: (band, y in tile, x in tile, tile), tiles from left to
@@ -133,18 +134,17 @@ class PixelRows:
             self.op("Mul", self.op("Mod", row, band_rows), across),
         )
         x_part = self.total(self.op("Mul", self.op("Mod", x, TILE), in_band), self.op("Div", x, TILE))
-        weights = self.tile_weights(height, width, down, across, bands)
-        return Layout(height, width, y_part, x_part, weights, TILE * TILE, bands)
+        inside = self.inside_tiles(height, width, down, across, bands)
+        return Layout(height, width, y_part, x_part, inside, TILE * TILE, together=1, bands=bands)
 
-    def tile_weights(self, height: str, width: str, down: str, across: str, bands: int) -> str:
-        """Weights in the order of `tiled`: the outer product of what is inside in y and in x, over the pixels."""
+    def inside_tiles(self, height: str, width: str, down: str, across: str, bands: int) -> str:
+        """`Layout.inside` in the order of `tiled`: the outer product of what is inside in y and in x."""
         inside_y = self.inside(height, down)  # (4, down)
         by_band = self.op("Reshape", inside_y, self.builder.integers(TILE, bands, -1))
         by_band = self.op("Transpose", by_band, perm=(1, 0, 2))  # (bands, 4, rows of tiles)
         y = self.op("Unsqueeze", by_band, self.builder.integers(2, 4))
         x = self.op("Unsqueeze", self.inside(width, across), self.builder.integers(0, 1, 3))
-        mask = self.op("Reshape", self.op("Mul", y, x), self.builder.integers(-1))
-        return self.op("Div", mask, self.float(self.op("Mul", height, width)))
+        return self.op("Reshape", self.op("Mul", y, x), self.builder.integers(-1))
 
     def inside(self, size: str, tiles: str) -> str:
         """float32 (4, tiles): 1 where pixel 4 t + a of a line of `size` pixels exists."""
@@ -158,20 +158,18 @@ class PixelRows:
         y, x = self.arange(height), self.arange(width)
         low_y = self.op("Gather", low.y_part, self.op("Div", y, 2))
         low_x = self.op("Gather", low.x_part, self.op("Div", x, 2))
-        quarter = self.op("Div", low.weights, self.builder.constant(np.array(4, np.float32), "four"))
         if phases_first:
-            rows = self.size_of(low.weights, 0)
+            rows = self.size_of(low.inside, 0)
             y_part = self.total(low_y, self.op("Mul", self.op("Mod", y, 2), self.op("Mul", rows, 2)))
             x_part = self.total(low_x, self.op("Mul", self.op("Mod", x, 2), rows))
-            weights = self.op("Concat", quarter, quarter, quarter, quarter, axis=0)
+            inside, together = self.op("Concat", *[low.inside] * 4, axis=0), low.together
         else:
             y_part = self.total(self.op("Mul", low_y, 4), self.op("Mul", self.op("Mod", y, 2), 2))
             x_part = self.total(self.op("Mul", low_x, 4), self.op("Mod", x, 2))
-            repeated = self.op(
-                "Expand", self.op("Unsqueeze", quarter, self.builder.integers(1)), self.builder.integers(1, 4)
-            )
-            weights = self.op("Reshape", repeated, self.builder.integers(-1))
-        return Layout(height, width, y_part, x_part, weights, 4 * low.multiple, bands=0)
+            column = self.op("Unsqueeze", low.inside, self.builder.integers(1))
+            repeated = self.op("Expand", column, self.builder.integers(1, 4))
+            inside, together = self.op("Reshape", repeated, self.builder.integers(-1)), 4 * low.together
+        return Layout(height, width, y_part, x_part, inside, 4 * low.multiple, together=together, bands=0)
 
     # Windows of a layout ------------------------------------------------------------------------------------------
 
@@ -187,14 +185,25 @@ class PixelRows:
         return [self.index(layout, self.op("Unsqueeze", piece, self.builder.integers(1, 3)), x) for piece in pieces]
 
     def strided_windows(self, layout: Layout, pad_mode: str, bands: int) -> list[str]:
-        """Index of every 3x3 window of a convolution of stride 2 with a border of 1, its outputs in `tiled` order."""
+        """Index of every 3x3 window of a convolution of stride 2 with a border of 1, its outputs in `tiled` order.
+
+        A sum over (y in tile, x in tile, tile row, tile column, window row, window column). Both parts are spread over
+        the last three dimensions first, so that the one large addition runs along long lines.
+        """
         height, width = self.op("Div", layout.height, 2), self.op("Div", layout.width, 2)
-        y = self.strided_tiles(self.tiles(height, bands), layout.height, pad_mode)
-        x = self.op(
-            "Unsqueeze", self.strided_tiles(self.tiles(width), layout.width, pad_mode), self.builder.integers(0, 2, 4)
-        )
-        pieces = self.builder.nodes_with("Split", bands, y, axis=1, num_outputs=bands)
-        return [self.index(layout, self.op("Unsqueeze", piece, self.builder.integers(1, 3, 5)), x) for piece in pieces]
+        y = self.op("Gather", layout.y_part, self.strided_tiles(self.tiles(height, bands), layout.height, pad_mode))
+        x = self.op("Gather", layout.x_part, self.strided_tiles(self.tiles(width), layout.width, pad_mode))
+        nothing = self.op("Unsqueeze", self.op("Mul", x, 0), self.builder.integers(1, 2, 4))
+        nothing = self.op("Slice", nothing, *(self.builder.integers(k) for k in (0, 1, 0)))
+        x = self.op("Unsqueeze", x, self.builder.integers(0, 2, 4))
+        x = self.op("Expand", x, self.builder.integers(1, 1, 1, 1, 3, 1))
+        x = self.op("Reshape", x, self.builder.integers(0, 0, 0, -1))
+        result = []
+        for piece in self.builder.nodes_with("Split", bands, y, axis=1, num_outputs=bands):
+            rows = self.op("Add", self.op("Unsqueeze", piece, self.builder.integers(1, 3, 5)), nothing)
+            rows = self.op("Reshape", rows, self.builder.integers(0, 0, 0, -1))
+            result.append(self.op("Reshape", self.op("Add", rows, x), self.builder.integers(-1)))
+        return result
 
     def strided_tiles(self, tiles: str, size: str, pad_mode: str) -> str:
         """Coordinates (4, tiles, 3) read by output 4 t + a of a line, kernel position j."""
@@ -209,16 +218,23 @@ class PixelRows:
         last = self.op("Sub", size, 1)
         return self.op("Sub", last, self.op("Abs", self.op("Sub", last, self.op("Abs", line))))
 
-    def group_windows(self, height: str, width: str, size: int, group: int) -> str:
-        """Index into groups of neighbouring pixels of a bordered picture: for each output group, `size` lines of
-        three.
-        """
-        across = self.op("Add", self.op("Div", width, group), 2)
-        lines = self.op("Add", self.spread(self.arange(height), 0, of=4), self.axis_constant(size, 2, of=4))
-        groups = self.op(
-            "Add", self.spread(self.arange(self.op("Div", width, group)), 1, of=4), self.axis_constant(3, 3, of=4)
-        )
-        return self.op("Reshape", self.op("Add", self.op("Mul", lines, across), groups), self.builder.integers(-1))
+    def group_lines(self, height: str, groups: str, border: int) -> str:
+        """Index that gives each group of neighbouring pixels of a bordered picture its two neighbours."""
+        lines = self.op("Mul", self.arange(self.op("Add", height, 2 * border)), self.op("Add", groups, 2))
+        across = self.op("Add", self.spread(self.arange(groups), 0, of=2), self.axis_constant(3, 1, of=2))
+        return self.sum_over_lines(lines, across)
+
+    def group_windows(self, height: str, groups: str, size: int) -> str:
+        """Index of the `size` lines that each group of output pixels reads."""
+        lines = self.op("Mul", self.arange(height), groups)
+        below = self.op("Mul", self.axis_constant(size, 1, of=2), groups)
+        return self.sum_over_lines(lines, self.op("Add", self.spread(self.arange(groups), 0, of=2), below))
+
+    def sum_over_lines(self, lines: str, within: str) -> str:
+        """lines (l,) + within (any shape), as one index: for each line all of `within`."""
+        within = self.op("Reshape", within, self.builder.integers(1, -1))
+        total = self.op("Add", self.op("Unsqueeze", lines, self.builder.integers(1)), within)
+        return self.op("Reshape", total, self.builder.integers(-1))
 
     def picture_bands(self, layout: Layout, size: int, group: int, bands: int, pad_mode: str) -> list["PictureBand"]:
         """For each of several bands of lines: what the last convolution reads, and where its triples belong."""
