@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Written last: an interrupted install has none, and the next run starts from an empty .venv.
 INSTALLED := .venv/installed
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench gpu clean
 
 demo: $(INSTALLED)  ## build an engine and translate the sample photo
 	$(BIN)/ugatit-fast demo
@@ -19,7 +19,10 @@ check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/mypy
 
 bench: $(INSTALLED)  ## measure, and record in benchmarks/results/
-	$(BIN)/python -m benchmarks
+	$(BIN)/ugatit-fast bench --scaling
+
+gpu:  ## on a machine with a GPU, from a bare checkout: its tests, every kernel and engine against their rivals
+	PYTHONPATH=. python3 benchmarks/gpu.py
 
 clean:  ## remove the environment and everything built or cached
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -11,7 +11,7 @@ from ugatit_fast.demo import write_random_checkpoint
 from ugatit_fast.images import load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 
-VERBS = ["build-engine", "translate", "verify", "inspect", "convert", "doctor", "demo"]
+VERBS = ["bench", "build-engine", "translate", "verify", "inspect", "convert", "doctor", "demo"]
 HEAVY = {"torch", "onnx", "onnxruntime", "triton", "numpy", "PIL"}
 
 

@@ -1,0 +1,16 @@
+"""What follows the attention, fused and in plain PyTorch: `pytest benchmarks/bench_bias_relu.py`."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ugatit_fast.bench.kernel_subjects import Subject
+from ugatit_fast.bench.kernels import ALL_CONTENDERS, subjects_of
+
+SUBJECTS = subjects_of("bias_relu")
+
+
+@pytest.mark.parametrize("contender", ALL_CONTENDERS)
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+def test_bias_relu(measure: Callable[[Subject, str], None], subject: Subject, contender: str) -> None:
+    measure(subject, contender)

@@ -1,0 +1,148 @@
+"""What the folded graph has to do, counted from the graph itself, and the time that the hardware's limits set for it.
+
+Multiply-adds are those of convolutions (direct form, only outputs that somebody needs) and linear layers; the rest is
+counted in bytes: every operation reads each input once and writes its output once. A convolution and the
+normalisation after it are two operations, since a statistic needs the whole image before its first use.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ugatit_fast.choices import Precision
+from ugatit_fast.fold import FoldedGenerator, Weights, fold
+from ugatit_fast.kernels.image import COLOURS
+from ugatit_fast.model import Generator, GeneratorConfig
+
+FLOAT32_BYTES = 4
+
+
+class Activation(NamedTuple):
+    """Shape of a batch of activations, border included."""
+
+    n: int
+    c: int
+    h: int
+    w: int
+
+    @property
+    def elements(self) -> int:
+        return self.n * self.c * self.h * self.w
+
+    def inside(self, border: int) -> "Activation":
+        return self._replace(h=self.h - 2 * border, w=self.w - 2 * border)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one operation of the graph costs at least."""
+
+    name: str
+    macs: int
+    bytes: int
+
+
+class CountingOperations:
+    """Walks the folded network and writes down the cost of each operation; see `ugatit_fast.fold.Operations`."""
+
+    def __init__(self, item_bytes: int) -> None:
+        """item_bytes: of an activation."""
+        self.item_bytes = item_bytes
+        self.work: list[Work] = []
+
+    def add(self, name: str, macs: int, read: Sequence[int], written: int) -> None:
+        self.work.append(Work(name, macs, sum(read) + written))
+
+    def size(self, x: Activation) -> int:
+        return x.elements * self.item_bytes
+
+    def convolution(self, name: str, x: Activation, weight: Tensor, y: Activation, needed: int) -> None:
+        """y = weight * x, of which `needed` values are ever looked at."""
+        taps = weight[0].numel()
+        self.add(name, needed * taps, [self.size(x), weight.nbytes], self.size(y))
+
+    def normalisation(self, x: Activation, residual: Activation | None, y: Activation) -> None:
+        added = 0 if residual is None else self.size(residual.inside(1))
+        style = 2 * x.n * y.c * FLOAT32_BYTES
+        self.add("normalise", 0, [self.size(x), added, style], self.size(y))
+
+    def normalise(self, image: Activation, pad: int) -> Activation:
+        """image: uint8 (n, 3, h, w), whatever its layout."""
+        x = padded(image, pad)
+        self.add("picture to floats", 0, [image.elements], self.size(x))
+        return x
+
+    def stage(
+        self,
+        x: Activation,
+        weights: Weights,
+        *,
+        stride: int = 1,
+        style: None = None,
+        unbiased: bool = False,
+        relu: bool = False,
+        residual: Activation | None = None,
+        pad: int = 0,
+        pad_mode: str = "reflect",
+    ) -> Activation:
+        k, _, rows, columns = weights.weight.shape
+        y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
+        self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements)
+        self.normalisation(y, residual, padded(y, pad))
+        return padded(y, pad)
+
+    def up_stage(self, x: Activation, weights: Weights, *, unbiased: bool, pad: int, pad_mode: str) -> Activation:
+        """Each of the four phases has one row and column that no pixel of the image comes from."""
+        phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
+        y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))
+        self.convolution("up-convolution", x, weights.weight, phases, y.elements)
+        self.normalisation(phases, None, padded(y, pad))
+        return padded(y, pad)
+
+    def attend(self, x: Activation, weights: Weights, pad_mode: str) -> Activation:
+        y = x._replace(c=len(weights.weight))
+        self.convolution("attention 1x1", x, weights.weight, y, y.elements)
+        self.add("bias, ReLU", 0, [self.size(y)], self.size(padded(y, 1)))
+        return padded(y, 1)
+
+    def style(self, attended: Activation, weights: Weights) -> None:
+        matrices = (weights.first, weights.second, weights.heads)
+        macs = attended.n * sum(matrix.numel() for matrix in matrices)
+        read = [self.size(attended.inside(1)), *[matrix.nbytes for matrix in matrices]]
+        self.add("style", macs, read, attended.n * len(weights.heads) * FLOAT32_BYTES)
+
+    def heatmap(self, attended: Activation) -> Activation:
+        """Nothing: an engine for pictures leaves it out."""
+        return attended._replace(c=1)
+
+    def to_image(self, x: Activation, weights: Weights) -> Activation:
+        channels, _, _, columns = weights.weight.shape
+        kernel_rows = channels // COLOURS
+        rows = Activation(x.n, channels, x.h, x.w - columns + 1)
+        image = Activation(x.n, COLOURS, x.h - kernel_rows + 1, rows.w)
+        self.convolution("last convolution, rows", x, weights.weight, rows, image.elements * kernel_rows)
+        self.add("rows to picture", 0, [self.size(rows)], image.elements)
+        return image
+
+
+def padded(x: Activation, pad: int) -> Activation:
+    return x._replace(h=x.h + 2 * pad, w=x.w + 2 * pad)
+
+
+def count(config: GeneratorConfig, batch: int, height: int, width: int, precision: Precision) -> list[Work]:
+    """The cost of every operation of the folded graph for a batch, in order. No weights are made."""
+    with torch.device("meta"):
+        folded: FoldedGenerator = fold(Generator(config))
+    if precision == "fp16":
+        folded = folded.half_precision()
+    operations = CountingOperations(2 if precision == "fp16" else 4)
+    folded.graph(operations, Activation(batch, COLOURS, height, width))
+    return operations.work
+
+
+def roofline_seconds(work: Sequence[Work], bytes_per_second: float, operations_per_second: float) -> float:
+    """Least time for the operations one after the other: each is bound by its bytes or by its arithmetic."""
+    return sum(max(one.bytes / bytes_per_second, 2 * one.macs / operations_per_second) for one in work)

@@ -1,0 +1,203 @@
+"""The operations of kernels/ on the shapes of the 256x256 generator, beside the same arithmetic in plain PyTorch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ugatit_fast.bench.results import Target
+from ugatit_fast.kernels.adalin import adalin
+from ugatit_fast.kernels.bias_relu import bias_relu
+from ugatit_fast.kernels.image import normalise_image, rows_to_image
+from ugatit_fast.kernels.style import style
+from ugatit_fast.model import layer_instance_norm
+
+Inputs = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One operation on one shape."""
+
+    op: str
+    shape: tuple[int, ...]
+    make: Callable[[tuple[int, ...], torch.dtype, torch.device], Inputs]
+    fused: Callable[..., Tensor]
+    plain: Callable[..., Tensor]
+
+    @property
+    def shape_text(self) -> str:
+        return "x".join(map(str, self.shape))
+
+    @property
+    def name(self) -> str:
+        return f"{self.op}, {self.shape_text}"
+
+
+def activation(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Channels last, with a mean, as after a convolution of ReLUs."""
+    x = torch.randn(tuple(shape), device=device) + 1
+    return x.to(dtype, memory_format=torch.channels_last)
+
+
+def parameters(n: int, c: int, device: torch.device) -> Inputs:
+    """gamma, beta (n, c) and rho (c,)."""
+    return torch.randn(n, c, device=device), torch.randn(n, c, device=device), torch.rand(c, device=device)
+
+
+def norm_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    return activation(shape, dtype, device), *parameters(shape[0], shape[1], device)
+
+
+def residual_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    return *norm_inputs(shape, dtype, device), activation(shape, dtype, device)
+
+
+def phase_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    n, c, h, w = shape
+    return activation((n, 4 * c, h // 2 + 1, w // 2 + 1), dtype, device), *parameters(1, c, device)
+
+
+def bias_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    return activation(shape, dtype, device), torch.randn(shape[1], device=device)
+
+
+def picture_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    return (torch.randint(0, 256, shape, dtype=torch.uint8, device=device),)
+
+
+def style_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    n, c, h, w = shape
+    first = torch.randn(c, c * h * w, device=device, dtype=dtype) / (c * h * w) ** 0.5
+    second, heads = (torch.randn(rows, c, device=device) / c**0.5 for rows in (c, 2 * c))
+    return activation((n, c, h, w), dtype, device), first, second, heads
+
+
+def plain_norm(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor) -> Tensor:
+    gamma, beta, rho = (one.to(x.dtype) for one in (gamma, beta, rho))
+    return layer_instance_norm(x, rho[None, :, None, None]) * gamma[:, :, None, None] + beta[:, :, None, None]
+
+
+def plain_norm_relu_pad(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor) -> Tensor:
+    return F.pad(torch.relu(plain_norm(x, gamma, beta, rho)), (1, 1, 1, 1), mode="reflect")
+
+
+def plain_norm_add_pad(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor, residual: Tensor) -> Tensor:
+    return F.pad(plain_norm(x, gamma, beta, rho) + residual, (1, 1, 1, 1), mode="reflect")
+
+
+def plain_phases(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    a, b, e, d = x.view(n, 4, c // 4, h, w).unbind(1)
+    top = torch.stack([a[:, :, :-1, :-1], b[:, :, :-1, 1:]], dim=-1).flatten(-2)
+    bottom = torch.stack([e[:, :, 1:, :-1], d[:, :, 1:, 1:]], dim=-1).flatten(-2)
+    image = torch.stack([top, bottom], dim=-2).flatten(2, 3)
+    return plain_norm_relu_pad(image, gamma, beta, rho)
+
+
+def plain_bias(x: Tensor, bias: Tensor) -> Tensor:
+    return F.pad(torch.relu(x + bias.to(x.dtype)[:, None, None]), (1, 1, 1, 1), mode="reflect")
+
+
+def plain_normalise(image: Tensor, dtype: torch.dtype = torch.float16) -> Tensor:
+    return F.pad((image.permute(0, 3, 1, 2).float() / 127.5 - 1).to(dtype), (3, 3, 3, 3), mode="reflect")
+
+
+def plain_rows(rows: Tensor) -> Tensor:
+    h = rows.shape[2] - 6
+    total = sum(rows[:, 3 * r : 3 * r + 3, r : r + h].float() for r in range(7))
+    return ((torch.tanh(torch.as_tensor(total)) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def plain_style(x: Tensor, first: Tensor, second: Tensor, heads: Tensor) -> Tensor:
+    hidden = torch.relu(F.linear(x.flatten(1), first)).to(second.dtype)
+    both = F.linear(torch.relu(F.linear(hidden, second)), heads)
+    return both.view(len(x), 2, -1).transpose(0, 1).contiguous()
+
+
+def row_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    return (activation(shape, dtype, device) * 0.2,)
+
+
+def fused_norm(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor) -> Tensor:
+    return adalin(x, gamma, beta, rho, relu=True, pad=1)
+
+
+def fused_norm_add(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor, residual: Tensor) -> Tensor:
+    return adalin(x, gamma, beta, rho, residual=residual, pad=1)
+
+
+def fused_phases(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor) -> Tensor:
+    return adalin(x, gamma, beta, rho, relu=True, pad=1, phases=True)
+
+
+def fused_bias(x: Tensor, bias: Tensor) -> Tensor:
+    return bias_relu(x, bias, 1, "reflect")
+
+
+def fused_normalise(image: Tensor) -> Tensor:
+    return normalise_image(image, 3, torch.float16)
+
+
+def fused_rows(rows: Tensor) -> Tensor:
+    return rows_to_image(rows)
+
+
+def fused_style(x: Tensor, first: Tensor, second: Tensor, heads: Tensor) -> Tensor:
+    return style(x, first, second, heads)
+
+
+def adalin_subjects(*shapes: tuple[int, ...]) -> list[Subject]:
+    return [
+        subject
+        for shape in shapes
+        for subject in (
+            Subject("AdaLIN, ReLU, pad", shape, norm_inputs, fused_norm, plain_norm_relu_pad),
+            Subject("AdaLIN, residual, pad", shape, residual_inputs, fused_norm_add, plain_norm_add_pad),
+        )
+    ]
+
+
+def phase_subjects(*shapes: tuple[int, ...]) -> list[Subject]:
+    return [Subject("phases, ILN, ReLU, pad", shape, phase_inputs, fused_phases, plain_phases) for shape in shapes]
+
+
+def image_subjects(*sides: tuple[int, int]) -> list[Subject]:
+    """sides: batch and side of the picture."""
+    return [
+        subject
+        for n, side in sides
+        for subject in (
+            Subject("picture to floats, pad", (n, side, side, 3), picture_inputs, fused_normalise, plain_normalise),
+            Subject("rows to picture", (n, 21, side + 6, side), row_inputs, fused_rows, plain_rows),
+        )
+    ]
+
+
+def bias_subjects(*shapes: tuple[int, ...]) -> list[Subject]:
+    return [Subject("bias, ReLU, pad", shape, bias_inputs, fused_bias, plain_bias) for shape in shapes]
+
+
+def style_subjects(*shapes: tuple[int, ...]) -> list[Subject]:
+    return [Subject("style of a full generator", shape, style_inputs, fused_style, plain_style) for shape in shapes]
+
+
+SUBJECTS: dict[Target, dict[str, list[Subject]]] = {
+    "cuda": {
+        "adalin": adalin_subjects((32, 256, 64, 64), (1, 256, 64, 64)),
+        "phases": phase_subjects((32, 128, 128, 128), (1, 64, 256, 256)),
+        "style": style_subjects((1, 256, 64, 64)),
+        "bias_relu": bias_subjects((32, 256, 64, 64)),
+        "image": image_subjects((32, 256)),
+    },
+    "cpu": {
+        "adalin": adalin_subjects((1, 256, 64, 64)),
+        "phases": phase_subjects((1, 64, 256, 256)),
+        "style": style_subjects((1, 32, 64, 64)),
+        "bias_relu": bias_subjects((1, 256, 64, 64)),
+        "image": image_subjects((1, 256)),
+    },
+}
+"""By the device, and the file of kernels/ that the operation is in."""

@@ -1,0 +1,93 @@
+"""The unfolded generator as torch.onnx exports it, in the runtimes that take such a file."""
+
+import json
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.ort import choose_provider, import_onnxruntime
+from ugatit_fast.bench.contenders import Case
+from ugatit_fast.bench.results import Target
+
+if TYPE_CHECKING:
+    import torch
+
+OPSET = 20
+
+
+def export(case: Case, *, half: bool) -> tuple[Path, float]:
+    """The generator between uint8 pictures as ONNX, and the seconds it took; made once for all contenders of a case."""
+    from ugatit_fast.bench.torch_rivals import example_of, pictures_of
+
+    network = case.network
+    precision = "fp16" if half else "fp32"
+    path = case.folder / f"plain-{precision}-{network.height}x{network.width}-batch{network.batch}.onnx"
+    facts = path.with_suffix(".json")
+    if not facts.exists():
+        started = perf_counter()
+        module = pictures_of(case, target="cpu", half=half, channels_last=False)
+        export_plainly(module, example_of(case, "cpu"), path)
+        facts.write_text(json.dumps(perf_counter() - started))
+    seconds: float = json.loads(facts.read_text())
+    return path, seconds
+
+
+def export_plainly(module: "torch.nn.Module", example: "torch.Tensor", path: Path) -> None:
+    """One input, one output, fixed sizes: what the exporter's documentation tells people to do."""
+    import torch
+
+    torch.onnx.export(
+        module,
+        (example,),
+        path,
+        input_names=["image"],
+        output_names=["translated"],
+        opset_version=OPSET,
+        dynamo=True,
+        external_data=False,
+    )
+
+
+class OrtRunning:
+    """ONNX Runtime on the CPU or an NVIDIA GPU."""
+
+    concurrent = True
+    build_seconds = 0.0
+
+    def __init__(self, case: Case, file: Path, *, target: Target) -> None:
+        ort = import_onnxruntime()
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = case.network.threads
+        options.log_severity_level = 3
+        provider = choose_provider(ort.get_available_providers(), target)
+        self.session: Any = ort.InferenceSession(file, options, providers=[provider])
+
+    def run(self, images: Images) -> Images:
+        translated: Images = self.session.run(None, {"image": images})[0]
+        return translated
+
+
+class OpenVinoRunning:
+    """OpenVINO on the CPU, compiled for latency."""
+
+    concurrent = False
+    build_seconds = 0.0
+
+    def __init__(self, case: Case, file: Path) -> None:
+        import openvino
+
+        settings = {
+            "INFERENCE_NUM_THREADS": case.network.threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        started = perf_counter()
+        self.request: Any = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
+        self.build_seconds = perf_counter() - started
+
+    def run(self, images: Images) -> Images:
+        self.request.infer([images])
+        return np.array(self.request.get_output_tensor(0).data)

@@ -1,0 +1,60 @@
+"""Rows against what the hardware was measured to do in the same rounds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ugatit_fast.bench.cost import count, roofline_seconds
+from ugatit_fast.bench.limits import copied_bytes, product_operations
+from ugatit_fast.bench.results import COPY, PRODUCT, Limit, Roofline, Row
+from ugatit_fast.choices import Precision
+from ugatit_fast.model import GeneratorConfig
+
+
+def against_limits(rows: Sequence[Row]) -> tuple[list[Row], list[Limit], list[Roofline]]:
+    """Rows of one race without those of the limits, each with its share of them; the limits; the rooflines."""
+    limits = [limit_of(row) for row in rows if row.kind == "limit" and row.rounds_ms]
+    runners = [row for row in rows if row.kind != "limit"]
+    precisions = dict.fromkeys(row.precision for row in runners if row.latency is not None)
+    found = {precision: roofline(runners[0], precision, limits) for precision in precisions}
+    judged = [shared(row, found.get(row.precision)) for row in runners]
+    return judged, limits, [one for one in found.values() if one is not None]
+
+
+def limit_of(row: Row) -> Limit:
+    seconds = float(np.median(row.rounds_ms)) / 1e3
+    copy = row.contender == COPY
+    return Limit(
+        name=row.contender,
+        target=row.target,
+        network=row.network.label,
+        bytes_per_second=copied_bytes(row.target) / seconds if copy else None,
+        operations_per_second=None if copy else product_operations(row.target) / seconds,
+        rounds_ms=row.rounds_ms,
+    )
+
+
+def roofline(row: Row, precision: Precision, limits: Sequence[Limit]) -> Roofline | None:
+    """For the network of `row`; None where a limit wasn't measured."""
+    bandwidth = next((limit.bytes_per_second for limit in limits if limit.name == COPY), None)
+    rate = next((limit.operations_per_second for limit in limits if limit.name == PRODUCT[precision]), None)
+    if bandwidth is None or rate is None:
+        return None
+    network = row.network
+    config = GeneratorConfig(ch=network.ch, n_res=network.n_res, light=network.light, img_size=network.height)
+    work = count(config, network.batch, network.height, network.width, precision)
+    return Roofline(
+        network=network.label,
+        target=row.target,
+        precision=precision,
+        macs=sum(one.macs for one in work),
+        bytes=sum(one.bytes for one in work),
+        limit_ms=roofline_seconds(work, bandwidth, rate) * 1e3,
+    )
+
+
+def shared(row: Row, limit: Roofline | None) -> Row:
+    if limit is None or row.latency is None:
+        return row
+    return replace(row, share_of_limit=limit.limit_ms / row.latency.median_ms)
