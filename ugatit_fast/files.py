@@ -24,7 +24,10 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     partial = partial_name(path)
     with write_errors(path):
         try:
+            partial.touch()
+            mode = partial.stat().st_mode
             yield partial
+            partial.chmod(mode)  # some writers (safetensors) make files that only their owner may read
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
