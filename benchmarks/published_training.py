@@ -77,7 +77,7 @@ class PublishedTraining:
     def discriminator_loss(self, real_a: Tensor, real_b: Tensor) -> Tensor:
         fake_a2b, _, _ = self.genA2B(real_a)
         fake_b2a, _, _ = self.genB2A(real_b)
-        loss = torch.zeros((), dtype=real_a.dtype)
+        loss = real_a.new_zeros(())
         for judge, real, fake in (
             (self.disGA, real_a, fake_b2a),
             (self.disLA, real_a, fake_b2a),
@@ -97,7 +97,7 @@ class PublishedTraining:
         fake_b2a2b, _, _ = self.genA2B(fake_b2a)
         fake_a2a, fake_a2a_cam, _ = self.genB2A(real_a)
         fake_b2b, fake_b2b_cam, _ = self.genA2B(real_b)
-        adversarial = torch.zeros((), dtype=real_a.dtype)
+        adversarial = real_a.new_zeros(())
         for judge, fake in (
             (self.disGA, fake_b2a),
             (self.disLA, fake_b2a),

@@ -5,6 +5,7 @@
     ├── ExportError           a graph that can't be turned into the engine asked for
     ├── EngineError           an engine file that is damaged, too new, or not for this machine
     ├── BackendUnavailable    a runtime that isn't installed or can't run here
+    ├── TrainingError         a training run that can't go on; names the checkpoint to resume from
     └── InputError            a photo, batch, path or option the user gave (also a ValueError)
 
 A message says what was expected, what came, and what to do. The command line prints it as one line and exits with 1.
@@ -29,6 +30,10 @@ class EngineError(UgatitFastError):
 
 class BackendUnavailable(UgatitFastError):
     """The runtime that was asked for isn't installed or can't run here."""
+
+
+class TrainingError(UgatitFastError):
+    """A training run can't go on; the message names the checkpoint to resume from."""
 
 
 class InputError(UgatitFastError, ValueError):

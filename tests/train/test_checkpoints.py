@@ -1,0 +1,121 @@
+"""What a run writes: whole or not at all, readable by every command, and by the published code."""
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.published_training import PublishedTraining
+from tests.train.conftest import tiny
+from tests.train.test_step import CPU, random_batch
+from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.errors import CheckpointError, InputError
+from ugatit_fast.train.checkpoints import (
+    checkpoint_name,
+    checkpoints_in,
+    export_official,
+    prune,
+    restore,
+    save_checkpoint,
+)
+from ugatit_fast.train.step import Trainer, generator_config
+
+
+@pytest.fixture
+def trainer() -> Trainer:
+    trained = Trainer(tiny(ema=0.9), CPU)
+    trained.train_step(*random_batch(0))
+    return trained
+
+
+def test_every_command_reads_a_checkpoint_and_gets_the_averaged_weights(trainer: Trainer, tmp_path: Path) -> None:
+    path = tmp_path / checkpoint_name(trainer.settings, 1)
+    save_checkpoint(trainer, path)
+    for direction, averaged in zip(("A2B", "B2A"), trainer.translators(), strict=True):
+        checkpoint = read_checkpoint(path, direction)  # type: ignore[arg-type]
+        assert checkpoint.step == 1
+        assert checkpoint.directions == ("A2B", "B2A")
+        image = torch.rand(1, 3, 96, 96)
+        torch.testing.assert_close(checkpoint.generator()(image)[0], averaged(image)[0], rtol=0, atol=1e-5)
+
+
+def test_restoring_gives_the_same_next_step(trainer: Trainer, tmp_path: Path) -> None:
+    save_checkpoint(trainer, tmp_path / "x_params_1.pt")
+    restored = Trainer(tiny(ema=0.9, seed=0), CPU)
+    assert restore(restored, tmp_path / "x_params_1.pt") == []
+    assert restored.step == 1
+    assert restored.train_step(*random_batch(1)) == trainer.train_step(*random_batch(1))
+    for mine, theirs in zip(
+        restored.networks.state_dict().values(), trainer.networks.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"ch": 4}, {"n_res": 2}, {"cam": "none"}, {"norm": "in"}, {"light": False}, {"seed": 5}]
+)
+def test_another_architecture_or_stream_is_refused_by_name(
+    trainer: Trainer, tmp_path: Path, change: dict[str, object]
+) -> None:
+    save_checkpoint(trainer, tmp_path / "x_params_1.pt")
+    with pytest.raises(CheckpointError, match=next(iter(change))):
+        restore(Trainer(tiny(**change), CPU), tmp_path / "x_params_1.pt")
+
+
+def test_other_settings_may_change_and_are_told(trainer: Trainer, tmp_path: Path) -> None:
+    save_checkpoint(trainer, tmp_path / "x_params_1.pt")
+    other = Trainer(tiny(ema=0.9, weight_decay=0.5, lr=0.01), CPU)
+    assert sorted(restore(other, tmp_path / "x_params_1.pt")) == ["lr 0.01, was 0.0001", "weight_decay 0.5, was 0.0001"]
+    other.train_step(*random_batch(1))
+    group = other.optimizer_generators.param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (0.01, 0.5)
+
+
+def test_a_published_file_cannot_be_resumed(trainer: Trainer, tmp_path: Path) -> None:
+    save_checkpoint(trainer, tmp_path / "x_params_1.pt")
+    export_official(tmp_path / "x_params_1.pt", tmp_path / "official.pt")
+    with pytest.raises(CheckpointError, match="no checkpoint of ugatit-fast train"):
+        restore(trainer, tmp_path / "official.pt")
+
+
+def test_the_published_networks_load_an_export(trainer: Trainer, tmp_path: Path) -> None:
+    save_checkpoint(trainer, tmp_path / "x_params_1.pt")
+    export_official(tmp_path / "x_params_1.pt", tmp_path / "official.pt")
+    content = torch.load(tmp_path / "official.pt", weights_only=True)
+    published = PublishedTraining(generator_config(trainer.settings)).networks()
+    assert list(content) == list(published)
+    for name, network in published.items():
+        network.load_state_dict(content[name])  # raises where a name or shape differs
+    image = torch.rand(1, 3, 96, 96)
+    expected, _ = trainer.networks.disGA.eval()(image)
+    torch.testing.assert_close(published["disGA"].eval()(image)[0], expected, rtol=0, atol=1e-5)
+
+
+def test_an_ablation_has_no_published_layout(tmp_path: Path) -> None:
+    save_checkpoint(Trainer(tiny(norm="in"), CPU), tmp_path / "x_params_1.pt")
+    with pytest.raises(CheckpointError, match="ablation"):
+        export_official(tmp_path / "x_params_1.pt", tmp_path / "official.pt")
+
+
+def test_a_full_disk_leaves_the_former_checkpoint(trainer: Trainer, tmp_path: Path) -> None:
+    path = tmp_path / "x_params_1.pt"
+    save_checkpoint(trainer, path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # writes fail as on a full disk
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*x_params_1\.pt"):
+            save_checkpoint(trainer, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pruning_keeps_the_newest_by_step(tmp_path: Path) -> None:
+    for name in ("x_params_0000002.pt", "x_params_0000010.pt", "x_params_10000000.pt", "other.pt"):
+        (tmp_path / name).touch()
+    prune(tmp_path, 2)
+    assert [path.name for path in checkpoints_in(tmp_path)] == ["x_params_0000010.pt", "x_params_10000000.pt"]
+    assert (tmp_path / "other.pt").exists()

@@ -1,0 +1,142 @@
+"""The files of a run: everything that training needs to go on, and the six networks as published beside it.
+
+A checkpoint is one .pt file of tensors and plain values. At its top are the six published names, so that every command
+reads it as it is: `genA2B` and `genB2A` are the weights to translate with (the averaged ones where the run averages).
+Under "training" is what only `--resume` needs.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ugatit_fast.checkpoint.pytorch import load_zip
+from ugatit_fast.errors import CheckpointError, InputError
+from ugatit_fast.files import written_whole
+from ugatit_fast.train.settings import ARCHITECTURE, STREAM, TrainSettings
+from ugatit_fast.train.step import Trainer, generator_config
+
+FORMAT = "ugatit-fast training"
+FORMAT_VERSION = 1
+NETWORKS = ("genA2B", "genB2A", "disGA", "disGB", "disLA", "disLB")
+STEP_IN_NAME = re.compile(r"_params_(\d+)\.pt$")
+
+
+def checkpoint_name(settings: TrainSettings, step: int) -> str:
+    """As published: the data set's name and the step."""
+    return f"{settings.data.resolve().name}_params_{step:07d}.pt"
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints of a run's folder, oldest first."""
+    found = [(int(match[1]), path) for path in folder.glob("*.pt") if (match := STEP_IN_NAME.search(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def save_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Write everything. Atomic: what was there stays where it fails, with an InputError."""
+    networks = {name: plain_state(getattr(trainer.networks, name)) for name in NETWORKS}
+    training = {
+        "optimizer_generators": trainer.optimizer_generators.state_dict(),
+        "optimizer_discriminators": trainer.optimizer_discriminators.state_dict(),
+        "scaler": trainer.scaler.state_dict(),
+    }
+    if trainer.averaged is not None:
+        training |= {name: networks[name] for name in ("genA2B", "genB2A")}
+        networks |= {name: plain_state(getattr(trainer.averaged, name)) for name in ("genA2B", "genB2A")}
+    content = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "step": trainer.step,
+        "config": asdict(generator_config(trainer.settings)),
+        "settings": trainer.settings.plain(),
+        "training": training,
+    }
+    write_torch_file(path, networks | content)
+
+
+def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
+    with written_whole(path) as partial:
+        try:
+            torch.save(dict(content), partial)
+        except RuntimeError as error:  # how torch's writer reports that it could not write
+            raise OSError(str(error).splitlines()[0]) from error
+
+
+def plain_state(network: nn.Module) -> dict[str, Tensor]:
+    """A state dict in the layout that every reader takes."""
+    return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+
+
+def read_training(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint that `save_checkpoint` wrote. Raises CheckpointError for anything else."""
+    try:
+        content = load_zip(path, verify=False)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} doesn't exist; check the name") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is no checkpoint of ugatit-fast train, which alone has what resuming needs; translate with it, or "
+            "start a new run"
+        )
+    if content["format_version"] > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {content['format_version']}; this ugatit-fast reads up to {FORMAT_VERSION}: "
+            "upgrade it with pip install -U ugatit-fast"
+        )
+    return content
+
+
+def restore(trainer: Trainer, path: Path) -> list[str]:
+    """Put a trainer in the state that a checkpoint holds. Returns what is set differently from then, for people.
+
+    Raises CheckpointError where it is of another architecture, or of a run over other images.
+    """
+    content = read_training(path)
+    then, now = content["settings"], trainer.settings.plain()
+    fixed = [name for name in (*ARCHITECTURE, *STREAM) if then[name] != now[name]]
+    if fixed:
+        differences = ", ".join(f"{name} {then[name]}, not {now[name]}" for name in fixed)
+        raise CheckpointError(f"{path} was trained with {differences}; resume with what it has, or start a new run")
+    training = content["training"]
+    for name in NETWORKS:
+        getattr(trainer.networks, name).load_state_dict(training.get(name, content[name]))
+    trainer.optimizer_generators.load_state_dict(training["optimizer_generators"])
+    trainer.optimizer_discriminators.load_state_dict(training["optimizer_discriminators"])
+    if training["scaler"] and trainer.scaler.is_enabled():
+        trainer.scaler.load_state_dict(training["scaler"])
+    if trainer.averaged is not None:
+        for name in ("genA2B", "genB2A"):
+            getattr(trainer.averaged, name).load_state_dict(content[name])
+    trainer.step = content["step"]
+    return [f"{name} {now[name]}, was {then[name]}" for name in now if then.get(name) != now[name]]
+
+
+def is_finite(trainer: Trainer) -> bool:
+    """Whether every weight is a number."""
+    return all(bool(tensor.isfinite().all()) for tensor in trainer.networks.state_dict().values())
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Delete all but the newest checkpoints."""
+    for path in checkpoints_in(folder)[:-keep]:
+        path.unlink(missing_ok=True)
+
+
+def export_official(checkpoint: Path, target: Path) -> None:
+    """Write the six networks of a checkpoint, and nothing else, as the published code saves and loads them.
+
+    Raises CheckpointError for anything but a checkpoint of ours, and for ablations, which that code doesn't have;
+    InputError where the file can't be written.
+    """
+    content = read_training(checkpoint)
+    settings = content["settings"]
+    if (settings["norm"], settings["cam"]) != ("adalin", "both"):
+        raise CheckpointError(f"{checkpoint} is of an ablation; the published code has no such network")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; name the file to write, such as {target / checkpoint.name}")
+    write_torch_file(target, {name: content[name] for name in NETWORKS})

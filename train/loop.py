@@ -1,0 +1,179 @@
+"""The training run, from top to bottom. To change the method, edit this loop and `step.py`."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ugatit_fast.errors import InputError, TrainingError
+from ugatit_fast.files import write_errors
+from ugatit_fast.machine import memory_bytes
+from ugatit_fast.train.checkpoints import (
+    checkpoint_name,
+    checkpoints_in,
+    is_finite,
+    prune,
+    restore,
+    save_checkpoint,
+)
+from ugatit_fast.train.data import Places, batches, on_device, training_files
+from ugatit_fast.train.distributed import Worker, any_of_us, joined, mean_over_processes
+from ugatit_fast.train.failures import is_out_of_memory, memory_advice
+from ugatit_fast.train.metrics import open_metrics
+from ugatit_fast.train.run_folder import locked, stopping_signals
+from ugatit_fast.train.samples import sample_pictures, save_samples
+from ugatit_fast.train.settings import TrainSettings
+from ugatit_fast.train.step import Trainer, learning_rate
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a run ended."""
+
+    checkpoint: Path
+    step: int
+    stopped: bool
+    """By Ctrl-C or SIGTERM, before its last step."""
+
+
+def train(settings: TrainSettings, *, resume: bool = False, say: Callable[[str], None] = print) -> Trained:
+    """Train, or go on with the run in `settings.output`, until the last step or until Ctrl-C or SIGTERM.
+
+    Started by torchrun, each process takes its share of every batch. `say` gets lines of progress, from the first
+    process only. Raises InputError for data and folders that can't be used, CheckpointError for a checkpoint that
+    doesn't fit, TrainingError where the run can't go on: it names the checkpoint to resume from.
+    """
+    with joined(settings.device, settings.batch_size) as worker:
+        tell = say if worker.leads else lambda _: None
+        if not worker.leads:
+            return run(settings, worker, resume, tell)
+        with locked(settings.output):
+            return run(settings, worker, resume, tell)
+
+
+def run(settings: TrainSettings, worker: Worker, resume: bool, say: Callable[[str], None]) -> Trained:
+    folder = settings.output / "checkpoints"
+    found = checkpoints_in(folder)
+    if found and not resume:
+        raise InputError(f"{settings.output} holds a run already; go on with it (--resume), or choose another --output")
+    if resume and not found:
+        raise InputError(f"{folder} holds no checkpoint to resume from; check --output, or leave out --resume")
+    files = training_files(settings.data)
+    for name, value in settings.plain().items():
+        say(f"{name:16} {value}")
+    say(f"{len(files[0])} pictures of domain A, {len(files[1])} of domain B; training on {worker.device}")
+
+    try:
+        trainer = Trainer(settings, worker.device)
+        if found:
+            for change in restore(trainer, found[-1]):
+                say(f"changed since: {change}")
+            say(f"resuming from {found[-1]}")
+        return loop(settings, worker, trainer, files, folder, say)
+    except RuntimeError as error:  # in the middle of a step, whose state is no checkpoint
+        if is_out_of_memory(error):
+            raise TrainingError(f"{memory_advice(settings, memory_of(worker))}{what_remains(folder)}") from error
+        if "DataLoader worker" in str(error):
+            raise TrainingError(
+                f"a process that loads images died, often for want of memory, which fewer --workers need less of "
+                f"({str(error).splitlines()[0]}){what_remains(folder)}"
+            ) from error
+        raise
+
+
+def memory_of(worker: Worker) -> int | None:
+    """Of the GPU, or of the machine."""
+    if worker.device.type == "cuda":
+        return torch.cuda.get_device_properties(worker.device).total_memory
+    return memory_bytes()
+
+
+def loop(
+    settings: TrainSettings,
+    worker: Worker,
+    trainer: Trainer,
+    files: tuple[list[Path], list[Path]],
+    folder: Path,
+    say: Callable[[str], None],
+) -> Trained:
+    """Train from the trainer's step to the last one."""
+    places = Places(trainer.step, settings.iterations, settings.batch_size, worker.rank, worker.count)
+    pictures = sample_pictures(settings.data, settings.img_size) if worker.leads else None
+    saved_step = trainer.step if checkpoints_in(folder) else None
+    skipped: set[str] = set()
+    losses: list[dict[str, Tensor]] = []  # since the last line of progress
+
+    with stopping_signals() as stop, open_metrics(settings, worker, trainer.step, say) as metrics:
+        for batch in batches(settings, files, places):
+            for reason in set(batch.skipped) - skipped:
+                warnings.warn(f"skipped: {reason}", stacklevel=2)
+                skipped.add(reason)
+
+            losses.append(trainer.train_step(on_device(batch.a, worker.device), on_device(batch.b, worker.device)))
+
+            step = trainer.step
+            last = step == settings.iterations or any_of_us(stop.asked, worker.device)
+            saving = last or step % settings.save_every == 0
+            if saving or step % settings.log_every == 0:
+                means = mean_losses(losses, trainer.step, folder)
+                losses.clear()
+                if metrics is not None:
+                    with disk_may_be_full():
+                        metrics.log(step, means, learning_rate(settings, step), len(skipped))
+            if pictures is not None and (last or step % settings.sample_every == 0):
+                with disk_may_be_full():
+                    save_samples(trainer, pictures, settings.output / "samples")
+            if saving and not last:
+                with disk_may_be_full():
+                    save(trainer, worker, folder)
+                    saved_step = step
+            if last:
+                break
+
+    if saved_step != trainer.step:
+        save(trainer, worker, folder)
+    return Trained(folder / checkpoint_name(settings, trainer.step), trainer.step, trainer.step < settings.iterations)
+
+
+def save(trainer: Trainer, worker: Worker, folder: Path) -> None:
+    """Write a checkpoint, and let go of old ones; never one with weights that aren't numbers."""
+    if not is_finite(trainer):
+        raise TrainingError(f"the weights are no longer finite at step {trainer.step}{what_remains(folder)}")
+    if worker.leads:
+        with write_errors(folder):
+            folder.mkdir(exist_ok=True)
+        save_checkpoint(trainer, folder / checkpoint_name(trainer.settings, trainer.step))
+        prune(folder, trainer.settings.keep)
+
+
+def mean_losses(losses: list[dict[str, Tensor]], step: int, folder: Path) -> dict[str, float]:
+    """Means over steps and processes. TrainingError where one isn't finite."""
+    table = torch.stack([torch.stack(list(of_step.values())) for of_step in losses])
+    means = dict(zip(losses[0], mean_over_processes(table.mean(dim=0)).tolist(), strict=True))
+    wrong = [name for name, mean in means.items() if not math.isfinite(mean)]
+    if wrong:
+        raise TrainingError(
+            f"the loss is no longer finite ({', '.join(wrong)}) in the {len(losses)} steps to step {step}"
+            f"{what_remains(folder)}; a smaller --lr or --precision fp32 may help"
+        )
+    return means
+
+
+@contextmanager
+def disk_may_be_full() -> Iterator[None]:
+    """What can't be written costs a file, not the run."""
+    try:
+        yield
+    except InputError as error:
+        warnings.warn(f"{error}; training goes on", stacklevel=3)
+
+
+def what_remains(folder: Path) -> str:
+    """The last good checkpoint, for the end of an error message."""
+    found = checkpoints_in(folder)
+    return f"; the last good checkpoint is {found[-1]} (--resume)" if found else "; there is no checkpoint yet"

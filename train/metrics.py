@@ -1,0 +1,113 @@
+"""How a run is going: a line for people, a line of JSON, and TensorBoard's events if wanted."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.files import write_errors
+from ugatit_fast.train.distributed import Worker
+from ugatit_fast.train.settings import TrainSettings
+
+
+class Metrics:
+    """Writes metrics.jsonl in the run's folder, and what `say` prints."""
+
+    def __init__(
+        self, settings: TrainSettings, device: torch.device, first_step: int, say: Callable[[str], None]
+    ) -> None:
+        """first_step: steps done before; lines of later ones, from a run that was cut off, are dropped."""
+        self.settings = settings
+        self.device = device
+        self.say = say
+        self.path = settings.output / "metrics.jsonl"
+        self.board = open_board(settings.output, first_step) if settings.tensorboard else None
+        drop_after(self.path, first_step)
+        self.started, self.first_step = perf_counter(), first_step
+
+    def log(self, step: int, losses: Mapping[str, float], rate: float, skipped: int) -> None:
+        """losses: means since the last line; rate: learning rate; skipped: unreadable files met so far."""
+        seconds = perf_counter() - self.started
+        per_second = (step - self.first_step) * 2 * self.settings.batch_size / seconds
+        left_s = seconds / (step - self.first_step) * (self.settings.iterations - step)
+        memory = peak_memory_bytes(self.device)
+        record: dict[str, Any] = {"step": step, **losses, "lr": rate, "images_per_second": per_second}
+        record |= {"memory_bytes": memory, "seconds_left": left_s, "files_skipped": skipped}
+        with write_errors(self.path), self.path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        if self.board is not None:
+            for name, value in record.items():
+                if value is not None:
+                    self.board.add_scalar(name, value, step)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+        used = "" if memory is None else f"{memory / 1e9:.2f} GB  "
+        self.say(
+            f"step {step}/{self.settings.iterations}  {shown}  {per_second:.3g} images/s  {used}{as_time(left_s)} left"
+        )
+
+    def close(self) -> None:
+        if self.board is not None:
+            self.board.close()
+
+
+@contextmanager
+def open_metrics(
+    settings: TrainSettings, worker: Worker, first_step: int, say: Callable[[str], None]
+) -> Iterator[Metrics | None]:
+    """The metrics of the run; None in the processes that don't write."""
+    if not worker.leads:
+        yield None
+        return
+    metrics = Metrics(settings, worker.device, first_step, say)
+    try:
+        yield metrics
+    finally:
+        metrics.close()
+
+
+def open_board(folder: Path, first_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise BackendUnavailable(
+            'TensorBoard isn\'t installed; pip install "ugatit-fast[train]", or leave out --tensorboard'
+        ) from error
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
+
+
+def drop_after(path: Path, step: int) -> None:
+    """Drop the lines of metrics.jsonl that a run which goes on after `step` will write again."""
+    if path.exists():
+        kept = [line for line in path.read_text().splitlines(keepends=True) if json.loads(line)["step"] <= step]
+        path.write_text("".join(kept))
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """The most that the run has used: of the GPU's memory by tensors, or of the machine's by the process (None on
+    Windows, which doesn't tell).
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
+
+
+def as_time(seconds: float) -> str:
+    """3 d 4 h, 4 h 5 min, 5 min 6 s or 6 s."""
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    rest, parts = int(seconds), []
+    for name, size in units:
+        if rest >= size or name == "s":
+            parts.append(f"{rest // size} {name}")
+            rest %= size
+    return " ".join(parts[:2])

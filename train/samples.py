@@ -1,0 +1,68 @@
+"""The sample grid of the published trainers: seven rows, a column a picture."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ugatit_fast.errors import InputError
+from ugatit_fast.images import Pixels, fit_image, heatmap_overlay, load_image, save_image
+from ugatit_fast.train.data import TEST_FOLDERS, TRAIN_FOLDERS, image_files, on_device
+from ugatit_fast.train.generator import TrainingGenerator
+from ugatit_fast.train.step import Trainer
+
+COLUMNS_EACH = 5
+"""Pictures from the training folder, and as many from the test folder where there is one."""
+
+
+def sample_pictures(data: Path, size: int) -> tuple[list[Pixels], list[Pixels]]:
+    """The first pictures that can be read of domains A and B, uint8 (size, size, 3); always the same ones."""
+    domains = []
+    for folders in zip(TRAIN_FOLDERS, TEST_FOLDERS, strict=True):
+        pictures = []
+        for folder in folders:
+            pictures += first_pictures(image_files(data / folder), size)
+        domains.append(pictures)
+    return domains[0], domains[1]
+
+
+def first_pictures(files: list[Path], size: int) -> list[Pixels]:
+    pictures: list[Pixels] = []
+    for file in files:
+        if len(pictures) == COLUMNS_EACH:
+            break
+        try:
+            pictures.append(fit_image(load_image(file), (size, size), "squash"))
+        except InputError:  # the loader reports it
+            continue
+    return pictures
+
+
+def save_samples(trainer: Trainer, pictures: tuple[list[Pixels], list[Pixels]], folder: Path) -> None:
+    """Write A2B_<step>.png and B2A_<step>.png below `folder`. Raises InputError where they can't be written."""
+    a2b, b2a = trainer.translators()
+    for name, of_domain, there, back in (("A2B", pictures[0], a2b, b2a), ("B2A", pictures[1], b2a, a2b)):
+        columns = [column(picture, there, back, trainer.device) for picture in of_domain]
+        save_image(folder / f"{name}_{trainer.step:07d}.png", np.concatenate(columns, axis=1))
+
+
+@torch.no_grad()
+def column(picture: Pixels, there: TrainingGenerator, back: TrainingGenerator, device: torch.device) -> Pixels:
+    """Seven pictures from top to bottom: the input; where the identity pass looked and its result; the same of the
+    translation; the same of the way back.
+    """
+    real = on_device(torch.from_numpy(picture)[None], device)
+    same, _, same_map = back(real)
+    fake, _, fake_map = there(real)
+    cycled, _, cycled_map = back(fake)
+    tiles = [picture]
+    for looked_at, heatmap, result in ((real, same_map, same), (real, fake_map, fake), (fake, cycled_map, cycled)):
+        tiles += [heatmap_overlay(as_pixels(looked_at), heatmap[0, 0].float().cpu().numpy()), as_pixels(result)]
+    return np.concatenate(tiles)
+
+
+def as_pixels(image: Tensor) -> Pixels:
+    """(1, 3, h, w) in [-1, 1] -> uint8 (h, w, 3)."""
+    levels = ((image[0].float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return levels.permute(1, 2, 0).cpu().numpy()
