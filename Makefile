@@ -4,6 +4,7 @@ PYTHON ?= $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python
 BIN := .venv/bin
 # Written last: an interrupted install has none, and the next run starts from an empty .venv.
 INSTALLED := .venv/installed
+TENSORRT_BINDINGS := 10.16.1.11 11.4.0.106
 
 .PHONY: demo test check bench gpu clean
 
@@ -34,4 +35,9 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu,torch,kernels,dev]"
+	@# TensorRT's Python bindings without its libraries: what tests/tensorrt holds our calls against. Linux x86-64 only.
+	@for version in $(TENSORRT_BINDINGS); do \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	    --target .venv/tensorrt-$$version tensorrt-cu13-bindings==$$version || echo "no TensorRT $$version bindings for this machine; its tests skip"; \
+	done
 	@touch $@

@@ -2,25 +2,26 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from ugatit_fast.backends.base import Backend, Heatmaps, Images
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, TensorRTOptions, check_choice
 from ugatit_fast.engine import SUFFIXES, EngineSpec
-from ugatit_fast.errors import ExportError, InputError
+from ugatit_fast.errors import BackendUnavailable, ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.verify import Difference, compare, sample_pictures
 from ugatit_fast.files import staged
 from ugatit_fast.fold import fold
 from ugatit_fast.translator import open_backend
 
-DEFAULT_PRECISION: dict[EngineKind, Precision] = {"onnxruntime": "fp32", "cuda": "fp16"}
+DEFAULT_PRECISION: dict[EngineKind, Precision] = {"onnxruntime": "fp32", "cuda": "fp16", "tensorrt": "fp16"}
 DEFAULT_BATCH = (1, 4, 16)
 LARGEST_BATCH = 1024
+TENSORRT_DEFAULTS = TensorRTOptions()
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def build_engine(
     size: tuple[int, int] | None = None,
     direction: Direction | None = None,
     heatmap: bool = False,
+    tensorrt: TensorRTOptions = TENSORRT_DEFAULTS,
     say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Built:
     """Build an engine from a checkpoint and check it; nothing is written where either fails.
 
@@ -56,17 +59,23 @@ def build_engine(
     size: (height, width) in pixels; the training size unless given. Full generators serve that one only.
     direction: which generator of a file with both; A2B unless given.
     heatmap: also compute the attention heat map.
+    tensorrt: how to build a TensorRT engine; no other takes these.
     say: called with a line of progress now and then.
+    progress: called with a phase of a TensorRT build, its steps done, and its steps in all.
     Raises CheckpointError, ExportError (the engine strays too far from the reference), InputError, BackendUnavailable.
     """
     started = time.perf_counter()
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
     kind = choose_backend(backend, say)
+    if kind != "tensorrt" and tensorrt != TENSORRT_DEFAULTS:
+        given = [name for name, value in vars(tensorrt).items() if value != getattr(TENSORRT_DEFAULTS, name)]
+        raise InputError(f"{', '.join(given)} are for tensorrt engines, not for {kind}; leave them out")
     precision = precision or DEFAULT_PRECISION[kind]
     source = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction)
     served = batch_sizes_of(kind, batch)
     spec = EngineSpec.of(source, kind=kind, precision=precision, size=size, batch_sizes=served, heatmap=heatmap)
+    spec = replace(spec, dynamic_batch=tensorrt.dynamic_batch)
     check_spec(source, spec)
     path = Path(output) if output else source.product(SUFFIXES[spec.kind])
     if path.exists() and path.samefile(source.path):
@@ -77,7 +86,7 @@ def build_engine(
     check_pictures(source, source.generator())
     say(f"building {path.name}: {kind}, {precision}, {spec.height}x{spec.width}{' or any' if spec.any_size else ''}")
     with staged(path) as partial:
-        write_engine(source, spec, partial)
+        spec = write_engine(source, spec, partial, tensorrt, say, progress)
         say("comparing with the reference generator")
         found = check(source, spec, partial, say)
     return Built(path, spec, found, time.perf_counter() - started)
@@ -113,28 +122,53 @@ def describe(source: Checkpoint) -> str:
 
 
 def choose_backend(backend: BackendChoice, say: Callable[[str], None]) -> EngineKind:
-    """The kind of engine to build; for auto the fastest that can run here, saying why a faster one can't."""
+    """The kind of engine to build; for auto the fastest that can run here, saying why a faster one can't.
+
+    BackendUnavailable where a TensorRT engine is asked for and can't be built: only the GPU itself can build its own.
+    """
+    from ugatit_fast.backends import cuda, trt_fit
+
+    if backend == "tensorrt" and (missing := trt_fit.why_unavailable()):
+        raise BackendUnavailable(f"a TensorRT engine is built on the GPU that runs it: {missing}")
     if backend != "auto":
         return backend
-    from ugatit_fast.backends.cuda import why_unavailable
-
-    reason = why_unavailable()
-    if reason is None:
-        say("backend: cuda, the fastest that this machine can run")
-        return "cuda"
-    say(f"backend: onnxruntime; not cuda, which needs an NVIDIA GPU: {reason.partition(';')[0]}")
+    faster: dict[EngineKind, Callable[[], str | None]] = {
+        "tensorrt": trt_fit.why_unavailable,
+        "cuda": cuda.why_unavailable,
+    }
+    passed_over = ""
+    for kind, why in faster.items():
+        reason = why()
+        if reason is None:
+            say(f"backend: {kind}, the fastest that this machine can run{passed_over}")
+            return kind
+        passed_over += f"; not {kind}: {reason.partition(';')[0]}"
+    say(f"backend: onnxruntime{passed_over}")
     return "onnxruntime"
 
 
-def write_engine(source: Checkpoint, spec: EngineSpec, path: Path) -> None:
+def write_engine(
+    source: Checkpoint,
+    spec: EngineSpec,
+    path: Path,
+    tensorrt: TensorRTOptions,
+    say: Callable[[str], None],
+    progress: Callable[[str, int, int], None],
+) -> EngineSpec:
+    """Write the engine file. Returns its description, with what was found out while building."""
     folded = fold(source.generator())
     if spec.precision == "fp16":
         folded = folded.half_precision()
+    if spec.kind == "tensorrt":
+        from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
+
+        return write_tensorrt_engine(folded, spec, tensorrt, path, say, progress)
     if spec.kind == "cuda":
         tensors = {name: tensor.contiguous() for name, tensor in folded.tensors().items()}
         write_safetensors(path, tensors, spec.to_json())
     else:
         save_onnx(to_onnx(folded, spec), path)
+    return spec
 
 
 def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Callable[[str], None]) -> Difference:

@@ -1,12 +1,14 @@
 """The folded network as ONNX convolutions: the form for GPUs (TensorRT, ONNX Runtime with CUDA) and for float16.
 
 Activations are (n, c, h, w) in the precision of the engine. Project operations are nodes of domain `ugatit`; each has a
-function body of standard operators, so that ONNX Runtime and plain TensorRT run the file, and the attributes by which
-TensorRT takes a plugin of ours in its place when one is registered: `plugin_namespace` (its parser ignores a node's
-domain when a function of that name exists) and `aot` (ahead-of-time, no Python in the engine). Statistics and long
-sums are float32 whatever the precision, by explicit casts.
+function body of standard operators, so that ONNX Runtime and plain TensorRT run the file. Normalisations can also carry
+the attributes by which TensorRT takes our kernels in place of the bodies: `plugin_namespace` (its parser ignores a
+node's domain when a function of that name exists) and `aot` (ahead-of-time, no Python in the engine). Statistics and
+long sums are float32 whatever the precision, by explicit casts.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -18,50 +20,113 @@ from ugatit_fast.export.onnx_builder import DOMAIN, OnnxBuilder
 from ugatit_fast.fold import FoldedGenerator, Weights
 from ugatit_fast.model import EPS
 
+KERNEL_VERSION = 1
+"""Of the TensorRT plugins and their kernels; part of their names and of the timing cache's, since TensorRT caches how
+long a plugin took under its name and shapes alone. Goes up with every change to them.
+"""
+STATS = f"channel_stats_v{KERNEL_VERSION}"
+APPLY = f"norm_apply_v{KERNEL_VERSION}"
+APPLY_ADD = f"norm_apply_add_v{KERNEL_VERSION}"
+"""Operators, their functions and their plugins have one name each."""
 PLUGIN = {"plugin_namespace": DOMAIN, "aot": 1}
 NO_FLOOR = float(np.finfo(np.float32).min)
 """The lower bound that stands for "no ReLU"."""
+WANTED_PROGRAMS = 512
+"""Of a statistics kernel: about four for every multiprocessor of the largest GPUs. Not timed."""
+LARGEST_SPLIT_COUNT = 32
+"""Every program of the second kernel reads the statistics of all splits."""
+SMALLEST_SPLIT_PIXELS = 64
+CHANNEL_TILE = 64
+"""Channels of a program: a 128-byte line of float16."""
 
-CHANNEL_STATS = """
-channel_stats (x) => (mean, m2) {
-    axes = Constant <value_ints = [2, 3]> ()
+CHANNEL_STATS = f"""
+{STATS} <splits: ints, tiles: ints> (x, bias) => (channels, layer) {{
+    parts = Constant <value_ints: ints = @splits> ()
+    groups = Constant <value_ints: ints = @tiles> ()
+    keep = Constant <value_ints = [0]> ()
+    rest = Constant <value_ints = [-1]> ()
+    one = Constant <value_ints = [1]> ()
+    last = Constant <value_ints = [3]> ()
     wide = Cast <to = 1> (x)
-    mean4 = ReduceMean <keepdims = 1> (wide, axes)
-    deviation = Sub (wide, mean4)
+    split_shape = Concat <axis = 0> (keep, keep, parts, rest)
+    split = Reshape (wide, split_shape)
+    mean = ReduceMean <keepdims = 1> (split, last)
+    deviation = Sub (split, mean)
     square = Mul (deviation, deviation)
-    m2 = ReduceSum <keepdims = 0> (square, axes)
-    mean = Squeeze (mean4, axes)
-}
+    m2 = ReduceSum <keepdims = 1> (square, last)
+    pair = Concat <axis = 3> (mean, m2)
+    channels = Transpose <perm = [0, 2, 3, 1]> (pair)
+
+    bias_axes = Constant <value_ints = [1, 2]> ()
+    bias3 = Unsqueeze (bias, bias_axes)
+    moved = Add (mean, bias3)
+    tile_shape = Concat <axis = 0> (keep, groups, rest, parts)
+    tile_mean = Reshape (moved, tile_shape)
+    tile_m2 = Reshape (m2, tile_shape)
+    tile_axis = Constant <value_ints = [2]> ()
+    layer_mean = ReduceMean <keepdims = 1> (tile_mean, tile_axis)
+    apart = Sub (tile_mean, layer_mean)
+    apart2 = Mul (apart, apart)
+    pixels_i = Shape <start = 3, end = 4> (split)
+    pixels = Cast <to = 1> (pixels_i)
+    between = Mul (apart2, pixels)
+    spread = Add (tile_m2, between)
+    layer_m2 = ReduceSum <keepdims = 1> (spread, tile_axis)
+    layer_pair = Concat <axis = 2> (layer_mean, layer_m2)
+    layer = Transpose <perm = [0, 3, 1, 2]> (layer_pair)
+}}
 """
-"""Mean and summed squared deviation of every channel, float32 (n, c)."""
+"""What kernels/statistics_triton.py computes, for splits and channel tiles of equal size: mean and summed squared
+deviation of every channel over every split, float32 (n, splits, 2, c), and of x + bias over the channels of a tile,
+float32 (n, splits, tiles, 2).
+"""
 
 NORM_APPLY_BODY = """
     one = Constant <value_float = 1.0> ()
-    small = Constant <value_float: float = @eps> ()
-    lost = Constant <value_int: int = @correction> ()
+    small = Constant <value_floats: floats = @eps> ()
+    lost = Constant <value_ints: ints = @correction> ()
     lost_f = Cast <to = 1> (lost)
-    floor_ = Constant <value_float: float = @floor> ()
+    floor_ = Constant <value_floats: floats = @floor> ()
     borders = Constant <value_ints: ints = @pads> ()
-    channel_axis = Constant <value_ints = [1]> ()
+    parts_axes = Constant <value_ints = [1, 2]> ()
     plane_axes = Constant <value_ints = [2, 3]> ()
 
     plane = Shape <start = 2, end = 4> (x)
     pixels_i = ReduceProd <keepdims = 0> (plane)
     pixels = Cast <to = 1> (pixels_i)
     channels_i = Shape <start = 1, end = 2> (x)
-    channels = Cast <to = 1> (channels_i)
-    count = Mul (pixels, channels)
+    channel_count = Cast <to = 1> (channels_i)
+    count = Mul (pixels, channel_count)
+    splits_i = Shape <start = 1, end = 2> (channels)
+    splits = Cast <to = 1> (splits_i)
+    tiles_i = Shape <start = 2, end = 3> (layer)
+    tiles = Cast <to = 1> (tiles_i)
+
+    part_mean, part_m2 = Split <axis = 2, num_outputs = 2> (channels)
+    mean_kept = ReduceMean <keepdims = 1> (part_mean, parts_axes)
+    apart = Sub (part_mean, mean_kept)
+    apart2 = Mul (apart, apart)
+    split_pixels = Div (pixels, splits)
+    between = Mul (apart2, split_pixels)
+    spread = Add (part_m2, between)
+    m2 = ReduceSum <keepdims = 0> (spread, parts_axes)
+    mean = Squeeze (mean_kept, parts_axes)
+
+    tile_mean, tile_m2 = Split <axis = 3, num_outputs = 2> (layer)
+    layer_kept = ReduceMean <keepdims = 1> (tile_mean, parts_axes)
+    tile_apart = Sub (tile_mean, layer_kept)
+    tile_apart2 = Mul (tile_apart, tile_apart)
+    pairs = Mul (splits, tiles)
+    pair_count = Div (count, pairs)
+    tile_between = Mul (tile_apart2, pair_count)
+    tile_spread = Add (tile_m2, tile_between)
+    layer_m2 = ReduceSum <keepdims = 0> (tile_spread, parts_axes)
+    layer_mean = Squeeze (layer_kept, parts_axes)
 
     mean_c = Add (mean, bias)
-    mean_l = ReduceMean <keepdims = 1> (mean_c, channel_axis)
-    offset = Sub (mean_c, mean_l)
-    offset2 = Mul (offset, offset)
-    var_biased = Div (m2, pixels)
-    spread = Add (var_biased, offset2)
-    var_l_biased = ReduceMean <keepdims = 1> (spread, channel_axis)
+    offset = Sub (mean_c, layer_mean)
     count_less = Sub (count, lost_f)
-    factor_l = Div (count, count_less)
-    var_l = Mul (var_l_biased, factor_l)
+    var_l = Div (layer_m2, count_less)
     pixels_less = Sub (pixels, lost_f)
     var_c = Div (m2, pixels_less)
 
@@ -89,9 +154,11 @@ NORM_APPLY_BODY = """
     affine = Add (scaled, b4)
     active = Max (affine, floor_)
 """
+NORM_ATTRIBUTES = "eps: floats, correction: ints, floor: floats, pads: ints, mode: string"
+"""Numbers are lists of one: bindings before 11.2 can't read a single one beside NumPy 2.4."""
 NORM_APPLY = f"""
-norm_apply <eps: float, correction: int, floor: float, pads: ints, mode: string>
-(x, mean, m2, gamma, beta, rho, bias) => (y) {{ {NORM_APPLY_BODY}
+{APPLY} <{NORM_ATTRIBUTES}>
+(x, channels, layer, gamma, beta, rho, bias) => (y) {{ {NORM_APPLY_BODY}
     narrow = CastLike (active, x)
     y = Pad <mode: string = @mode> (narrow, borders)
 }}
@@ -99,8 +166,8 @@ norm_apply <eps: float, correction: int, floor: float, pads: ints, mode: string>
 """relu(gamma * (rho * IN + (1 - rho) * LN) + beta), then the border; the formula is in kernels/adalin.py."""
 
 NORM_APPLY_ADD = f"""
-norm_apply_add <eps: float, correction: int, floor: float, pads: ints, mode: string>
-(x, mean, m2, gamma, beta, rho, bias, residual) => (y) {{ {NORM_APPLY_BODY}
+{APPLY_ADD} <{NORM_ATTRIBUTES}>
+(x, channels, layer, gamma, beta, rho, bias, residual) => (y) {{ {NORM_APPLY_BODY}
     starts = Constant <value_ints = [1, 1]> ()
     ends = Constant <value_ints = [-1, -1]> ()
     inside = Slice (residual, starts, ends, plane_axes)
@@ -162,7 +229,10 @@ normalise_image <pads: ints, dtype: int> (image) => (x) {
 
 
 def rows_to_image(rows: int) -> str:
-    """The function that finishes a convolution in row form with `rows` kernel rows."""
+    """The function that finishes a convolution in row form with `rows` kernel rows.
+
+    The cast to uint8 is its last step: TensorRT has the type for inputs and outputs of a network only.
+    """
     lines = [
         "rows_to_image (rows, bias) => (image) {",
         "    height_axis = Constant <value_ints = [2]> ()",
@@ -186,8 +256,8 @@ def rows_to_image(rows: int) -> str:
         "    scaled = Mul (picture, half_range)",
         "    levels = Add (scaled, half_range)",
         "    rounded = Round (levels)",
-        "    bytes = Cast <to = 2> (rounded)",
-        "    image = Transpose <perm = [0, 2, 3, 1]> (bytes)",
+        "    pixels = Transpose <perm = [0, 2, 3, 1]> (rounded)",
+        "    image = Cast <to = 2> (pixels)",
         "}",
     ]
     return "\n".join(lines)
@@ -201,20 +271,52 @@ def borders(pad: int) -> list[int]:
 ONNX_MODES = {"reflect": "reflect", "replicate": "edge"}
 
 
+@dataclass(frozen=True)
+class PluginShapes:
+    """What the splits of the statistics depend on: images in a batch, and pixels of an image by its channels."""
+
+    batch: int
+    pixels: Mapping[int, int]
+
+    @classmethod
+    def of(cls, folded: FoldedGenerator, batch: int, height: int, width: int) -> "PluginShapes":
+        """For inputs (batch, height, width, 3). Every halving of the sides doubles the channels, until the blocks."""
+        ch = folded.config.ch
+        return cls(batch, {ch << i: (height >> i) * (width >> i) for i in range(3)})
+
+    def splits(self, channels: int) -> int:
+        """Runs of pixels of equal length whose statistics are taken apart: enough for a whole GPU, none too short."""
+        pixels = self.pixels[channels]
+        most = min(LARGEST_SPLIT_COUNT, pixels // SMALLEST_SPLIT_PIXELS)
+        wanted = max(1, min(most, -(-WANTED_PROGRAMS // (self.batch * tiles_of(channels)))))
+        return max(splits for splits in range(1, wanted + 1) if pixels % splits == 0)
+
+
+def tiles_of(channels: int) -> int:
+    """Tiles of equal size that the channels of a layer are taken in."""
+    return channels // CHANNEL_TILE if channels % CHANNEL_TILE == 0 else 1
+
+
 class ConvolutionOperations:
     """Writes the folded network down as convolutions; see `ugatit_fast.fold.Operations`."""
 
-    def __init__(self, builder: OnnxBuilder, folded: FoldedGenerator) -> None:
+    def __init__(self, builder: OnnxBuilder, folded: FoldedGenerator, plugins: PluginShapes | None = None) -> None:
+        """plugins: write normalisations for our TensorRT plugins, for inputs of this shape."""
         self.builder = builder
         self.names = {id(tensor): name for name, tensor in folded.tensors().items()}
         self.half = folded.stem.weight.dtype == torch.float16
+        self.plugins = plugins
         kernel_rows = folded.out.weight.shape[0] // 3
         functions = (CHANNEL_STATS, NORM_APPLY, NORM_APPLY_ADD, BIAS_RELU, INTERLEAVE_PHASES, NORMALISE_IMAGE)
         for text in (*functions, rows_to_image(kernel_rows)):
             builder.define(text)
 
     def project_node(self, op: str, *inputs: str, results: int = 1, **attributes: Any) -> list[str]:
-        return self.builder.nodes_with(op, results, *inputs, domain=DOMAIN, **PLUGIN, **attributes)
+        return self.builder.nodes_with(op, results, *inputs, domain=DOMAIN, **attributes)
+
+    def plugin_node(self, op: str, *inputs: str, results: int = 1, **attributes: Any) -> list[str]:
+        """A project node that TensorRT may run as a plugin."""
+        return self.project_node(op, *inputs, results=results, **attributes, **(PLUGIN if self.plugins else {}))
 
     def weight(self, tensor: Tensor) -> str:
         return self.builder.constant(tensor.numpy(), self.names[id(tensor)])
@@ -262,16 +364,18 @@ class ConvolutionOperations:
         pad_mode: str,
     ) -> str:
         channels = channels_out(weights)
-        mean, m2 = self.project_node("channel_stats", x, results=2)
         rho = self.filled(1, channels) if weights.rho is None else self.weight(weights.rho)
         bias = self.filled(0, channels) if weights.bias is None else self.weight(weights.bias)
+        splits = self.plugins.splits(channels) if self.plugins else 1
+        tiles = tiles_of(channels) if self.plugins else 1
+        parts, layer = self.plugin_node(STATS, x, bias, results=2, splits=[splits], tiles=[tiles])
         added = () if residual is None else (residual,)
-        return self.project_node(
-            "norm_apply" if residual is None else "norm_apply_add",
-            *(x, mean, m2, *gamma_beta, rho, bias, *added),
-            eps=EPS,
-            correction=int(unbiased),
-            floor=0.0 if relu else NO_FLOOR,
+        return self.plugin_node(
+            APPLY if residual is None else APPLY_ADD,
+            *(x, parts, layer, *gamma_beta, rho, bias, *added),
+            eps=[EPS],
+            correction=[int(unbiased)],
+            floor=[0.0 if relu else NO_FLOOR],
             pads=borders(pad),
             mode=ONNX_MODES[pad_mode],
         )[0]

@@ -7,7 +7,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_builder import OnnxBuilder
-from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.export.onnx_convolutions import ConvolutionOperations, PluginShapes
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.fold import FoldedGenerator
@@ -16,30 +16,31 @@ PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
 """A protobuf message can't pass 2 GB; beyond it the weights go into a file of their own."""
 
 
-def to_onnx(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+def to_onnx(
+    folded: FoldedGenerator, spec: EngineSpec, *, batch: int | None = None, plugins: PluginShapes | None = None
+) -> ModelProto:
     """The folded network as one ONNX model: uint8 NHWC in ("image"), uint8 NHWC out ("translated").
 
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
-    dynamic, height and width too where the spec serves any size. The description of the engine travels in
-    `metadata_props`.
+    dynamic unless given, height and width where the spec serves any size. Pixel rows are for ONNX Runtime's CPU, so
+    they are what a float32 engine for it is written in; all others are convolutions. plugins: let TensorRT run our
+    normalisation kernels. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
-    if spec.precision == "fp32":
+    if spec.kind == "onnxruntime" and spec.precision == "fp32":
         translated, heatmap = folded.graph(RowOperations(builder, folded), "image")
     else:
-        translated, heatmap = folded.graph(ConvolutionOperations(builder, folded), "image")
+        translated, heatmap = folded.graph(ConvolutionOperations(builder, folded, plugins), "image")
     outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))
 
     full = ("height", "width") if spec.any_size else (spec.height, spec.width)
     quarter = ("height/4", "width/4") if spec.any_size else (spec.height // 4, spec.width // 4)
-    shapes = {
-        "translated": (TensorProto.UINT8, ["batch", *full, 3]),
-        "heatmap": (TensorProto.FLOAT, ["batch", *quarter]),
-    }
+    n = batch or "batch"
+    shapes = {"translated": (TensorProto.UINT8, [n, *full, 3]), "heatmap": (TensorProto.FLOAT, [n, *quarter])}
     model = builder.model(
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", *full, 3])],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, [n, *full, 3])],
         [helper.make_tensor_value_info(name, *shapes[name]) for name in outputs.values()],
         spec.ugatit_fast_version,
     )

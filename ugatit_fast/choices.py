@@ -1,6 +1,7 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ugatit_fast.errors import InputError
@@ -16,11 +17,17 @@ Smoothing = Literal["yes", "no"]
 EngineKind = Literal["onnxruntime", "cuda", "tensorrt", "eager"]
 """What runs an engine. `eager` has no file of its own: it is a checkpoint run by the reference network."""
 
-BackendChoice = Literal["auto", "cuda", "onnxruntime"]
+BackendChoice = Literal["auto", "tensorrt", "cuda", "onnxruntime"]
 """What to build an engine for; auto is the fastest that this machine can run."""
 
 Precision = Literal["fp32", "fp16"]
 """Of weights and activations; statistics and long sums are float32 in either."""
+
+Kernels = Literal["native", "triton"]
+"""What normalises in a TensorRT engine: kernels that TensorRT makes itself, or ours as plugins."""
+
+KernelChoice = Literal["auto", "native", "triton"]
+"""auto builds both, and keeps the one that is faster on this GPU."""
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -40,6 +47,30 @@ class TranslateOptions:
     """Also write index.html and the pictures that it shows beside the translations."""
     threads: int | None = None
     """Threads that decode and encode; None is one a core."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorRTOptions:
+    """How a TensorRT engine is built."""
+
+    kernels: KernelChoice = "auto"
+    dynamic_batch: bool = False
+    """One plan for all batch sizes up to the largest, instead of one for each."""
+    optimization_level: int = 3
+    """TensorRT's, 0 (builds fastest) to 5 (searches longest)."""
+    workspace_mib: int | None = None
+    """GPU memory that a layer may take for itself; None is all there is."""
+    timing_cache: Path | None = None
+    """Folder for what earlier builds measured; None is the user's cache folder."""
+    keep_plan: bool = False
+    """Also write the bare plans beside the engine, for trtexec and the C++ runtime."""
+
+    def __post_init__(self) -> None:
+        check_choice("kernels", self.kernels, KernelChoice)
+        if not 0 <= self.optimization_level <= 5:
+            raise InputError(f"the optimization level goes from 0 to 5, got {self.optimization_level}")
+        if self.workspace_mib is not None and self.workspace_mib < 1:
+            raise InputError(f"the workspace must be at least 1 MiB, got {self.workspace_mib}")
 
 
 def check_choice(name: str, value: str | None, choices: Any) -> None:

@@ -1,22 +1,36 @@
 """The command line: parse, call one library function, print. Results go to stdout, progress and errors to stderr."""
 
+import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
+from ugatit_fast.arguments import (
+    Batch,
+    Flag,
+    MaybeOutput,
+    Output,
+    Size,
+    parse_batch,
+    parse_size,
+    phase_bars,
+    progress_bar,
+    say,
+    smooths,
+)
 from ugatit_fast.choices import (
     BackendChoice,
     ConvertDirection,
     Device,
     Direction,
     Fit,
+    KernelChoice,
     Precision,
     Smoothing,
+    TensorRTOptions,
     TranslateOptions,
 )
 from ugatit_fast.errors import UgatitFastError
@@ -36,6 +50,16 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
+app.command(
+    "ugatit_fast.bench.cli:bench_app",
+    name="bench",
+    help="Measure every engine and rival that this machine can run, or compare two results.",
+)
+app.command(
+    "ugatit_fast.train.cli:train_app", name="train", help="Train a pair of generators on two folders of pictures."
+)
+app.command("ugatit_fast.train.cli:data_app", name="data", help="Look after data sets.")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 for a known failure (one line on stderr), 2 for wrong usage."""
@@ -50,44 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output, such as `head`, has gone; nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return result if isinstance(result, int) else 0
-
-
-def say(line: str) -> None:
-    """A line of progress."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """`256x256` (height x width), or `256` for a square, as (height, width)."""
-    if text is None:
-        return None
-    try:
-        sides = [int(part) for part in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2) or min(sides) < 1:
-        raise ValueError(f"expected height x width in pixels, such as 256x256, got {text!r}")
-    return sides[0], sides[-1]
-
-
-def parse_batch(text: str | None) -> tuple[int, ...]:
-    """`1,4,16` as numbers."""
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise ValueError(f"expected batch sizes such as 1,4,16, got {text!r}") from None
-
-
-Size = Annotated[str | None, Parameter(validator=lambda _, text: parse_size(text))]
-
-
-def smooths(smoothing: Smoothing | None) -> bool | None:
-    """`--smoothing` as `read_checkpoint` takes it."""
-    return None if smoothing is None else smoothing == "yes"
-
-
-Flag = Annotated[bool, Parameter(negative="")]
 
 
 @app.command(name="build-engine")
@@ -95,15 +85,21 @@ def build_engine_command(
     checkpoint: Path,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: MaybeOutput = None,
     backend: BackendChoice = "auto",
     precision: Precision | None = None,
-    batch: Annotated[str | None, Parameter(validator=lambda _, text: parse_batch(text))] = None,
+    batch: Batch = None,
     size: Size = None,
     direction: Direction | None = None,
     heatmap: Flag = False,
     smoothing: Smoothing | None = None,
     offline: Flag = False,
+    kernels: KernelChoice = TensorRTOptions.kernels,
+    dynamic_batch: Flag = TensorRTOptions.dynamic_batch,
+    optimization_level: int = TensorRTOptions.optimization_level,
+    workspace: int | None = TensorRTOptions.workspace_mib,
+    timing_cache: Path | None = TensorRTOptions.timing_cache,
+    keep_plan: Flag = TensorRTOptions.keep_plan,
 ) -> None:
     """Build an engine from a checkpoint, and check it against the reference generator.
 
@@ -130,21 +126,44 @@ def build_engine_command(
         Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given.
     offline
         Take what hf:// names from the cache; don't use the network.
+    kernels
+        TensorRT only, as all that follow: normalise with its own kernels or with ours; auto keeps the faster.
+    dynamic_batch
+        One plan for every batch size up to the largest, instead of one for each: a smaller file, and slower.
+    optimization_level
+        0 builds fastest, 5 searches longest for fast kernels.
+    workspace
+        MiB of GPU memory that a layer may take for itself; all there is unless given.
+    timing_cache
+        Folder for what builds measure, so that the next is faster; the user's cache folder unless given.
+    keep_plan
+        Also write the bare plans beside the engine, for trtexec and the C++ runtime.
     """
     from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.export.build import build_engine
 
-    source = read_checkpoint(checkpoint, direction, smoothing=smooths(smoothing), offline=offline)
-    built = build_engine(
-        source,
-        output,
-        backend=backend,
-        precision=precision,
-        batch=parse_batch(batch),
-        size=parse_size(size),
-        heatmap=heatmap,
-        say=say,
+    tensorrt = TensorRTOptions(
+        kernels=kernels,
+        dynamic_batch=dynamic_batch,
+        optimization_level=optimization_level,
+        workspace_mib=workspace,
+        timing_cache=timing_cache,
+        keep_plan=keep_plan,
     )
+    source = read_checkpoint(checkpoint, direction, smoothing=smooths(smoothing), offline=offline)
+    with phase_bars() as progress:
+        built = build_engine(
+            source,
+            output,
+            backend=backend,
+            precision=precision,
+            batch=parse_batch(batch),
+            size=parse_size(size),
+            heatmap=heatmap,
+            tensorrt=tensorrt,
+            say=say,
+            progress=progress,
+        )
     print(f"{built.path}: built in {built.seconds:.1f} s")
     print(built.difference.describe())
     say(f"next: ugatit-fast translate {built.path} PHOTO_OR_FOLDER -o OUT")
@@ -155,13 +174,14 @@ def translate(
     engine: Path,
     /,
     *inputs: str,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    output: Output,
     fit: Fit = TranslateOptions.fit,
     size: Size = None,
     heatmap: Flag = False,
     gallery: bool = TranslateOptions.gallery,
     device: Device = "auto",
     threads: int | None = None,
+    trust_plan: Flag = False,
 ) -> int:
     """Translate photos, folders of photos or patterns into a folder; exit 1 where a photo failed.
 
@@ -187,6 +207,8 @@ def translate(
         Where the engine runs.
     threads
         Threads that decode and encode, and threads of a CPU engine; one a core unless given.
+    trust_plan
+        Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from.
     """
     from ugatit_fast.images import find_images
     from ugatit_fast.pipeline import refuse_output_among_inputs, translate_files
@@ -195,7 +217,10 @@ def translate(
     refuse_output_among_inputs(inputs, output)
     sources = find_images(inputs)
     options = TranslateOptions(fit=fit, size=parse_size(size), gallery=gallery, threads=threads)
-    with Translator(engine, device=device, heatmap=heatmap, threads=threads) as translator, progress_bar() as advance:
+    with (
+        Translator(engine, device=device, heatmap=heatmap, threads=threads, trust_plan=trust_plan) as translator,
+        progress_bar() as advance,
+    ):
         report = translate_files(translator, sources, output, options, on_progress=advance)
     for failure in report.failures:
         print(f"error: {failure.reason}", file=sys.stderr)
@@ -207,18 +232,6 @@ def translate(
     return 1 if report.failures else 0
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr where that is a terminal. Gives the function that moves it: photos done, photos in all."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("translating", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
 @app.command
 def verify(
     engine: Path,
@@ -228,6 +241,8 @@ def verify(
     device: Device = "auto",
     smoothing: Smoothing | None = None,
     offline: Flag = False,
+    layers: Flag = False,
+    trust_plan: Flag = False,
 ) -> int:
     """Compare an engine's pictures with those of the reference generator; exit 1 where they differ too much.
 
@@ -243,17 +258,25 @@ def verify(
         As for build-engine.
     offline
         Take what hf:// names from the cache; don't use the network.
+    layers
+        Also walk the network, stage by stage, to the first place where the engine drifts from float32.
+    trust_plan
+        As for translate.
     """
     from ugatit_fast.checkpoint import read_checkpoint
-    from ugatit_fast.engine import read_spec
     from ugatit_fast.export.verify import verify as compare_with_reference
+    from ugatit_fast.translator import describe_engine
 
-    spec = read_spec(engine)
+    spec = describe_engine(engine, trust_plan)
     source = read_checkpoint(checkpoint, spec.direction, smoothing=smooths(smoothing), offline=offline)
-    found = compare_with_reference(engine, source, device=device)
+    found = compare_with_reference(engine, source, device=device, trust_plan=trust_plan)
     precision = spec.precision
     passes = found.passes(precision)
     print(found.describe())
+    if layers:
+        from ugatit_fast.export.stages import walk
+
+        print(walk(engine, spec, source).describe())
     print(f"{'passes' if passes else 'FAILS'} the {precision} gate")
     return 0 if passes else 1
 
@@ -367,7 +390,7 @@ def doctor(*, json: Flag = False) -> int:
 
 
 @app.command
-def demo(output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("demo")) -> None:
+def demo(output: Output = Path("demo")) -> None:
     """Build an engine from sample weights and translate sample photos with it.
 
     Parameters

@@ -1,7 +1,8 @@
 """What an engine file says about itself, and reading it.
 
 An engine is one file. Its description is the JSON of an `EngineSpec`, stored where each format has a place for it: ONNX
-`metadata_props`, the safetensors header, or in front of a TensorRT plan. Reading it needs none of the runtimes.
+`metadata_props`, or the header of a safetensors file, whose tensors are weights (cuda) or TensorRT's plans, byte for
+byte. Reading it needs none of the runtimes.
 """
 
 import io
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ugatit_fast.choices import Direction, EngineKind, Precision
+from ugatit_fast.choices import Direction, EngineKind, Kernels, Precision
 from ugatit_fast.errors import EngineError
 from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.version import __version__
@@ -54,6 +55,14 @@ class EngineSpec:
     """Whether AdaLIN and ILN divide by count - 1 (PyTorch's checkpoints) or by count (TensorFlow's)."""
     checkpoint_sha256: str
     ugatit_fast_version: str
+    dynamic_batch: bool = False
+    """Whether one TensorRT plan serves all batch sizes, instead of one plan each."""
+    gpu_architecture: str = ""
+    """Of the GPU that a TensorRT engine was built on, and runs on: sm_90. Empty where it doesn't matter."""
+    tensorrt_version: str = ""
+    """Of the TensorRT that built the engine, and runs it."""
+    kernels: tuple[Kernels, ...] = ()
+    """What normalises in the plan of each batch size."""
     format_version: int = ENGINE_FORMAT_VERSION
 
     @classmethod
@@ -110,7 +119,8 @@ class EngineSpec:
                 )
             known = {field.name for field in fields(cls)}
             values = {name: value for name, value in values.items() if name in known}
-            return cls(**values | {"batch_sizes": tuple(values["batch_sizes"])})
+            lists = {name: tuple(values.get(name, ())) for name in ("batch_sizes", "kernels")}
+            return cls(**values | lists)
         except (ValueError, KeyError, TypeError) as error:
             raise EngineError(f"{path} has a damaged description ({error!r}); build the engine again") from error
 
@@ -141,7 +151,8 @@ def read_spec(path: str | Path) -> EngineSpec:
     text = spec_of_safetensors(path) if start[8:9] == b"{" else spec_of_onnx(path)
     if text is None:
         raise EngineError(
-            f"{path} is not an engine of ugatit-fast; build one from a checkpoint: ugatit-fast build-engine CHECKPOINT"
+            f"{path} is not an engine of ugatit-fast; build one from a checkpoint: ugatit-fast build-engine CHECKPOINT "
+            "(a bare TensorRT plan, which can carry code, loads with --trust-plan)"
         )
     return EngineSpec.from_json(path, text)
 

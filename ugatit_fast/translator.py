@@ -24,7 +24,13 @@ class Translator:
     """
 
     def __init__(
-        self, engine: str | Path, *, device: Device = "auto", heatmap: bool = False, threads: int | None = None
+        self,
+        engine: str | Path,
+        *,
+        device: Device = "auto",
+        heatmap: bool = False,
+        threads: int | None = None,
+        trust_plan: bool = False,
     ) -> None:
         """Load an engine; the object is ready when this returns.
 
@@ -32,11 +38,13 @@ class Translator:
         device: "auto" (the best that the engine can use here), "cpu" or "cuda".
         heatmap: also return the attention heat maps; the engine must have been built with them.
         threads: of a CPU engine; None takes every core.
+        trust_plan: also load a bare TensorRT plan, which says nothing about itself. A plan can carry code: whoever made
+        it can do on this machine what you can.
         Raises EngineError (missing, damaged, too new, for another machine) or BackendUnavailable (runtime or device
         missing).
         """
         path = Path(engine)
-        self.spec: EngineSpec = read_spec(path)
+        self.spec: EngineSpec = describe_engine(path, trust_plan)
         if heatmap and not self.spec.heatmap:
             raise EngineError(f"{path} was built without heat maps; build it again with --heatmap")
         self.heatmap = heatmap
@@ -93,6 +101,21 @@ class Translator:
         self.close()
 
 
+def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
+    """What an engine file says about itself, or for a bare plan that is trusted, what TensorRT says about it."""
+    try:
+        return read_spec(path)
+    except EngineError:
+        if not trust_plan or not path.is_file():
+            raise
+    from ugatit_fast.backends.trt_fit import require_tensorrt
+
+    require_tensorrt(path, "auto")
+    from ugatit_fast.backends.trt import describe_plan
+
+    return describe_plan(path)
+
+
 def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> Backend:
     """The runtime that an engine names, loaded with it; its library is imported here and not before."""
     check_choice("device", device, Device)
@@ -104,4 +127,11 @@ def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | No
         from ugatit_fast.backends.cuda import CudaBackend
 
         return CudaBackend(path, spec, device=device)
+    if spec.kind == "tensorrt":
+        from ugatit_fast.backends.trt_fit import check_fits
+
+        check_fits(path, spec, device)
+        from ugatit_fast.backends.trt import TrtBackend
+
+        return TrtBackend(path, spec)
     raise EngineError(f"{path} is an engine for {spec.kind}, which this version cannot run; upgrade ugatit-fast")

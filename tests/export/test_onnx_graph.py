@@ -9,13 +9,15 @@ import onnx.inliner
 import onnxruntime as ort
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_builder import DOMAIN, OPSET, OnnxBuilder
-from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.export.onnx_convolutions import APPLY, APPLY_ADD, STATS, ConvolutionOperations, PluginShapes
 from ugatit_fast.export.onnx_graph import drop_unused, to_onnx
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.verify import difference, reference_pictures
@@ -162,17 +164,74 @@ def test_model_is_valid_and_says_what_it_is(precision: Precision) -> None:
     assert EngineSpec.from_json(None, described) == spec_of(LIGHT, precision)  # type: ignore[arg-type]
 
 
-def test_project_operations_carry_what_tensorrt_needs() -> None:
-    model = model_of(random_generator(LIGHT), "fp16")
+def tensorrt_model(
+    generator: Generator, precision: Precision, size: tuple[int, int], batch: int | None, plugins: bool
+) -> onnx.ModelProto:
+    """What TensorRT would parse."""
+    folded = fold(generator)
+    folded = folded.half_precision() if precision == "fp16" else folded
+    spec = replace(spec_of(generator.config, precision), kind="tensorrt", any_size=False, height=size[0], width=size[1])
+    shapes = PluginShapes.of(folded, batch or 1, *size) if plugins else None
+    return to_onnx(folded, spec, batch=batch, plugins=shapes)
+
+
+@pytest.mark.parametrize("plugins", [False, True])
+@pytest.mark.parametrize("precision", FORMS)
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [(LIGHT, (32, 32)), (LIGHT, (36, 52)), (FULL, (32, 32)), (replace(LIGHT, ch=64, n_res=1), (64, 48))],
+)
+def test_what_tensorrt_parses_equals_the_reference(
+    config: GeneratorConfig, size: tuple[int, int], precision: Precision, plugins: bool
+) -> None:
+    generator = random_generator(config)
+    pictures = random_pictures(2, *size)
+
+    model = tensorrt_model(generator, precision, size, 2, plugins)
+    onnx.checker.check_model(model, full_check=True)
+    image, heatmap = session_of(model).run(None, {"image": pictures})
+
+    assert difference(image, reference_pictures(generator, pictures)).passes(precision)
+    tolerance = 1e-4 if precision == "fp32" else 0.05
+    np.testing.assert_allclose(heatmap, reference_heatmaps(generator, pictures), rtol=tolerance, atol=tolerance)
+
+
+def test_shapes_for_tensorrt_are_fixed_where_the_batch_is() -> None:
+    sizes = [
+        [size.dim_value or size.dim_param for size in value.type.tensor_type.shape.dim]
+        for batch in (3, None)
+        for value in tensorrt_model(random_generator(LIGHT), "fp16", (32, 36), batch, True).graph.input
+    ]
+    assert sizes == [[3, 32, 36, 3], ["batch", 32, 36, 3]]
+
+
+def test_nodes_for_plugins_carry_what_tensorrt_needs() -> None:
+    model = tensorrt_model(random_generator(LIGHT), "fp16", (32, 32), 1, plugins=True)
     ours = [node for node in model.graph.node if node.domain == DOMAIN]
     defined = {function.name for function in model.functions}
     assert {node.op_type for node in ours} == defined
-    assert {"channel_stats", "norm_apply", "norm_apply_add"} <= defined
     assert not {op for op in defined if onnx.defs.has(op)}  # TensorRT's parser ignores the domain of a known operator
     for node in ours:
         attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-        assert attributes["plugin_namespace"] == DOMAIN.encode()
-        assert attributes["aot"] == 1
+        is_plugin = node.op_type in (STATS, APPLY, APPLY_ADD)
+        assert attributes.get("plugin_namespace") == (DOMAIN.encode() if is_plugin else None)
+        assert attributes.get("aot") == (1 if is_plugin else None)
+        if is_plugin:  # numbers are lists: bindings before 11.2 can't read a single one beside NumPy 2.4
+            own = {name: value for name, value in attributes.items() if name not in ("plugin_namespace", "aot")}
+            assert all(isinstance(value, list | bytes) for value in own.values())
+    native = tensorrt_model(random_generator(LIGHT), "fp16", (32, 32), 1, plugins=False)
+    assert not [node for node in native.graph.node if any(a.name == "plugin_namespace" for a in node.attribute)]
+
+
+@given(st.integers(1, 64), st.sampled_from([8, 64, 128]), st.integers(2, 80), st.integers(2, 80))
+def test_splits_are_equal_runs_of_pixels(batch: int, ch: int, height: int, width: int) -> None:
+    pixels = {ch << i: (4 * height >> i) * (4 * width >> i) for i in range(3)}
+    shapes = PluginShapes(batch, pixels)
+    for channels, count in pixels.items():
+        splits = shapes.splits(channels)
+        assert count % splits == 0
+        assert 1 <= splits <= 32
+        assert splits == 1 or count // splits >= 64
 
 
 def test_half_precision_is_in_the_graph() -> None:

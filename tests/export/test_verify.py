@@ -11,7 +11,7 @@ from tests.conftest import random_pictures
 from ugatit_fast.demo import write_random_checkpoint
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError
-from ugatit_fast.export.verify import Difference, difference, sample_pictures, verify
+from ugatit_fast.export.verify import Difference, difference, sample_pictures, structural_similarity, verify
 from ugatit_fast.model import GeneratorConfig
 
 
@@ -55,6 +55,16 @@ def test_shares_and_psnr_by_hand() -> None:
     assert not found.passes("fp32")
 
 
+def test_structural_similarity() -> None:
+    levels = random_pictures(1, 32, 32)
+    assert structural_similarity(levels, levels) == pytest.approx(1)
+    flat = np.full_like(levels, 128)
+    assert structural_similarity(levels, flat) == pytest.approx(0, abs=0.05)
+    # two flat pictures: only the means differ, so what is left is the luminance term
+    expected = (2 * 128 * 100 + 6.5025) / (128**2 + 100**2 + 6.5025)
+    assert structural_similarity(flat, np.full_like(levels, 100)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("changes", "fp32", "fp16"),
     [
@@ -65,7 +75,7 @@ def test_shares_and_psnr_by_hand() -> None:
     ],
 )
 def test_gates(changes: dict[str, float], fp32: bool, fp16: bool) -> None:
-    good = Difference(1e-3, 1e-3, 0.0, 0.001, 45.0)
+    good = Difference(1e-3, 1e-3, 0.0, 0.001, 45.0, 0.99)
     found = replace(good, **changes)  # type: ignore[arg-type]
     assert (found.passes("fp32"), found.passes("fp16")) == (fp32, fp16)
 

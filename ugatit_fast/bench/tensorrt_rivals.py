@@ -11,7 +11,7 @@ from torch import Tensor
 from ugatit_fast.backends.base import Images
 from ugatit_fast.bench.contenders import Case
 from ugatit_fast.bench.torch_rivals import TorchRunning, example_of, pictures_of
-from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.errors import BackendUnavailable, EngineError
 
 
 class TensorRtRunning:
@@ -27,6 +27,8 @@ class TensorRtRunning:
         plan = built_plan(file, logger)
         self.build_seconds = perf_counter() - started
         self.engine: Any = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+        if self.engine is None:
+            raise EngineError("TensorRT refuses the plan that it has just built")
         self.context: Any = self.engine.create_execution_context()
         example = example_of(case, "cuda")
         self.output = torch.empty_like(example)

@@ -1,0 +1,124 @@
+"""Where an engine drifts: the same network stage by stage, in the engine's precision beside float32.
+
+An engine gives away its last values only. What is compared here is what it was made from: for cuda the engine's own
+weights and operations, on the GPU where there is one; for TensorRT, and float16 in ONNX Runtime, the ONNX graph in ONNX
+Runtime. That shows what precision does at every stage, not what kernels of TensorRT's choice do: to see into a plan its
+stages would have to be outputs, and then TensorRT would fuse it otherwise.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.cuda import load_folded, why_unavailable
+from ugatit_fast.checkpoint import Checkpoint
+from ugatit_fast.choices import Precision
+from ugatit_fast.engine import EngineSpec
+from ugatit_fast.errors import InputError
+from ugatit_fast.export.onnx_builder import OnnxBuilder
+from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.export.verify import sample_pictures
+from ugatit_fast.fold import FoldedGenerator, TorchOperations, fold
+
+DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
+"""Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""
+STAGES = ("normalise", "stage", "up_stage", "attend")
+"""The verbs whose results are activations (n, c, h, w)."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Relative error of every stage, in the order of the network."""
+
+    precision: Precision
+    errors: tuple[tuple[str, float], ...]
+
+    @property
+    def first_drift(self) -> str | None:
+        return next((stage for stage, error in self.errors if not error <= DRIFT[self.precision]), None)
+
+    def describe(self) -> str:
+        """A line a stage, and where it drifts first."""
+        lines = [f"{stage:16} {error:.1e}" for stage, error in self.errors]
+        found = f"drifts at {self.first_drift}" if self.first_drift else "no stage drifts"
+        return "\n".join(
+            ["relative error by stage:", *lines, f"{found} (beyond {DRIFT[self.precision]:.0e} for {self.precision})"]
+        )
+
+
+class Recorder:
+    """`Operations` that also keep the results of the stages."""
+
+    def __init__(self, operations: Any) -> None:
+        self.operations = operations
+        self.seen: list[tuple[str, Any]] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        method = getattr(self.operations, verb)
+        if verb not in STAGES:
+            return method
+
+        def recorded(*arguments: Any, **options: Any) -> Any:
+            value = method(*arguments, **options)
+            self.seen.append((f"{len(self.seen)} {verb}", value))
+            return value
+
+        return recorded
+
+
+def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
+    """Compare the stages on one photograph. InputError for an engine whose stages have no counterpart."""
+    if spec.kind == "onnxruntime" and spec.precision == "fp32":
+        raise InputError(
+            "--layers can't look into a float32 onnxruntime engine: it computes with pixel rows in Winograd's form, "
+            "which have no counterpart in the reference; build it with --precision fp16 to look at that"
+        )
+    picture = sample_pictures(spec)[:1]
+    folded = fold(source.generator())
+    reference = torch_stages(folded, picture)
+    if spec.kind == "cuda":
+        device = "cpu" if why_unavailable() else "cuda"
+        ours = torch_stages(load_folded(engine, spec).to(device), picture, device)
+    else:
+        ours = onnx_stages(folded.half_precision() if spec.precision == "fp16" else folded, picture)
+    pairs = zip(reference, ours, strict=True)
+    return Walk(spec.precision, tuple((stage, relative_error(exact, value)) for (stage, exact), (_, value) in pairs))
+
+
+def relative_error(exact: NDArray[Any], value: NDArray[Any]) -> float:
+    """Root mean square of the difference over that of the exact values; infinite where values aren't finite."""
+    difference = value.astype(np.float64) - exact
+    error = float(np.sqrt(np.square(difference).mean() / max(np.square(exact.astype(np.float64)).mean(), 1e-30)))
+    return error if np.isfinite(error) else float("inf")
+
+
+@torch.inference_mode()
+def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, NDArray[Any]]]:
+    recorder = Recorder(TorchOperations(folded.stem.weight.dtype))
+    folded.graph(recorder, torch.from_numpy(picture).to(device))
+    for stage, value in recorder.seen:
+        yield stage, value.float().cpu().numpy()
+
+
+def onnx_stages(folded: FoldedGenerator, picture: Images) -> Iterator[tuple[str, NDArray[Any]]]:
+    builder = OnnxBuilder()
+    operations = ConvolutionOperations(builder, folded)
+    recorder = Recorder(operations)
+    folded.graph(recorder, "image")
+    dtype = TensorProto.FLOAT16 if operations.half else TensorProto.FLOAT
+    model = builder.model(
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, list(picture.shape))],
+        [helper.make_tensor_value_info(name, dtype, None) for _, name in recorder.seen],
+        "stages",
+    )
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    values = session.run([name for _, name in recorder.seen], {"image": picture})
+    yield from zip((stage for stage, _ in recorder.seen), values, strict=True)
