@@ -21,7 +21,7 @@ BLOCK = re.compile(r"(<!-- benchmark table: (?P<file>\S+) -->\n).*?(<!-- end of 
 def short_table(results: Results) -> str:
     """Rows with figures, slowest first, so that each says what the next one adds; the first line names the machine."""
     rows = sorted((row for row in results.rows if row.latency), key=lambda row: (network_order(row), -speed(row)))
-    head = ("engine", "precision", "size, batch", "ms", "images/s", "x best rival", "of measured limit")
+    head = ("engine", "precision", "size, batch", "ms", "images/s", "x best rival")
     lines = [
         [
             f"**{row.contender}**" if row.kind == "ours" else row.contender,
@@ -30,7 +30,6 @@ def short_table(results: Results) -> str:
             figure(speed(row)),
             figure(row.images_per_second),
             number(row.times_best_rival, "{:.2f}"),
-            number(row.share_of_limit, "{:.0%}"),
         ]
         for row in rows
     ]
