@@ -22,6 +22,13 @@ from torch import Tensor
 
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.pixel_rows import Layout, PixelRows
+from ugatit_fast.export.row_kernels import (
+    GROUP,
+    colour_sums,
+    kernels_of_a_group,
+    phases_in_3x3,
+    row_kernels_of_a_group,
+)
 from ugatit_fast.export.winograd import (
     KERNEL,
     KERNEL_TRANSFORM,
@@ -38,8 +45,6 @@ WIDE = 256
 """Norms look at few channels as this many by viewing neighbouring pixels as one: narrow rows leave vector units
 idle.
 """
-GROUP = 4
-"""Neighbouring pixels that the first and the last convolution compute at once, for the same reason."""
 PICTURE_MULTIPLE = 16
 """Sides are multiples of 4, so pixels come in multiples of this."""
 BANDS = {"down": 2, "up": 4, "out": 2}
@@ -427,38 +432,3 @@ def widening(x: Rows) -> int:
     while 2 * wide * x.channels <= WIDE and x.layout.multiple % (2 * wide) == 0:
         wide *= 2
     return wide
-
-
-def phases_in_3x3(phases: NDArray[np.float32]) -> NDArray[np.float32]:
-    """2x2 phase kernels (4 o, i, 2, 2) as 3x3 ones (4 o, i, 3, 3): phase (a, b) reads from row a and column b on."""
-    outputs = phases.shape[0] // 4
-    kernels = np.zeros((*phases.shape[:2], 3, 3), np.float32)
-    for a in (0, 1):
-        for b in (0, 1):
-            part = slice((2 * a + b) * outputs, (2 * a + b + 1) * outputs)
-            kernels[part, :, a : a + 2, b : b + 2] = phases[part]
-    return kernels
-
-
-def kernels_of_a_group(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(o, i, k, k) -> (k * (3 + k) * i, 4 * o): four neighbouring outputs from k lines of 3 + k pixels."""
-    outputs, inputs, size, _ = weight.shape
-    matrix = np.zeros((size, GROUP + size - 1, inputs, GROUP, outputs), np.float32)
-    for o in range(GROUP):
-        matrix[:, o : o + size, :, o] = weight.transpose(2, 3, 1, 0)
-    return matrix.reshape(-1, GROUP * outputs)
-
-
-def row_kernels_of_a_group(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Row form (3 k, i, 1, k) -> ((3 + k) * i, 4 * k * 3): the k triples of four neighbouring pixels."""
-    inputs, size = weight.shape[1], weight.shape[3]
-    by_row = weight[:, :, 0].reshape(size, 3, inputs, size)
-    matrix = np.zeros((GROUP + size - 1, inputs, GROUP, size, 3), np.float32)
-    for o in range(GROUP):
-        matrix[o : o + size, :, o] = by_row.transpose(3, 2, 0, 1)
-    return matrix.reshape(-1, GROUP * size * 3)
-
-
-def colour_sums(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Row form (3 k, i, 1, k) -> (3, i): all taps of a colour."""
-    return weight.sum((2, 3)).reshape(-1, 3, weight.shape[1]).sum(0)
