@@ -174,11 +174,11 @@ def build(
     monitor = Monitor(progress)
     config.progress_monitor = monitor
     with ThreadPoolExecutor(1, "tensorrt") as pool:
-        building = pool.submit(lambda: builder.build_serialized_network(network, config))
         try:
+            building = pool.submit(lambda: builder.build_serialized_network(network, config))
             while not wait([building], WAKE_SECONDS).done:
                 pass
-        except KeyboardInterrupt:
+        except BaseException:  # an interrupt inside submit leaves a thread that the pool doesn't know of
             monitor.cancelled = True
             raise
     plan: trt.IHostMemory | None = building.result()

@@ -7,6 +7,7 @@ it to that. What it can't do is be fast, run plugins (it takes their function bo
 import ctypes
 import hashlib
 import json
+import time
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -197,7 +198,7 @@ def measure(model: onnx.ModelProto, config: IBuilderConfig) -> bool:
         if step == Faults.interrupt_at:
             ctypes.pythonapi.PyErr_SetInterrupt()
             while monitor.step_complete("Building", step):
-                pass
+                time.sleep(0.001)
             return False
         if layer not in config.cache.entries:
             Counts.measured += 1
