@@ -31,10 +31,10 @@ clean:  ## remove the environment and everything built or cached
 
 $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ugatit-fast needs Python 3.11 or newer; name one with make PYTHON=...")'
-	@echo "Installing into .venv: about a minute, 2 GB"
+	@echo "Installing into .venv: a minute or two, 3 GB"
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu,torch,kernels,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu,torch,kernels,train,example-data,video,serve,ray,hub,dev]"
 	@# TensorRT's Python bindings without its libraries: what tests/tensorrt holds our calls against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \

@@ -67,3 +67,23 @@ def check(folder: Path, /, *, img_size: int = TrainSettings.img_size) -> int:
     for name, count in report.counts.items():
         print(f"{name:8} {count} pictures")
     return 0 if report.usable else 1
+
+
+@data_app.command
+def example(folder: Path, /, *, count: int = 600, seed: int = 0) -> None:
+    """Make a data set without downloading one: photographs and renderings, and others drawn by a cartoon filter.
+
+    Parameters
+    ----------
+    folder
+        A new folder, for trainA, trainB, testA and testB.
+    count
+        Pictures in each training folder.
+    seed
+        Of everything random in it.
+    """
+    from ugatit_fast.train.example_data import build_example_data
+
+    for name, pictures in build_example_data(folder, count, seed).items():
+        print(f"{name:8} {pictures} pictures")
+    say(f"next: ugatit-fast train --data {folder} --output RUN --light --ch 16 --img-size 96")

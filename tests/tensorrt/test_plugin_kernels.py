@@ -59,8 +59,9 @@ def assembled(ptx: str, capability: int, folder: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("capability", ARCHITECTURES)
-def test_stripped_ptx_assembles_for_every_architecture(capability: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("capability", [min(ARCHITECTURES), 90, max(ARCHITECTURES)])
+def test_stripped_ptx_assembles(capability: int, tmp_path: Path) -> None:
+    """For the oldest architecture, one between and the newest; tests/kernels has them all."""
     version = ptx_version(capability, (13, 0))
     for dtype in ("*fp16", "*fp32"):
         for channels_last in (True, False):
