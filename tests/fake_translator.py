@@ -32,12 +32,21 @@ SPEC = EngineSpec(
 
 class FakeTranslator:
     def __init__(
-        self, spec: EngineSpec = SPEC, *, heatmap: bool = False, before: Callable[[int], None] = lambda call: None
+        self,
+        spec: EngineSpec = SPEC,
+        *,
+        heatmap: bool = False,
+        before: Callable[[int], None] = lambda call: None,
+        shade: int = 255,
     ) -> None:
-        """before: called with the number of the call, from 0, before a batch is translated."""
+        """before: called with the number of the call, from 0, before a batch is translated.
+
+        shade: what colours are taken from, modulo 256; tells the translations of two apart.
+        """
         self.spec = spec
         self.heatmap = heatmap
         self.before = before
+        self.shade = np.uint8(shade)
         self.shapes: list[tuple[int, ...]] = []
 
     def run(self, batch: Pixels) -> Pixels | tuple[Pixels, npt.NDArray[np.float32]]:
@@ -46,7 +55,7 @@ class FakeTranslator:
         self.before(len(self.shapes))
         self.shapes.append(batch.shape)
         heatmaps = batch[:, ::4, ::4].mean(axis=3, dtype=np.float32)
-        return (255 - batch, heatmaps) if self.heatmap else 255 - batch
+        return (self.shade - batch, heatmaps) if self.heatmap else self.shade - batch
 
     @property
     def real(self) -> Translator:

@@ -11,8 +11,9 @@ import pytest
 from tests.fake_translator import FakeTranslator, write_photos
 from ugatit_fast import gallery
 from ugatit_fast.errors import InputError
-from ugatit_fast.images import Source, find_images
 from ugatit_fast.pipeline import translate_files
+from ugatit_fast.sinks import FolderSink
+from ugatit_fast.sources import Source, find_images
 
 AWKWARD = [
     '<b>&"x.png',
@@ -70,7 +71,7 @@ def target(link: str) -> PurePath:
 
 def write_page(out: Path, names: Sequence[str], failures: Sequence[str] = ()) -> Page:
     sources = [Source(Path(name), PurePath(name)) for name in names]
-    return Page(gallery.write_page(out, sources, failures, size=(32, 48), heatmap=False))
+    return Page(gallery.write_page(FolderSink(out), sources, failures, size=(32, 48), heatmap=False))
 
 
 @pytest.mark.parametrize("heatmap", [False, True])
@@ -140,11 +141,13 @@ def test_an_earlier_page_stays_when_the_new_one_cannot_be_written(
 ) -> None:
     before = write_page(tmp_path, ["a.png"]).source
 
-    def disk_is_full(path: Path, text: str, **_: object) -> None:
-        path.write_bytes(text.encode()[:100])
+    write_bytes = Path.write_bytes
+
+    def disk_is_full(path: Path, content: bytes) -> None:
+        write_bytes(path, content[:100])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", disk_is_full)
+    monkeypatch.setattr(Path, "write_bytes", disk_is_full)
     with pytest.raises(InputError, match="disk is full"):
         write_page(tmp_path, ["b.png"])
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]

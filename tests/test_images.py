@@ -7,37 +7,18 @@ import struct
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from ugatit_fast import images
+from tests.pictures import photo
 from ugatit_fast.errors import InputError
-from ugatit_fast.images import (
-    MAX_PIXELS,
-    Fit,
-    Pixels,
-    find_images,
-    fit_image,
-    heatmap_overlay,
-    load_image,
-    output_name,
-    save_image,
-    unfit_image,
-)
-
-FITS: list[Fit] = ["squash", "crop", "pad"]
-
-
-def photo(width: int, height: int, seed: int = 0) -> Pixels:
-    """A smooth picture with edges in it, uint8 (h, w, 3): more like a photo than noise is."""
-    small = np.random.default_rng(seed).integers(0, 256, (max(2, height // 16), max(2, width // 16), 3), dtype=np.uint8)
-    return np.array(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+from ugatit_fast.fitting import fit_image
+from ugatit_fast.images import MAX_PIXELS, Pixels, decode_image, encode_image, load_image, save_image
 
 
 def solid(colour: tuple[int, ...], mode: str = "RGB", size: tuple[int, int] = (8, 6)) -> Image.Image:
@@ -65,88 +46,6 @@ def load_bytes(folder: Path, data: bytes, name: str = "photo.png") -> Pixels:
     path = folder / name
     path.write_bytes(data)
     return load_image(path)
-
-
-# Finding files
-
-
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"")
-
-
-def relatives(inputs: list[str | Path], suffix: str | None = None) -> list[str]:
-    return [source.relative.as_posix() for source in find_images(inputs, suffix)]
-
-
-def test_folder_gives_images_in_natural_order_with_subfolders(tmp_path: Path) -> None:
-    touch(tmp_path, "img10.png", "img2.png", "IMG1.JPG", "trip 10/a.jpg", "trip 9/a.jpg", "notes.txt", "clip.gif")
-    touch(tmp_path, ".hidden.png", "._img2.png", ".thumbnails/a.png")
-    assert relatives([tmp_path]) == ["clip.png", "IMG1.JPG", "img2.png", "img10.png", "trip 9/a.jpg", "trip 10/a.jpg"]
-    assert find_images([tmp_path])[0].path == tmp_path / "clip.gif"
-
-
-def test_named_file_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
-    touch(tmp_path, "photo", "photo.dat", "photo[1].jpg")
-    names: list[str | Path] = [tmp_path / "photo", str(tmp_path / "photo.dat"), tmp_path / "photo[1].jpg"]
-    assert relatives(names) == ["photo.png", "photo.dat.png", "photo[1].jpg"]
-
-
-def test_pattern_keeps_what_follows_its_fixed_folder(tmp_path: Path) -> None:
-    touch(tmp_path, "a/2.jpg", "a/10.jpg", "b/2.jpg", "b/.2.jpg", "b/folder.jpg/c.txt")
-    assert relatives([f"{tmp_path}/*/*.jpg"]) == ["a/2.jpg", "a/10.jpg", "b/2.jpg"]
-    assert relatives([f"{tmp_path}/a/*.jpg"]) == ["2.jpg", "10.jpg"]
-    assert relatives([f"{tmp_path}/**/2.jpg"]) == ["a/2.jpg", "b/2.jpg"]
-
-
-def test_pattern_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path, "1.png", "2.png")
-    monkeypatch.chdir(tmp_path)
-    assert relatives(["?.png"]) == ["1.png", "2.png"]
-    assert relatives(["."]) == ["1.png", "2.png"]
-
-
-@pytest.mark.parametrize("name", ["missing.jpg", "empty", "*.jpg", "no/such/*.jpg", "text"])
-def test_input_that_gives_nothing_is_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / "empty").mkdir()
-    touch(tmp_path, "text/notes.txt")
-    with pytest.raises(InputError) as caught:
-        find_images([tmp_path / name])
-    assert str(tmp_path / name) in str(caught.value)
-
-
-def test_two_photos_never_share_an_output_name(tmp_path: Path) -> None:
-    touch(tmp_path, "a/1.jpg", "b/1.jpg", "c/1.gif", "c/1.png")
-    for inputs in (["a", "b"], ["a/1.jpg", "b/1.jpg"], ["c"]):
-        with pytest.raises(InputError) as caught:
-            find_images([tmp_path / name for name in inputs])
-        assert str(caught.value).count(str(tmp_path)) == 2
-    with pytest.raises(InputError, match=r"1\.webp"):
-        find_images([tmp_path / "a/1.jpg", tmp_path / "c/1.png"], ".webp")
-
-
-def test_the_same_photo_twice_is_one(tmp_path: Path) -> None:
-    touch(tmp_path, "1.jpg")
-    assert relatives([tmp_path, tmp_path / "1.jpg"]) == ["1.jpg"]
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix", "expected"),
-    [
-        ("a/IMG_1.JPG", None, "a/IMG_1.JPG"),
-        ("a.webp", None, "a.webp"),
-        ("a.gif", None, "a.png"),
-        ("a/b.HEIC", None, "a/b.png"),
-        ("scan.2019", None, "scan.2019.png"),
-        ("photo", None, "photo.png"),
-        ("a/b.tiff", ".jpg", "a/b.jpg"),
-        ("a.png", ".jpg", "a.jpg"),
-    ],
-)
-def test_output_name(name: str, suffix: str | None, expected: str) -> None:
-    assert output_name(PurePath(name), suffix) == PurePath(expected)
-    assert output_name(output_name(PurePath(name), suffix), suffix) == PurePath(expected)
 
 
 # Decoding
@@ -358,8 +257,6 @@ def test_broken_exif_is_passed_over(tmp_path: Path) -> None:
 def test_one_pixel(tmp_path: Path) -> None:
     loaded = load_bytes(tmp_path, encoded(solid((1, 2, 3), size=(1, 1)), "PNG"))
     assert loaded.tolist() == [[[1, 2, 3]]]
-    for fit in FITS:
-        assert (fit_image(loaded, (8, 4), fit) == (1, 2, 3)).all()
 
 
 def refusal(path: Path) -> str:
@@ -482,68 +379,20 @@ def test_damaged_files_give_pixels_or_an_input_error(tmp_path: Path, data: st.Da
         assert pixels.shape[2] == 3
 
 
-# Fitting
+def test_bytes_and_open_files_decode_as_files_do(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    save_image(path, photo(30, 20))
+    for content in (path.read_bytes(), io.BytesIO(path.read_bytes())):
+        np.testing.assert_array_equal(decode_image(content, "upload"), load_image(path))
+    with pytest.raises(InputError, match="upload is empty"):
+        decode_image(b"", "upload")
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    original=st.tuples(st.integers(1, 300), st.integers(1, 300)),
-    size=st.tuples(st.integers(1, 128), st.integers(1, 128)),
-    fit=st.sampled_from(FITS),
-)
-def test_fit_gives_exactly_the_size_and_one_colour_stays(
-    original: tuple[int, int], size: tuple[int, int], fit: Fit
-) -> None:
-    image = np.full((*original, 3), (7, 130, 250), np.uint8)
-    fitted = fit_image(image, size, fit)
-    assert fitted.shape == (*size, 3)
-    assert fitted.dtype == np.uint8
-    assert (fitted == (7, 130, 250)).all()
-    shown = unfit_image(fitted, original, fit)
-    assert shown.size > 0
-    if fit == "pad":
-        # The aspect survives to the pixel, and one side fills the engine's.
-        scale = min(size[0] / original[0], size[1] / original[1])
-        for side, full in zip(shown.shape[:2], original, strict=True):
-            assert abs(side - full * scale) <= 0.5 or side == 1
-        assert shown.shape[0] == size[0] or shown.shape[1] == size[1]
-    else:
-        assert shown.shape == (*size, 3)
-
-
-def test_squash_is_pillows_bilinear() -> None:
-    image = photo(333, 217)
-    expected = np.asarray(Image.fromarray(image).resize((64, 48), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(fit_image(image, (48, 64), "squash"), expected)
-
-
-def test_crop_takes_the_centre() -> None:
-    image = np.zeros((60, 100, 3), np.uint8)
-    image[:, 20:80] = photo(60, 60)
-    np.testing.assert_array_equal(fit_image(image, (60, 60), "crop"), image[:, 20:80])
-    tall = np.ascontiguousarray(image.transpose(1, 0, 2))
-    np.testing.assert_array_equal(fit_image(tall, (60, 60), "crop"), tall[20:80])
-
-
-def test_crop_is_pillows_bilinear() -> None:
-    image = photo(300, 180)
-    window = Image.fromarray(image[:, 60:240]).resize((60, 60), Image.Resampling.BILINEAR)
-    # At its own edge the window sees a pixel or two of the photo around it.
-    np.testing.assert_array_equal(fit_image(image, (60, 60), "crop")[:, 1:-1], np.asarray(window)[:, 1:-1])
-
-
-def test_pad_repeats_the_edge_and_comes_off_again() -> None:
-    image = photo(64, 32)
-    fitted = fit_image(image, (64, 64), "pad")
-    np.testing.assert_array_equal(fitted[16:48], image)
-    assert (fitted[:16] == image[0]).all()
-    assert (fitted[48:] == image[-1]).all()
-    np.testing.assert_array_equal(unfit_image(fitted, (32, 64), "pad"), image)
-
-
-def test_unknown_fit_lists_the_known() -> None:
-    with pytest.raises(InputError, match="squash, crop, pad"):
-        fit_image(photo(8, 8), (8, 8), "stretch")  # type: ignore[arg-type]
+def test_a_smaller_limit_of_pixels() -> None:
+    content = encoded(Image.fromarray(photo(30, 20)), "PNG")
+    assert decode_image(content, "upload", max_pixels=600).shape == (20, 30, 3)
+    with pytest.raises(InputError, match=r"upload is 30 x 20; expected at most 0\.000599 megapixels"):
+        decode_image(content, "upload", max_pixels=599)
 
 
 # Writing
@@ -565,6 +414,20 @@ def umask(folder: Path) -> int:
     probe = folder / "probe"
     probe.touch()
     return 0o666 & ~probe.stat().st_mode
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".png", "PNG"), (".JPG", "JPEG"), (".webp", "WEBP")])
+def test_encoded_bytes_are_what_is_written(tmp_path: Path, suffix: str, name: str) -> None:
+    content = encode_image(photo(30, 20), suffix)
+    save_image(tmp_path / f"a{suffix}", photo(30, 20))
+    assert (tmp_path / f"a{suffix}").read_bytes() == content
+    assert Image.open(io.BytesIO(content)).format == name
+
+
+@pytest.mark.parametrize("suffix", ["", "png", ".gif", ".heic"])
+def test_unknown_suffix_lists_the_known(suffix: str) -> None:
+    with pytest.raises(InputError, match=r"\.png, \.jpg"):
+        encode_image(photo(8, 8), suffix)
 
 
 def test_jpeg_keeps_full_chroma(tmp_path: Path) -> None:
@@ -594,7 +457,7 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", write_half)
-    assert "No space left on device" in refused_save(path)
+    assert "disk is full" in refused_save(path)
     assert path.read_bytes() == b"old"
 
 
@@ -629,42 +492,3 @@ def test_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(KeyboardInterrupt):
         save_image(tmp_path / "a.png", photo(8, 8))
     assert list(tmp_path.iterdir()) == []
-
-
-# Heat map
-
-
-def test_jet_goes_from_blue_to_red() -> None:
-    map_ = images._JET.astype(int)
-    assert map_[0].tolist() == [0, 0, 128]
-    assert map_[255].tolist() == [128, 0, 0]
-    np.testing.assert_allclose(
-        map_[[32, 96, 160, 223]], [(0, 0, 255), (0, 255, 255), (255, 255, 0), (255, 0, 0)], atol=3
-    )
-    assert np.abs(np.diff(map_, axis=0)).max() <= 5
-
-
-def test_heatmap_is_half_jet_half_photo() -> None:
-    image = np.full((4, 8, 3), 100, np.uint8)
-    heat = np.repeat(np.array([[-3.0, 5.0]], np.float32), 4, axis=1).repeat(4, axis=0)
-    overlay = heatmap_overlay(image, heat)
-    assert overlay.shape == image.shape
-    assert overlay[0, 0].tolist() == [50, 50, 114]
-    assert overlay[0, -1].tolist() == [114, 50, 50]
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    "heat",
-    [np.zeros((2, 2)), np.full((2, 2), -7.0), np.full((1, 1), 3e38), np.array([[np.nan, np.inf], [0, 0]])],
-)
-def test_heatmap_without_contrast_is_blue(heat: npt.NDArray[np.float64]) -> None:
-    overlay = heatmap_overlay(np.zeros((6, 5, 3), np.uint8), heat.astype(np.float32))
-    assert (overlay == (0, 0, 64)).all()
-
-
-@pytest.mark.filterwarnings("error")
-def test_heatmap_spans_the_whole_float_range() -> None:
-    overlay = heatmap_overlay(np.zeros((2, 2, 3), np.uint8), np.array([[-3e38, 3e38]], np.float32))
-    assert overlay[0, 0, 2] > overlay[0, 0, 0]
-    assert overlay[0, 1, 0] > overlay[0, 1, 2]

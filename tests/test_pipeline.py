@@ -1,9 +1,11 @@
 import errno
+import io
 import math
 import tempfile
 import threading
 import time
 import weakref
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -16,11 +18,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.fake_translator import SPEC, FakeTranslator, picture, write_photos
-from ugatit_fast import pipeline
-from ugatit_fast.choices import TranslateOptions
-from ugatit_fast.errors import InputError
-from ugatit_fast.images import Fit, Pixels, Source, find_images, fit_image, load_image, unfit_image
-from ugatit_fast.pipeline import Failure, Report, StageSeconds, refuse_output_among_inputs, translate_files
+from ugatit_fast import framing, pipeline, sources
+from ugatit_fast.choices import Box, Fit, TranslateOptions
+from ugatit_fast.errors import InputError, UgatitFastError
+from ugatit_fast.fitting import fit_image, unfit_image
+from ugatit_fast.images import Pixels, decode_image, encode_image, load_image
+from ugatit_fast.pipeline import refuse_output_among_inputs, translate_files
+from ugatit_fast.report import Failure, Report, StageSeconds
+from ugatit_fast.sinks import FolderSink
+from ugatit_fast.sources import Source, find_images
 
 PATIENCE = 10
 """Seconds to wait for another thread before a test fails; none of it is waited for when things are right."""
@@ -126,20 +132,20 @@ def test_batches_fill_the_engine(tmp_path: Path, served: tuple[int, ...], shapes
 @given(good=st.lists(st.booleans(), max_size=20), batch_size=st.integers(1, 6), threads=st.integers(1, 4))
 def test_every_photo_is_accounted_for_in_order(good: list[bool], batch_size: int, threads: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        sources = []
+        photos = []
         for name, is_good in zip(names(len(good)), good, strict=True):
             path = write_photos(Path(folder), name) / name if is_good else Path(folder, "missing", name)
-            sources.append(Source(path, PurePath(name)))
+            photos.append(Source(path, PurePath(name)))
         translator = FakeTranslator(replace(SPEC, batch_sizes=(1, batch_size)))
         out, told = Path(folder, "out"), []
         report = translate_files(
-            translator.real, sources, out, TranslateOptions(threads=threads), on_progress=lambda *of: told.append(of)
+            translator.real, photos, out, TranslateOptions(threads=threads), on_progress=lambda *of: told.append(of)
         )
         expected = [out / name for name, is_good in zip(names(len(good)), good, strict=True) if is_good]
         assert list(report.translated) == expected
         assert all(path.exists() for path in expected)
         assert [failure.path for failure in report.failures] == [
-            s.path for s, g in zip(sources, good, strict=True) if not g
+            s.path for s, g in zip(photos, good, strict=True) if not g
         ]
         sizes = [shape[0] for shape in translator.shapes]
         assert sum(sizes) == sum(good)
@@ -157,6 +163,184 @@ def test_running_again_replaces_what_was_there(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_image(tmp_path / "out/a.png"), 255 - fit_image(picture(9), (32, 32), "crop"))
 
 
+# Into an archive, and to stdout
+
+
+def unpacked(path: Path) -> dict[str, Pixels]:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return {name: decode_image(archive.read(name), name) for name in archive.namelist() if name.endswith(".png")}
+
+
+def test_an_archive_holds_what_the_folder_would(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png", "sub/b.png")
+    translate(photos, tmp_path / "out", FakeTranslator(heatmap=True))
+    report = translate(photos, tmp_path / "out.zip", FakeTranslator(heatmap=True))
+    assert report.translated == (tmp_path / "out.zip/a.png", tmp_path / "out.zip/sub/b.png")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            name: (tmp_path / "out" / name).read_bytes() for name in files_in(tmp_path / "out")
+        }
+
+
+def test_from_archive_to_archive(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", "a.png", "sub/b.png")
+    packed = tmp_path / "photos.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in files_in(tmp_path / "photos"):
+            archive.write(tmp_path / "photos" / name, name)
+        archive.writestr("sub/bad.png", b"no photo")
+    report = translate(packed, tmp_path / "out.zip", gallery=False)
+    assert [failure.path for failure in report.failures] == [packed / "sub/bad.png"]
+    made = unpacked(tmp_path / "out.zip")
+    assert sorted(made) == ["a.png", "sub/b.png"]
+    np.testing.assert_array_equal(made["sub/b.png"], 255 - fit_image(picture(1), (32, 32), "crop"))
+    before = packed.read_bytes()
+    with pytest.raises(InputError, match="would be lost"):
+        translate(packed, packed)
+    assert packed.read_bytes() == before
+
+
+def test_an_archive_of_ours_is_not_overwritten_while_it_is_read(tmp_path: Path) -> None:
+    translate(write_photos(tmp_path / "photos", "a.png"), tmp_path / "out.zip", gallery=False)
+    before = (tmp_path / "out.zip").read_bytes()
+    with pytest.raises(InputError, match="would overwrite the photo"):
+        translate(tmp_path / "out.zip", tmp_path / "out.zip", gallery=False)
+    assert (tmp_path / "out.zip").read_bytes() == before
+
+
+def test_a_run_that_ends_early_leaves_no_archive(tmp_path: Path) -> None:
+    def interrupt(call: int) -> None:
+        if call == 3:
+            raise KeyboardInterrupt
+
+    photos = write_photos(tmp_path / "photos", *names(9))
+    with pytest.raises(KeyboardInterrupt):
+        translate(photos, tmp_path / "out.zip", FakeTranslator(before=interrupt))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+    assert no_threads_left()
+
+
+def test_stdout_is_given_one_picture_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png", "b.png")
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw))
+    report = translate(photos / "a.png", Path("-"))
+    np.testing.assert_array_equal(decode_image(raw.getvalue(), "out"), 255 - fit_image(picture(0), (32, 32), "crop"))
+    assert (report.page, "translated into stdout" in report.summary) == (None, True)
+    written = raw.getvalue()
+    for refused, said in ((photos, "there are 2 photos"), (photos / "a.png", "heat maps")):
+        with pytest.raises(InputError, match=said):
+            translate(refused, Path("-"), FakeTranslator(heatmap=said == "heat maps"))
+    assert raw.getvalue() == written
+
+
+# Skipping, a part of the photo, tiles
+
+
+def test_existing_translations_are_skipped_and_stay_on_the_page(tmp_path: Path) -> None:
+    photos, out = write_photos(tmp_path / "photos", "a.png"), tmp_path / "out"
+    translate(photos, out)
+    (out / "a.png").write_bytes(b"mine")
+    write_photos(photos, "b.png")
+    (out / "c.png").write_bytes(b"translated without a page")
+    write_photos(photos, "c.png")
+    translator = FakeTranslator()
+    report = translate(photos, out, translator, skip_existing=True)
+    assert (report.translated, report.skipped, len(translator.shapes)) == ((out / "b.png",), 2, 1)
+    assert report.summary == f"1 translated into {out}, 2 skipped, being there already"
+    assert (out / "a.png").read_bytes() == b"mine"
+    page = (out / "index.html").read_text()
+    assert [f'href="{name}"' in page for name in ("a.png", "b.png", "c.png")] == [True, True, False]
+    with pytest.raises(InputError, match="only be skipped in a folder"):
+        translate(photos, tmp_path / "out.zip", skip_existing=True)
+
+
+def test_progress_counts_what_was_skipped(tmp_path: Path) -> None:
+    photos, told = write_photos(tmp_path / "photos", *names(3)), []
+    write_photos(tmp_path / "out", "1.png")
+    translate_files(
+        FakeTranslator().real,
+        find_images([photos]),
+        tmp_path / "out",
+        TranslateOptions(skip_existing=True),
+        on_progress=lambda *of: told.append(of),
+    )
+    assert told == [(2, 3), (3, 3)]
+
+
+def test_pasted_back_into_the_photo(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    report = translate(photos, tmp_path / "out", crop=Box(8, 4, 32, 32), paste_back=True)
+    pasted = load_image(report.translated[0])
+    assert pasted.shape == picture(0).shape
+    np.testing.assert_array_equal(pasted[:4], picture(0)[:4])
+    np.testing.assert_array_equal(pasted[12:28, 16:32], 255 - picture(0)[12:28, 16:32])
+    np.testing.assert_array_equal(load_image(tmp_path / "out/gallery/input/a.png"), picture(0)[4:36, 8:40])
+
+
+def test_a_photo_that_changes_on_the_way_is_its_own_failure(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png", "b.png")
+
+    def change(call: int) -> None:
+        Image.fromarray(picture(0, 50, 50)).save(photos / "a.png")
+
+    report = translate(photos, tmp_path / "out", FakeTranslator(before=change), paste_back=True, threads=1)
+    assert [failure.path for failure in report.failures] == [photos / "a.png"]
+    assert "has changed" in report.failures[0].reason
+    assert report.translated == (tmp_path / "out/b.png",)
+
+
+def test_a_picture_too_large_for_its_format_is_its_photos_failure(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (16384, 1)).save(photos / "wide.png")
+    report = translate_files(
+        FakeTranslator().real,
+        find_images([photos], ".webp"),
+        tmp_path / "out",
+        TranslateOptions(paste_back=True, gallery=False),
+    )
+    assert report.failures[0].reason.startswith(f"{photos / 'wide.png'}: WEBP can't hold 16384 x 1")
+
+
+BACK = replace(SPEC, direction="B2A")
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+def test_seven_tiles_in_place_of_the_translation(tmp_path: Path, fit: Fit) -> None:
+    photos = write_photos(tmp_path / "photos", *names(3))
+    there = FakeTranslator(replace(SPEC, batch_sizes=(2,)), heatmap=True)
+    back = FakeTranslator(BACK, heatmap=True, shade=7)
+    report = translate_files(
+        there.real, find_images([photos]), tmp_path / "out", TranslateOptions(fit=fit), stack=back.real
+    )
+    assert files_in(tmp_path / "out") == names(3)
+    assert report.page is None
+    for seed, path in enumerate(report.translated):
+        tiles = np.split(load_image(path), 7)
+        seen = unfit_image(fit_image(picture(seed), (32, 32), fit), (40, 48), fit)
+        for tile, expected in zip(tiles[::2], (seen, 7 - seen, 255 - seen, 7 - (255 - seen)), strict=True):
+            np.testing.assert_array_equal(tile, expected.astype(np.uint8))
+    assert len(back.shapes) == 2 * len(there.shapes)
+
+
+def test_tiles_need_engines_of_both_directions_with_heat_maps(tmp_path: Path) -> None:
+    photos = find_images([write_photos(tmp_path / "photos", "a.png")])
+    for back, said in ((FakeTranslator(heatmap=True), "both directions"), (FakeTranslator(BACK), "heat maps")):
+        with pytest.raises(UgatitFastError, match=said):
+            translate_files(FakeTranslator(heatmap=True).real, photos, tmp_path / "out", stack=back.real)
+    with pytest.raises(InputError, match="--paste-back"):
+        translate_files(
+            FakeTranslator(heatmap=True).real,
+            photos,
+            tmp_path / "out",
+            TranslateOptions(paste_back=True),
+            stack=FakeTranslator(BACK, heatmap=True).real,
+        )
+    assert not (tmp_path / "out").exists()
+
+
 # Stages at the same time, memory flat
 
 
@@ -172,16 +356,16 @@ def test_decoding_and_encoding_go_on_while_the_engine_runs(tmp_path: Path, monke
         read[path.name].set()
         return image
 
-    def save(path: Path, image: Pixels) -> None:
-        written[path.name].set()
+    def put(sink: FolderSink, relative: PurePath, content: bytes) -> None:
+        written[relative.name].set()
 
     def wait(call: int) -> None:
         if call == 2:
             in_time.append(written["1.png"].wait(PATIENCE))
             in_time.append(read["3.png"].wait(PATIENCE))
 
-    monkeypatch.setattr(pipeline, "load_image", load)
-    monkeypatch.setattr(pipeline, "save_image", save)
+    monkeypatch.setattr(sources, "load_image", load)
+    monkeypatch.setattr(FolderSink, "put", put)
     translate(photos, tmp_path / "out", FakeTranslator(before=wait), gallery=False, threads=1)
     assert in_time == [True, True]
 
@@ -209,14 +393,14 @@ def test_memory_does_not_grow_with_the_number_of_photos(
     def pause(*_: object) -> None:
         time.sleep(0.002)
 
-    monkeypatch.setattr(pipeline, "load_image", lambda path, at_least: picture())
-    monkeypatch.setattr(pipeline, "fit_image", fit)
-    monkeypatch.setattr(pipeline, "save_image", pause if slow == "writer" else lambda path, image: None)
+    monkeypatch.setattr(sources, "load_image", lambda path, at_least: picture())
+    monkeypatch.setattr(framing, "fit_image", fit)
+    monkeypatch.setattr(FolderSink, "put", pause if slow == "writer" else lambda sink, relative, content: None)
     translator = FakeTranslator(
         replace(SPEC, batch_sizes=(batch_size,)), before=pause if slow == "engine" else lambda call: None
     )
-    sources = [Source(Path(name), PurePath(name)) for name in names(count)]
-    report = translate_files(translator.real, sources, tmp_path, TranslateOptions(gallery=False, threads=threads))
+    photos = [Source(Path(name), PurePath(name)) for name in names(count)]
+    report = translate_files(translator.real, photos, tmp_path, TranslateOptions(gallery=False, threads=threads))
     assert len(report.translated) == count
     depth = batch_size + 2 * threads
     assert batch_size < most <= 2 * depth + 2 * batch_size
@@ -226,6 +410,7 @@ def test_report() -> None:
     report = Report(
         translated=tuple(Path(name) for name in names(20)),
         failures=(Failure(Path("bad.png"), "bad.png is empty"),),
+        out=Path("out"),
         page=None,
         wall_seconds=4.0,
         stages=StageSeconds(decode=1.0, resize=0.5, engine=3.0, encode=2.0),
@@ -249,9 +434,9 @@ def test_time_is_measured_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
         return slow
 
-    monkeypatch.setattr(pipeline, "load_image", slowed(load_image, 0.01))
-    monkeypatch.setattr(pipeline, "fit_image", slowed(fit_image, 0.02))
-    monkeypatch.setattr(pipeline, "save_image", slowed(pipeline.save_image, 0.03))
+    monkeypatch.setattr(sources, "load_image", slowed(load_image, 0.01))
+    monkeypatch.setattr(framing, "fit_image", slowed(fit_image, 0.02))
+    monkeypatch.setattr(pipeline, "encode_image", slowed(encode_image, 0.03))
     report = translate(photos, tmp_path / "out", FakeTranslator(before=lambda call: time.sleep(0.04)), gallery=False)
     stages = report.stages
     for measured, slept in zip(vars(stages).values(), (0.01, 0.02, 0.04, 0.03), strict=True):
@@ -277,10 +462,10 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["empty", "truncated", "not an image", "missing"])
 def test_a_bad_photo_is_reported_and_the_others_are_translated(tmp_path: Path, how: str) -> None:
     photos = write_photos(tmp_path / "photos", *names(4))
-    sources = find_images([photos])
+    found = find_images([photos])
     spoil(photos / "1.png", how)
     out = tmp_path / "out"
-    report = translate_files(FakeTranslator(replace(SPEC, batch_sizes=(2,))).real, sources, out)
+    report = translate_files(FakeTranslator(replace(SPEC, batch_sizes=(2,))).real, found, out)
     assert report.translated == (out / "0.png", out / "2.png", out / "3.png")
     (failure,) = report.failures
     assert failure.path == photos / "1.png"
@@ -341,7 +526,7 @@ def test_a_disk_that_fills_up_ends_the_run(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "write_bytes", fill_up)
     translator = FakeTranslator()
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(InputError, match="disk is full"):
         translate(photos, tmp_path / "out", translator, threads=1)
     assert len(translator.shapes) < 60
     assert len(files_in(tmp_path / "out")) == 5

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.errors import InputError, TrainingError
-from ugatit_fast.files import write_errors
+from ugatit_fast.files import make_folder
 from ugatit_fast.machine import memory_bytes
 from ugatit_fast.train.checkpoints import (
     checkpoint_name,
     checkpoints_in,
+    export_official,
     is_finite,
     prune,
     restore,
@@ -25,7 +26,7 @@ from ugatit_fast.train.data import Places, batches, on_device, training_files
 from ugatit_fast.train.distributed import Worker, any_of_us, joined, mean_over_processes
 from ugatit_fast.train.failures import is_out_of_memory, memory_advice
 from ugatit_fast.train.metrics import open_metrics
-from ugatit_fast.train.run_folder import locked, stopping_signals
+from ugatit_fast.train.run_folder import Layout, locked, stopping_signals
 from ugatit_fast.train.samples import sample_pictures, save_samples
 from ugatit_fast.train.settings import TrainSettings
 from ugatit_fast.train.step import Trainer, learning_rate
@@ -41,7 +42,12 @@ class Trained:
     """By Ctrl-C or SIGTERM, before its last step."""
 
 
-def train(settings: TrainSettings, *, resume: bool = False, say: Callable[[str], None] = print) -> Trained:
+LAYOUT = Layout()
+
+
+def train(
+    settings: TrainSettings, *, resume: bool = False, layout: Layout = LAYOUT, say: Callable[[str], None] = print
+) -> Trained:
     """Train, or go on with the run in `settings.output`, until the last step or until Ctrl-C or SIGTERM.
 
     Started by torchrun, each process takes its share of every batch. `say` gets lines of progress, from the first
@@ -51,13 +57,13 @@ def train(settings: TrainSettings, *, resume: bool = False, say: Callable[[str],
     with joined(settings.device, settings.batch_size) as worker:
         tell = say if worker.leads else lambda _: None
         if not worker.leads:
-            return run(settings, worker, resume, tell)
+            return run(settings, worker, resume, layout, tell)
         with locked(settings.output):
-            return run(settings, worker, resume, tell)
+            return run(settings, worker, resume, layout, tell)
 
 
-def run(settings: TrainSettings, worker: Worker, resume: bool, say: Callable[[str], None]) -> Trained:
-    folder = settings.output / "checkpoints"
+def run(settings: TrainSettings, worker: Worker, resume: bool, layout: Layout, say: Callable[[str], None]) -> Trained:
+    folder = settings.output / layout.checkpoints
     found = checkpoints_in(folder)
     if found and not resume:
         raise InputError(f"{settings.output} holds a run already; go on with it (--resume), or choose another --output")
@@ -74,7 +80,7 @@ def run(settings: TrainSettings, worker: Worker, resume: bool, say: Callable[[st
             for change in restore(trainer, found[-1]):
                 say(f"changed since: {change}")
             say(f"resuming from {found[-1]}")
-        return loop(settings, worker, trainer, files, folder, say)
+        return loop(settings, worker, trainer, files, layout, say)
     except RuntimeError as error:  # in the middle of a step, whose state is no checkpoint
         if is_out_of_memory(error):
             raise TrainingError(f"{memory_advice(settings, memory_of(worker))}{what_remains(folder)}") from error
@@ -98,10 +104,11 @@ def loop(
     worker: Worker,
     trainer: Trainer,
     files: tuple[list[Path], list[Path]],
-    folder: Path,
+    layout: Layout,
     say: Callable[[str], None],
 ) -> Trained:
     """Train from the trainer's step to the last one."""
+    folder = settings.output / layout.checkpoints
     places = Places(trainer.step, settings.iterations, settings.batch_size, worker.rank, worker.count)
     pictures = sample_pictures(settings.data, settings.img_size) if worker.leads else None
     saved_step = trainer.step if checkpoints_in(folder) else None
@@ -127,27 +134,32 @@ def loop(
                         metrics.log(step, means, learning_rate(settings, step), len(skipped))
             if pictures is not None and (last or step % settings.sample_every == 0):
                 with disk_may_be_full():
-                    save_samples(trainer, pictures, settings.output / "samples")
+                    save_samples(trainer, pictures, settings.output / layout.samples)
             if saving and not last:
                 with disk_may_be_full():
-                    save(trainer, worker, folder)
+                    save(trainer, worker, layout)
                     saved_step = step
             if last:
                 break
 
     if saved_step != trainer.step:
-        save(trainer, worker, folder)
+        save(trainer, worker, layout)
     return Trained(folder / checkpoint_name(settings, trainer.step), trainer.step, trainer.step < settings.iterations)
 
 
-def save(trainer: Trainer, worker: Worker, folder: Path) -> None:
+def save(trainer: Trainer, worker: Worker, layout: Layout) -> None:
     """Write a checkpoint, and let go of old ones; never one with weights that aren't numbers."""
+    folder = trainer.settings.output / layout.checkpoints
     if not is_finite(trainer):
         raise TrainingError(f"the weights are no longer finite at step {trainer.step}{what_remains(folder)}")
     if worker.leads:
-        with write_errors(folder):
-            folder.mkdir(exist_ok=True)
-        save_checkpoint(trainer, folder / checkpoint_name(trainer.settings, trainer.step))
+        checkpoint = folder / checkpoint_name(trainer.settings, trainer.step)
+        make_folder(folder)
+        save_checkpoint(trainer, checkpoint)
+        if layout.published is not None:
+            published = trainer.settings.output / layout.published
+            make_folder(published)
+            export_official(checkpoint, published / checkpoint.name)
         prune(folder, trainer.settings.keep)
 
 

@@ -14,24 +14,29 @@ from ugatit_fast.images import Pixels
 
 Plane = NDArray[np.float64]
 """(h, w), or (h, w, 3) where it has colours; 0 to 1."""
-Colour = NDArray[np.float64] | tuple[float, float, float]
+Colour = NDArray[np.float64]
+Mask = NDArray[np.float64] | NDArray[np.bool_] | float
 Shape = tuple[int, int]
 
-SKIN: tuple[Colour, ...] = (
-    (0.96, 0.80, 0.69),
-    (0.89, 0.67, 0.53),
-    (0.78, 0.56, 0.42),
-    (0.55, 0.37, 0.27),
-    (0.40, 0.26, 0.19),
+SKIN = np.array(
+    (
+        (0.96, 0.80, 0.69),
+        (0.89, 0.67, 0.53),
+        (0.78, 0.56, 0.42),
+        (0.55, 0.37, 0.27),
+        (0.40, 0.26, 0.19),
+    )
 )
-HAIR: tuple[Colour, ...] = (
-    (0.08, 0.06, 0.05),
-    (0.30, 0.18, 0.10),
-    (0.72, 0.56, 0.30),
-    (0.55, 0.24, 0.10),
-    (0.75, 0.74, 0.72),
+HAIR = np.array(
+    (
+        (0.08, 0.06, 0.05),
+        (0.30, 0.18, 0.10),
+        (0.72, 0.56, 0.30),
+        (0.55, 0.24, 0.10),
+        (0.75, 0.74, 0.72),
+    )
 )
-LIPS = (0.72, 0.30, 0.30)
+LIPS = np.array((0.72, 0.30, 0.30))
 GRAIN = 0.012
 """Standard deviation of the sensor's noise."""
 
@@ -113,7 +118,7 @@ def portrait(shape: Shape, random: RandomGenerator) -> Plane:
     def shaded(colour: Colour, texture: float, grain: int) -> Plane:
         """A colour lit from the lamp's side, uneven by `texture`."""
         light = 0.95 + 0.3 * lamp * (columns - x) / wide - 0.12 * (rows - y) / tall
-        return np.array(colour) * (light + texture * (noise(shape, random, grain) - 0.5))[..., None]
+        return colour * (light + texture * (noise(shape, random, grain) - 0.5))[..., None]
 
     hair = HAIR[random.integers(len(HAIR))]
     strands = gaussian_filter(noise(shape, random, 48), (3, 0.4))
@@ -122,7 +127,7 @@ def portrait(shape: Shape, random: RandomGenerator) -> Plane:
     if long:
         picture = blend(
             picture,
-            np.array(hair) * (0.4 + 1.3 * strands)[..., None],
+            hair * (0.4 + 1.3 * strands)[..., None],
             soft(part(0.3, 0, 1.7, 1.35) + curls, 0.03)[..., None],
         )
     cloth = shaded(random.uniform(0.05, 0.9, 3), 0.4, 12)
@@ -139,15 +144,13 @@ def portrait(shape: Shape, random: RandomGenerator) -> Plane:
         picture = blend(
             picture, np.array((0.02, 0.02, 0.02)), soft(part(-0.1, 0.42 * side, 0.05, 0.05), 0.2)[..., None]
         )
-        picture = blend(picture, np.array(hair) * 0.8, 0.8 * soft(part(-0.34, 0.43 * side, 0.06, 0.27), 0.2)[..., None])
+        picture = blend(picture, hair * 0.8, 0.8 * soft(part(-0.34, 0.43 * side, 0.06, 0.27), 0.2)[..., None])
         picture = blend(picture, skin * 0.6, soft(part(0.3, 0.1 * side, 0.04, 0.06), 0.3)[..., None])
     picture = blend(picture, skin * 0.75, 0.5 * soft(part(0.1, 0.1 * np.sign(lamp), 0.3, 0.1), 0.5)[..., None])
-    picture = blend(
-        picture, LIPS * np.array(random.uniform(0.7, 1.2)), soft(part(0.56, 0, 0.09, 0.33), 0.15)[..., None]
-    )
+    picture = blend(picture, LIPS * random.uniform(0.7, 1.2), soft(part(0.56, 0, 0.09, 0.33), 0.15)[..., None])
     picture = blend(picture, np.array((0.3, 0.1, 0.1)), 0.8 * soft(part(0.56, 0, 0.018, 0.3), 0.3)[..., None])
     fringe = part(-0.75, 0, 0.65, 1.15) + curls - 0.9 * soft(part(0.1, random.uniform(-0.3, 0.3), 0.85, 0.8), 0.02)
-    return blend(picture, np.array(hair) * (0.4 + 1.3 * strands)[..., None], soft(fringe, 0.03)[..., None])
+    return blend(picture, hair * (0.4 + 1.3 * strands)[..., None], soft(fringe, 0.03)[..., None])
 
 
 def backdrop(shape: Shape, random: RandomGenerator) -> Plane:
@@ -179,8 +182,8 @@ def soft(field: Plane, width: float) -> Plane:
     return (field / width).clip(0, 1)
 
 
-def blend(below: Plane, above: Colour, share: Plane | float) -> Plane:
-    return below + (np.asarray(above) - below) * share
+def blend(below: Plane, above: Colour, share: Mask) -> Plane:
+    return below + (above - below) * share
 
 
 def noise(shape: Shape, random: RandomGenerator, cells: int) -> Plane:

@@ -1,10 +1,11 @@
-"""One run to a folder, and stopping it politely."""
+"""Where a run's files go, one run to a folder, and stopping it politely."""
 
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -13,6 +14,16 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.files import write_errors
 
 LOCK = ".running"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of folders in a run's."""
+
+    checkpoints: str = "checkpoints"
+    samples: str = "samples"
+    published: str | None = None
+    """For the networks of every checkpoint as the published code writes them, all of which stay; None writes none."""
 
 
 @contextmanager

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.images import Pixels, fit_image, heatmap_overlay, load_image, save_image
+from ugatit_fast.fitting import fit_image
+from ugatit_fast.images import Pixels, load_image, save_image
+from ugatit_fast.tiles import Pass, stack_tiles
 from ugatit_fast.train.data import TEST_FOLDERS, TRAIN_FOLDERS, image_files, on_device
 from ugatit_fast.train.generator import TrainingGenerator
 from ugatit_fast.train.step import Trainer
@@ -49,17 +51,16 @@ def save_samples(trainer: Trainer, pictures: tuple[list[Pixels], list[Pixels]], 
 
 @torch.no_grad()
 def column(picture: Pixels, there: TrainingGenerator, back: TrainingGenerator, device: torch.device) -> Pixels:
-    """Seven pictures from top to bottom: the input; where the identity pass looked and its result; the same of the
-    translation; the same of the way back.
-    """
+    """The published seven tiles of a picture, from top to bottom: see `stack_tiles`."""
     real = on_device(torch.from_numpy(picture)[None], device)
     same, _, same_map = back(real)
     fake, _, fake_map = there(real)
     cycled, _, cycled_map = back(fake)
-    tiles = [picture]
-    for looked_at, heatmap, result in ((real, same_map, same), (real, fake_map, fake), (fake, cycled_map, cycled)):
-        tiles += [heatmap_overlay(as_pixels(looked_at), heatmap[0, 0].float().cpu().numpy()), as_pixels(result)]
-    return np.concatenate(tiles)
+    return stack_tiles(picture, as_pass(same, same_map), as_pass(fake, fake_map), as_pass(cycled, cycled_map))
+
+
+def as_pass(image: Tensor, heatmap: Tensor) -> Pass:
+    return Pass(as_pixels(image), heatmap[0, 0].float().cpu().numpy())
 
 
 def as_pixels(image: Tensor) -> Pixels:

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 from cyclopts import Parameter
 
-from ugatit_fast.choices import Smoothing
+from ugatit_fast.choices import Box, Crop, Smoothing
 
 
 def say(line: str) -> None:
@@ -37,6 +37,28 @@ def parse_batch(text: str | None) -> tuple[int, ...]:
         raise ValueError(f"expected batch sizes such as 1,4,16, got {text!r}") from None
 
 
+def parse_crop(text: str | None) -> Crop | None:
+    """`center`, `face`, or `box=X,Y,W,H`: left, top, width and height in pixels of the photo."""
+    if text is None:
+        return None
+    if text in ("center", "face"):
+        return cast(Crop, text)
+    kind, _, rest = text.partition("=")
+    try:
+        box = Box(*(int(part) for part in rest.split(",")))
+    except (TypeError, ValueError):  # other than four; not numbers
+        box = Box(0, 0, 0, 0)
+    if kind != "box" or min(box.left, box.top) < 0 or min(box.width, box.height) < 1:
+        raise ValueError(f"expected center, face or box=X,Y,W,H in pixels, such as box=120,40,512,512, got {text!r}")
+    return box
+
+
+def refuse_options(_: object, text: str) -> None:
+    """What begins with a hyphen is a mistyped option, `-` alone stdin."""
+    if text.startswith("-") and text != "-":
+        raise ValueError(f"unknown option {text}; see --help, and write a file of that name as ./{text}")
+
+
 Size = Annotated[str | None, Parameter(validator=lambda _, text: parse_size(text))]
 
 
@@ -47,6 +69,10 @@ def smooths(smoothing: Smoothing | None) -> bool | None:
 
 Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+PipeOutput = Annotated[Path, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
+PipeInput = Annotated[str, Parameter(validator=refuse_options, allow_leading_hyphen=True)]
+Cropping = Annotated[str | None, Parameter(validator=lambda _, text: parse_crop(text))]
+HeatmapFlag = Annotated[bool, Parameter(name=["--heatmap", "--cam"], negative="")]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 Batch = Annotated[str | None, Parameter(validator=lambda _, text: parse_batch(text))]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from ugatit_fast.errors import InputError
 
@@ -32,7 +32,23 @@ KernelChoice = Literal["auto", "native", "triton"]
 Device = Literal["auto", "cpu", "cuda"]
 
 Fit = Literal["squash", "crop", "pad"]
-"""How a photo of another shape meets the engine's: see `ugatit_fast.images.fit_image`."""
+"""How a photo of another shape meets the engine's: see `ugatit_fast.fitting.fit_image`."""
+
+Format = Literal["png", "jpg", "webp"]
+"""What translations are written as."""
+
+
+class Box(NamedTuple):
+    """A rectangle of an upright photo, in its pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+Crop = Literal["center", "face"] | Box
+"""The part of a photo that is translated: see `TranslateOptions.crop`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +56,32 @@ class TranslateOptions:
     """How a run treats its photos. Heat maps are asked for where the engine is loaded: `Translator(heatmap=True)`."""
 
     fit: Fit = "crop"
-    """How a photo of another shape meets the engine's: see `images.fit_image`."""
+    """How a photo of another shape meets the engine's: see `fitting.fit_image`."""
+    crop: Crop | None = None
+    """The part of a photo that is translated; `fit` then brings it to the engine's shape.
+
+    None is the whole photo, a Box that rectangle, "face" a square around the largest face (`ugatit_fast.faces`), and
+    "center" the largest window in the middle that has the engine's shape: the whole photo with `fit` "crop".
+    """
+    face_model: Path | None = None
+    """The detector that `crop` "face" looks with: YuNet's .onnx file."""
+    paste_back: bool = False
+    """Put the translation back into the photo, in place of what was translated; the result has the photo's size."""
     size: tuple[int, int] | None = None
     """(height, width) to translate at, in pixels; None is the engine's own."""
     gallery: bool = True
     """Also write index.html and the pictures that it shows beside the translations."""
+    skip_existing: bool = False
+    """Leave photos alone whose translations are there already."""
     threads: int | None = None
     """Threads that decode and encode; None is one a core."""
+
+    def __post_init__(self) -> None:
+        check_choice("fit", self.fit, Fit)
+        if self.crop == "face" and self.face_model is None:
+            raise InputError("crop face needs a face detector: --face-model FILE, YuNet's .onnx (2023mar)")
+        if self.crop != "face" and self.face_model is not None:
+            raise InputError("a face model is only used with --crop face; leave it out, or add that")
 
 
 @dataclass(frozen=True, kw_only=True)

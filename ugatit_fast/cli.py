@@ -4,17 +4,24 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App, CycloptsError
 
 from ugatit_fast.arguments import (
     Batch,
+    Cropping,
     Flag,
+    HeatmapFlag,
     MaybeOutput,
     Output,
+    PipeInput,
+    PipeOutput,
     Size,
     parse_batch,
+    parse_crop,
     parse_size,
     phase_bars,
     progress_bar,
@@ -27,13 +34,14 @@ from ugatit_fast.choices import (
     Device,
     Direction,
     Fit,
+    Format,
     KernelChoice,
     Precision,
     Smoothing,
     TensorRTOptions,
     TranslateOptions,
 )
-from ugatit_fast.errors import UgatitFastError
+from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.version import __version__
 
 HELP = """Turn a trained U-GAT-IT checkpoint into a fast translator, and translate photos with it.
@@ -59,6 +67,21 @@ app.command(
     "ugatit_fast.train.cli:train_app", name="train", help="Train a pair of generators on two folders of pictures."
 )
 app.command("ugatit_fast.train.cli:data_app", name="data", help="Look after data sets.")
+app.command(
+    "ugatit_fast.serve.cli:serve_command",
+    name="serve",
+    help="Serve an engine over HTTP, with a page to try it on.",
+)
+app.command(
+    "ugatit_fast.export.cli:triton_repo_command",
+    name="export-triton-repo",
+    help="Write an engine into a model repository of NVIDIA's Triton Inference Server.",
+)
+app.command(
+    "ugatit_fast.compat.cli:compat_command",
+    name="compat",
+    help="Train or test with the flags and folders of the published repositories.",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,17 +196,28 @@ def build_engine_command(
 def translate(
     engine: Path,
     /,
-    *inputs: str,
-    output: Output,
+    *inputs: PipeInput,
+    output: PipeOutput,
+    format: Format | None = None,  # noqa: A002 - the option's name
     fit: Fit = TranslateOptions.fit,
+    crop: Cropping = None,
+    face_model: Path | None = TranslateOptions.face_model,
+    paste_back: Flag = TranslateOptions.paste_back,
     size: Size = None,
-    heatmap: Flag = False,
+    heatmap: HeatmapFlag = False,
+    stack: Path | None = None,
     gallery: bool = TranslateOptions.gallery,
+    skip_existing: Flag = TranslateOptions.skip_existing,
+    watch: Flag = False,
     device: Device = "auto",
-    threads: int | None = None,
+    threads: int | None = TranslateOptions.threads,
     trust_plan: Flag = False,
+    on: Literal["here", "ray"] = "here",
+    replicas: int = 1,
+    gpus_per_replica: float | None = None,
+    ray_address: str = "local",
 ) -> int:
-    """Translate photos, folders of photos or patterns into a folder; exit 1 where a photo failed.
+    """Translate photos, folders of photos, patterns or zip archives; exit 1 where a photo failed.
 
     The translations have their photos' names. A page, index.html, shows them beside what the network saw.
 
@@ -192,43 +226,115 @@ def translate(
     engine
         The engine file, from build-engine.
     inputs
-        Photos, folders (with their subfolders), or patterns such as "holiday/*.jpg".
+        Photos, folders (with their subfolders), patterns such as "holiday/*.jpg", zip archives, or - for stdin.
     output
-        The folder for the translations; made if missing.
+        The folder for the translations, made if missing; or an archive, such as out.zip; or - for stdout.
+    format
+        Write png, jpg or webp; as the photo unless given, and png where that can't be written.
     fit
         What to do with a photo of another shape: squash it, crop its middle, or pad it and cut the border off again.
+    crop
+        Translate a part of each photo only: center, face, or box=X,Y,W,H in pixels.
+    face_model
+        The face detector for --crop face: YuNet's .onnx file (2023mar).
+    paste_back
+        Put the translation back into the photo, with a soft edge; the result has the photo's size.
     size
         Height x width to translate at, for an engine that serves any size.
     heatmap
-        Also show where the network looked; the engine must have been built with --heatmap.
+        Also write where the network looked; the engine must have been built with --heatmap.
+    stack
+        The engine of the other direction: write the published column of seven tiles instead of each translation.
     gallery
         Write the page.
+    skip_existing
+        Leave photos alone whose translations are there already.
+    watch
+        Keep watching the input folders, and translate what comes or changes, until Ctrl-C.
     device
         Where the engine runs.
     threads
         Threads that decode and encode, and threads of a CPU engine; one a core unless given.
     trust_plan
         Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from.
+    on
+        ray translates with Ray Data, by several replicas at once, from files or folders to a folder, without a page.
+    replicas
+        On Ray: processes, each with the engine.
+    gpus_per_replica
+        On Ray: GPUs for each of them; 1 for an engine for GPUs unless given. 0.5 puts two on one GPU.
+    ray_address
+        On Ray: the cluster, such as auto or HOST:6379; local starts one on this machine, which ends with the command.
     """
-    from ugatit_fast.images import find_images
-    from ugatit_fast.pipeline import refuse_output_among_inputs, translate_files
+    from ugatit_fast.pipeline import refuse_output_among_inputs, translate_files, watch_folders
+    from ugatit_fast.report import Failure, Report
+    from ugatit_fast.sources import PIPE, find_images
     from ugatit_fast.translator import Translator
+    from ugatit_fast.watch import Watcher
 
+    options = TranslateOptions(
+        fit=fit,
+        crop=parse_crop(crop),
+        face_model=face_model,
+        paste_back=paste_back,
+        size=parse_size(size),
+        gallery=gallery,
+        skip_existing=skip_existing,
+        threads=threads,
+    )
+    suffix = f".{format}" if format else None
     refuse_output_among_inputs(inputs, output)
-    sources = find_images(inputs)
-    options = TranslateOptions(fit=fit, size=parse_size(size), gallery=gallery, threads=threads)
-    with (
-        Translator(engine, device=device, heatmap=heatmap, threads=threads, trust_plan=trust_plan) as translator,
-        progress_bar() as advance,
-    ):
-        report = translate_files(translator, sources, output, options, on_progress=advance)
-    for failure in report.failures:
-        print(f"error: {failure.reason}", file=sys.stderr)
+    watcher = Watcher(inputs, suffix) if watch else None
+    sources = [] if watcher else find_images(inputs, suffix)
+
+    def tell_failure(failure: Failure) -> None:
+        say(f"error: {failure.reason}")
+
+    def tell_round(so_far: Report) -> None:
+        say(so_far.summary)
+
+    with ExitStack() as opened:
+
+        def load(file: Path) -> Translator:
+            maps = heatmap or stack is not None
+            loaded = Translator(file, device=device, heatmap=maps, threads=threads, trust_plan=trust_plan)
+            return opened.enter_context(loaded)
+
+        if on == "ray":
+            if watch or stack:
+                raise InputError("--watch and --stack can't be done on Ray; leave them out, or --on ray")
+            from ugatit_fast.on_ray.cluster import RayOptions
+            from ugatit_fast.on_ray.folder import translate_on_ray
+
+            ray = RayOptions(
+                replicas=replicas,
+                gpus_per_replica=gpus_per_replica,
+                address=ray_address,
+                device=device,
+                threads=threads,
+                trust_plan=trust_plan,
+            )
+            advance = opened.enter_context(progress_bar())
+            report = translate_on_ray(
+                engine, sources, output, options, ray, heatmap=heatmap, on_progress=advance, on_failure=tell_failure
+            )
+        elif watcher:
+            translator, back = load(engine), load(stack) if stack else None
+            say(f"watching {', '.join(inputs)}; Ctrl-C ends it")
+            report = watch_folders(
+                translator, watcher.rounds(), output, options, stack=back, on_failure=tell_failure, on_round=tell_round
+            )
+        else:
+            translator, back = load(engine), load(stack) if stack else None
+            advance = opened.enter_context(progress_bar())
+            report = translate_files(
+                translator, sources, output, options, stack=back, on_failure=tell_failure, on_progress=advance
+            )
     say(report.speed)
-    failed = f", {len(report.failures)} of {len(sources)} failed" if report.failures else ""
-    print(f"{len(report.translated)} translated into {output}{failed}")
-    if report.page:
-        print(f"look at {report.page}")
+    tell = say if output == PIPE else print
+    tell(report.summary)
+    if report.page and report.page.exists():  # not in an archive
+        tell(f"look at {report.page}")
     return 1 if report.failures else 0
 
 

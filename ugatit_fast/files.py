@@ -51,6 +51,12 @@ def staged(path: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder with those above it, unless it is there. Raises InputError."""
+    with write_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def partial_name(path: Path) -> Path:
     """A hidden name beside `path` that nobody else uses; short, since names have a greatest length."""
     return path.with_name(f".{secrets.token_hex(4)}.partial")

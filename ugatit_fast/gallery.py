@@ -14,8 +14,8 @@ from string import Template
 from urllib.parse import quote
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.files import written_whole
-from ugatit_fast.images import Source
+from ugatit_fast.sinks import Sink
+from ugatit_fast.sources import Source
 from ugatit_fast.version import __version__
 
 PAGE = "index.html"
@@ -29,10 +29,11 @@ SIGNATURE_WITHIN_BYTES = 1000
 
 
 def write_page(
-    out: Path, sources: Sequence[Source], failures: Sequence[str], *, size: tuple[int, int], heatmap: bool
+    sink: Sink, sources: Sequence[Source], failures: Sequence[str], *, size: tuple[int, int], heatmap: bool
 ) -> Path:
-    """Write `out`/index.html, taking the place of an earlier one at once, and return its path.
+    """Write index.html, taking the place of an earlier one at once, and return its path.
 
+    sink: where the pictures are.
     sources: the photos translated, in the order to show them.
     failures: one line for each photo that wasn't, naming it.
     size: (height, width) of the translations, in pixels; of the larger ones, where they differ.
@@ -53,10 +54,9 @@ def write_page(
         failures=_failure_list(failures),
         photos="\n".join(_figure(source.relative, columns) for source in sources),
     )
-    with written_whole(out / PAGE) as partial:
-        # File names need not be valid text; what can't be shown becomes "?" (links keep the bytes).
-        partial.write_text(page, encoding="utf-8", errors="replace")
-    return out / PAGE
+    # File names need not be valid text; what can't be shown becomes "?" (links keep the bytes).
+    sink.put(PurePath(PAGE), page.encode(errors="replace"))
+    return sink.root / PAGE
 
 
 def is_reserved(relative: PurePath) -> bool:

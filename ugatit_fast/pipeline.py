@@ -1,83 +1,34 @@
 """Many photos through one engine: threads decode ahead of it and encode behind it, so that it never waits.
 
-    sources -> decode, resize (threads) -> batches -> engine (the calling thread) -> encode, write (threads) -> report
+    sources -> decode, frame (threads) -> batches -> engine (the calling thread) -> encode, write (threads) -> report
 
 What can't be read is the photo's failure: it is reported, and the others go on. What can't be written is the run's:
 the next photo would meet the same full disk.
 """
 
-import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from ugatit_fast import gallery
-from ugatit_fast.backends.base import Heatmaps
-from ugatit_fast.choices import Fit, TranslateOptions
+from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
-from ugatit_fast.files import cause_of
-from ugatit_fast.images import Pixels, Source, fit_image, heatmap_overlay, load_image, save_image, unfit_image
+from ugatit_fast.framing import Framed, Framing
+from ugatit_fast.images import encode_image
 from ugatit_fast.machine import available_cores
+from ugatit_fast.products import Product, Stack, Translation
+from ugatit_fast.report import Failure, OnFailure, Progress, Report, StageSeconds
+from ugatit_fast.sinks import FolderSink, Sink, open_sink
+from ugatit_fast.sources import Source
 from ugatit_fast.translator import Translator
-
-Progress = Callable[[int, int], None]
-"""Called on the calling thread with the photos done with (written or failed) and the photos in all."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A photo that couldn't be translated."""
-
-    path: Path
-    reason: str
-    """One line that names the photo, what is wrong with it and what to do."""
-
-
-@dataclass
-class StageSeconds:
-    """Time spent in each stage, summed over the threads that ran it."""
-
-    decode: float = 0.0
-    resize: float = 0.0
-    engine: float = 0.0
-    encode: float = 0.0
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a run did; photos are in the order they were given."""
-
-    translated: tuple[Path, ...]
-    """The files written, one a photo."""
-    failures: tuple[Failure, ...]
-    page: Path | None
-    """The gallery, where one was asked for."""
-    wall_seconds: float
-    stages: StageSeconds
-
-    @property
-    def images_per_second(self) -> float:
-        return len(self.translated) / self.wall_seconds
-
-    @property
-    def engine_share(self) -> float:
-        """Share of the wall time, 0 to 1, during which the engine was running."""
-        return self.stages.engine / self.wall_seconds
-
-    @property
-    def speed(self) -> str:
-        stages = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in vars(self.stages).items())
-        return (
-            f"Speed: {self.images_per_second:.1f} images/s; {len(self.translated)} in {self.wall_seconds:.2f} s, "
-            f"{self.engine_share:.0%} of it in the engine ({stages})"
-        )
 
 
 def translate_files(
@@ -86,41 +37,63 @@ def translate_files(
     out: Path,
     options: TranslateOptions | None = None,
     *,
+    stack: Translator | None = None,
     on_progress: Progress | None = None,
+    on_failure: OnFailure | None = None,
 ) -> Report:
-    """Translate photos (from `images.find_images`) into the folder `out`, made if missing, under their relative names.
+    """Translate photos (from `sources.find_images`) into `out`, under their relative names.
 
-    Memory does not grow with the number of photos. A photo that can't be read is a `Failure` in the report. Whatever
-    ends the run early (Ctrl-C too), every file in `out` is whole.
+    out: a folder, made if missing; a zip archive (`.zip`), which appears when the run ends; `-`, stdout, for one photo.
+    stack: the engine of the other direction; the published seven tiles are written in place of the translations.
 
-    Raises InputError for a size the engine doesn't serve, an output that would overwrite a photo of the run or a page
-    that isn't ours, and, at once, where `out` can't be written or its disk fills up.
+    Memory does not grow with the number of photos. A photo that can't be read, or framed as the options say, is a
+    `Failure` in the report. Whatever ends the run early (Ctrl-C too), every file in `out` is whole.
+
+    Raises InputError for a size the engine doesn't serve, options that don't go together, an output that would
+    overwrite a photo of the run or a page that isn't ours, and, at once, where `out` can't be written or its disk fills
+    up.
     """
-    options = options or TranslateOptions()
-    size = _served_size(translator.spec, options)
-    _make_writable(out)
-    _refuse_overwriting(sources, out, options)
-    start = time.perf_counter()
-    run = _Run(translator, sources, out, options, size, on_progress or (lambda done, total: None))
-    try:
-        run.translate_all()
-    finally:
-        run.pool.shutdown(cancel_futures=True)  # waits for what is being written, and for nothing else
-    page = None
-    if options.gallery:
-        reasons = [failure.reason for failure in run.failures]
-        page = gallery.write_page(out, run.translated, reasons, size=size, heatmap=translator.heatmap)
-    return Report(
-        translated=tuple(out / source.relative for source in run.translated),
-        failures=tuple(run.failures),
-        page=page,
-        wall_seconds=time.perf_counter() - start,
-        stages=run.stages,
-    )
+    with _Run(translator, open_sink(out), options, stack, on_progress, on_failure) as run:
+        run.translate(sources)
+        return run.report()
+
+
+def watch_folders(
+    translator: Translator,
+    rounds: Iterable[Sequence[Source]],
+    out: Path,
+    options: TranslateOptions | None = None,
+    *,
+    stack: Translator | None = None,
+    on_failure: OnFailure | None = None,
+    on_round: Callable[[Report], None] | None = None,
+) -> Report:
+    """As `translate_files` into a folder, for photos that keep coming, until Ctrl-C; then the report is as complete.
+
+    rounds: photos that are there to be translated, in any number of goes (`watch.Watcher`). One that comes again is
+    translated again. The gallery is kept up to date, and `on_round` called with the report so far, after each.
+    """
+    sink = open_sink(out)
+    if not isinstance(sink, FolderSink):
+        raise InputError(f"what is watched is translated into a folder; {out} is none")
+    with _Run(translator, sink, options, stack, None, on_failure) as run:
+        try:
+            for sources in rounds:
+                run.translate(sources)
+                if on_round:
+                    on_round(run.report())
+        except KeyboardInterrupt:
+            run.settle(0)
+        return run.report()
 
 
 def refuse_output_among_inputs(inputs: Sequence[str | Path], out: Path) -> None:
-    """Raises InputError where `out` is or lies in a folder of `inputs`, whose next run would translate translations."""
+    """Raises InputError where `out` is or lies in a folder of `inputs`, whose next run would translate translations.
+
+    An archive, and stdout, may be anywhere: neither is a photo.
+    """
+    if not isinstance(open_sink(out), FolderSink):
+        return
     for given in inputs:
         if Path(given).is_dir() and out.resolve().is_relative_to(Path(given).resolve()):
             raise InputError(
@@ -137,44 +110,79 @@ class _Photo:
     """A photo on its way through the engine."""
 
     source: Source
-    pixels: Pixels
-    """What the engine sees."""
-    original_size: tuple[int, int]
-    """(h, w) before it was fitted to the engine."""
+    framed: Framed
     decode_seconds: float
     resize_seconds: float
 
 
-@dataclass
 class _Run:
-    """The state of one run; only the calling thread touches it."""
+    """One run, of any number of rounds of photos; a context manager. Only the calling thread touches its state."""
 
-    translator: Translator
-    sources: Sequence[Source]
-    out: Path
-    options: TranslateOptions
-    size: tuple[int, int]
-    on_progress: Progress
-    translated: list[Source] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    stages: StageSeconds = field(default_factory=StageSeconds)
-    writing: deque[Future[float]] = field(default_factory=deque)
+    def __init__(
+        self,
+        translator: Translator,
+        sink: Sink,
+        options: TranslateOptions | None,
+        stack: Translator | None,
+        on_progress: Progress | None,
+        on_failure: OnFailure | None,
+    ) -> None:
+        self.options = options or TranslateOptions()
+        self.sink = sink
+        self.heatmap = translator.heatmap and stack is None
+        self.gallery = self.options.gallery and stack is None and not sink.one_picture
+        _refuse_contradictions(self.options, sink, stack, self.heatmap)
+        self.size = _served_size(translator.spec, self.options)
+        self.framing = Framing(self.options, self.size)
+        self.product: Product = (
+            Stack(translator, stack, self.framing)
+            if stack
+            else Translation(translator, self.framing, self.options.paste_back, self.gallery)
+        )
+        self.on_progress = on_progress or (lambda done, total: None)
+        self.on_failure = on_failure or (lambda failure: None)
 
-    def __post_init__(self) -> None:
         # An engine for any number gets one: on a CPU a batch only adds latency, all cores being busy with one image.
-        self.batch_size = max(self.translator.spec.batch_sizes, default=1)
-        threads = self.options.threads or available_cores()
-        # One pool, so that whichever side of the engine lags behind gets the threads.
-        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="ugatit-fast")
+        self.batch_size = max(translator.spec.batch_sizes, default=1)
+        self.threads = self.options.threads or available_cores()
         # On each side of the engine: the next batch whole, and for each thread one photo in hand and one to come.
-        self.depth = self.batch_size + 2 * threads
+        self.depth = self.batch_size + 2 * self.threads
 
-    def translate_all(self) -> None:
+        self.translated: list[Source] = []
+        self.skipped: list[Source] = []
+        self.failures: dict[PurePath, Failure] = {}
+        self.stages = StageSeconds()
+        self.wall_seconds = 0.0
+        self.done, self.total = 0, 0
+        self.writing: deque[tuple[Source, Future[float | Failure]]] = deque()
+
+    def __enter__(self) -> "_Run":
+        self.sink.__enter__()
+        # One pool, so that whichever side of the engine lags behind gets the threads.
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="ugatit-fast")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self.pool.shutdown(cancel_futures=True)  # waits for what is being written, and for nothing else
+        return self.sink.__exit__(kind, error, trace)
+
+    def translate(self, sources: Sequence[Source]) -> None:
+        """Translate all of `sources`, but for those that are to be skipped."""
+        start = time.perf_counter()
+        if self.sink.one_picture and len(sources) != 1:
+            raise InputError(
+                f"stdout takes one picture, and there are {len(sources)} photos; write to a folder or .zip"
+            )
+        _refuse_overwriting(sources, self.sink, self.gallery)
+        missing = self.without_existing(sources)
+        self.total += len(sources)
+        self.done += len(sources) - len(missing)
         batch: list[_Photo] = []
-        for photo in self.decoded():
+        for source, photo in self.decoded(missing):
             if isinstance(photo, Failure):
-                self.failures.append(photo)
-                self.tell()
+                self.fail(source, photo)
                 continue
             batch.append(photo)
             if len(batch) == self.batch_size:
@@ -183,68 +191,129 @@ class _Run:
         if batch:
             self.translate_batch(batch)
         self.settle(0)
+        self.wall_seconds += time.perf_counter() - start
 
-    def decoded(self) -> Iterator[_Photo | Failure]:
+    def report(self) -> Report:
+        """What was done so far. Writes the page."""
+        page = None
+        if self.gallery:
+            reasons = [failure.reason for failure in self.failures.values()]
+            page = gallery.write_page(self.sink, self.shown(), reasons, size=self.size, heatmap=self.heatmap)
+        return Report(
+            translated=tuple(self.sink.root / source.relative for source in self.translated),
+            failures=tuple(self.failures.values()),
+            out=self.sink.root,
+            page=page,
+            wall_seconds=self.wall_seconds,
+            stages=self.stages,
+            skipped=len(self.skipped),
+        )
+
+    def without_existing(self, sources: Sequence[Source]) -> Sequence[Source]:
+        """Those to translate. What came in an earlier round has changed since, and is translated in any case."""
+        if not self.options.skip_existing:
+            return sources
+        seen = {source.relative for source in self.translated + self.skipped} | self.failures.keys()
+        skipped = [s for s in sources if s.relative not in seen and self.sink.holds(s.relative)]
+        self.skipped += skipped
+        names = {source.relative for source in skipped}
+        return [source for source in sources if source.relative not in names]
+
+    def shown(self) -> list[Source]:
+        """What the page shows: what was translated, and what was skipped where its other pictures are there as well."""
+        folders = [gallery.INPUT_FOLDER, *([gallery.HEATMAP_FOLDER] if self.heatmap else [])]
+        whole = [s for s in self.skipped if all(self.sink.holds(folder / s.relative) for folder in folders)]
+        return list({source.relative: source for source in whole + self.translated}.values())
+
+    def decoded(self, sources: Sequence[Source]) -> Iterator[tuple[Source, _Photo | Failure]]:
         """The photos in order, the next `depth` of them being decoded meanwhile."""
-        read = partial(_read, size=self.size, fit=self.options.fit)
-        reading: deque[Future[_Photo | Failure]] = deque()
-        for source in self.sources:
-            reading.append(self.pool.submit(read, source))
+        reading: deque[tuple[Source, Future[_Photo | Failure]]] = deque()
+        for source in sources:
+            reading.append((source, self.pool.submit(_read, source, self.framing)))
             if len(reading) > self.depth:
-                yield reading.popleft().result()
+                first, photo = reading.popleft()
+                yield first, photo.result()
         while reading:
-            yield reading.popleft().result()
+            first, photo = reading.popleft()
+            yield first, photo.result()
 
     def translate_batch(self, batch: list[_Photo]) -> None:
-        pixels = np.stack([photo.pixels for photo in batch])
+        pixels = np.stack([photo.framed.pixels for photo in batch])
         start = time.perf_counter()
-        result = self.translator.run(pixels)
+        made_of_each = self.product.run(pixels)
         self.stages.engine += time.perf_counter() - start
-        pictures, heatmaps = result if self.translator.heatmap else (result, [None] * len(batch))
-        for photo, picture, heatmap in zip(batch, pictures, heatmaps, strict=True):
+        for photo, made in zip(batch, made_of_each, strict=True):
             self.stages.decode += photo.decode_seconds
             self.stages.resize += photo.resize_seconds
             self.settle(self.depth - 1)
-            self.writing.append(self.pool.submit(_write, self.out, self.options, photo, picture, heatmap))
-            self.translated.append(photo.source)
+            self.writing.append((photo.source, self.pool.submit(_write, self.sink, self.product, photo, made)))
 
     def settle(self, left: int) -> None:
         """Collect what has been written, waiting until at most `left` pictures have not. Raises what writing raised."""
-        while len(self.writing) > left or (self.writing and self.writing[0].done()):
-            self.stages.encode += self.writing.popleft().result()
+        while len(self.writing) > left or (self.writing and self.writing[0][1].done()):
+            source, written = self.writing[0]
+            outcome = written.result()
+            self.writing.popleft()
+            if isinstance(outcome, Failure):
+                self.fail(source, outcome)
+                continue
+            self.stages.encode += outcome
+            self.translated.append(source)
+            self.failures.pop(source.relative, None)  # what has been mended since
             self.tell()
 
+    def fail(self, source: Source, failure: Failure) -> None:
+        self.failures[source.relative] = failure
+        self.on_failure(failure)
+        self.tell()
+
     def tell(self) -> None:
-        self.on_progress(len(self.translated) - len(self.writing) + len(self.failures), len(self.sources))
+        self.done += 1
+        self.on_progress(self.done, self.total)
 
 
-def _read(source: Source, size: tuple[int, int], fit: Fit) -> _Photo | Failure:
-    """Decode a photo and fit it to `size` (h, w). Runs on a thread of the pool."""
+def _read(source: Source, framing: Framing) -> _Photo | Failure:
+    """Decode a photo and fit it to the engine. Runs on a thread of the pool."""
     start = time.perf_counter()
     try:
-        image = load_image(source.path, at_least=(size[1], size[0]))
+        image = source.load(framing.at_least)
+        decoded = time.perf_counter()
+        framed = framing.frame(image, str(source.path))
     except InputError as error:
         return Failure(source.path, str(error))
-    decoded = time.perf_counter()
-    pixels = fit_image(image, size, fit)
-    resized = time.perf_counter()
-    return _Photo(source, pixels, (image.shape[0], image.shape[1]), decoded - start, resized - decoded)
+    return _Photo(source, framed, decoded - start, time.perf_counter() - decoded)
 
 
-def _write(out: Path, options: TranslateOptions, photo: _Photo, picture: Pixels, heatmap: Heatmaps | None) -> float:
+def _write(sink: Sink, product: Product, photo: _Photo, made: Any) -> float | Failure:
     """Encode and write what comes of a photo; seconds it took. Runs on a thread of the pool."""
     start = time.perf_counter()
-    pictures = {out: picture}
-    if options.gallery:
-        pictures[out / gallery.INPUT_FOLDER] = photo.pixels
-    if heatmap is not None:
-        pictures[out / gallery.HEATMAP_FOLDER] = heatmap_overlay(photo.pixels, heatmap)
-    for folder, pixels in pictures.items():
-        save_image(folder / photo.source.relative, unfit_image(pixels, photo.original_size, options.fit))
+    try:
+        files = list(_files(product, photo, made))
+    except InputError as error:
+        return Failure(photo.source.path, str(error))
+    for relative, content in files:
+        sink.put(relative, content)
     return time.perf_counter() - start
 
 
+def _files(product: Product, photo: _Photo, made: Any) -> Iterator[tuple[PurePath, bytes]]:
+    for relative, picture in product.pictures(photo.source, photo.framed, made):
+        try:
+            yield relative, encode_image(picture, relative.suffix)
+        except InputError as error:
+            raise InputError(f"{photo.source.path}: {error}") from error
+
+
 # Checks before it -------------------------------------------------------------------------------------------------
+
+
+def _refuse_contradictions(options: TranslateOptions, sink: Sink, stack: Translator | None, heatmap: bool) -> None:
+    if stack and options.paste_back:
+        raise InputError("seven tiles can't be pasted back into a photo; leave out --stack or --paste-back")
+    if options.skip_existing and not isinstance(sink, FolderSink):
+        raise InputError(f"{sink.root} is written anew each time; existing pictures can only be skipped in a folder")
+    if sink.one_picture and heatmap:
+        raise InputError("stdout takes one picture, and heat maps are further ones; write to a folder or .zip")
 
 
 def _served_size(spec: EngineSpec, options: TranslateOptions) -> tuple[int, int]:
@@ -255,22 +324,22 @@ def _served_size(spec: EngineSpec, options: TranslateOptions) -> tuple[int, int]
     return size
 
 
-def _refuse_overwriting(sources: Sequence[Source], out: Path, options: TranslateOptions) -> None:
+def _refuse_overwriting(sources: Sequence[Source], sink: Sink, with_gallery: bool) -> None:
     """Raises InputError where a file of the run's would take the place of one of its photos, or of a page not ours."""
-    if options.gallery:
-        gallery.refuse_foreign_page(out)
-    photos = {_identity(source.path): source.path for source in sources}
+    if with_gallery:
+        gallery.refuse_foreign_page(sink.root)
+    photos = {_identity(file): file for source in sources if (file := source.file)}
     photos.pop(None, None)  # a missing photo is its own failure, later
-    folders = [out, out / gallery.INPUT_FOLDER, out / gallery.HEATMAP_FOLDER]
+    folders = [sink.root, sink.root / gallery.INPUT_FOLDER, sink.root / gallery.HEATMAP_FOLDER]
     for source in sources:
-        if options.gallery and gallery.is_reserved(source.relative):
+        if with_gallery and gallery.is_reserved(source.relative):
             raise InputError(
                 f"{source.path} has the place of a gallery's own pictures; is its folder an earlier output? "
                 "Translate its photos on their own, or without a gallery"
             )
-        for target in (folder / source.relative for folder in folders):
+        for target in (sink.root, *(folder / source.relative for folder in folders)):
             if overwritten := photos.get(_identity(target)):
-                raise InputError(f"{target} would overwrite the photo {overwritten}; choose another output folder")
+                raise InputError(f"{target} would overwrite the photo {overwritten}; choose another output")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -280,15 +349,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _make_writable(out: Path) -> None:
-    """Make the folder and a nameless file in it. Raises InputError."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except FileExistsError as error:
-        raise InputError(f"the output {out} is a file; expected a folder: choose another name") from error
-    except OSError as error:
-        raise InputError(f"cannot write to the output folder {out}: {cause_of(error)}") from error

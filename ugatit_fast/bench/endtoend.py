@@ -104,8 +104,8 @@ class RivalTranslator:
 
 
 def translate_photos(contender: Contender, case: Case, file: Path | None, spec: EngineSpec, photos: int) -> Measured:
-    from ugatit_fast.images import find_images
     from ugatit_fast.pipeline import translate_files
+    from ugatit_fast.sources import find_images
 
     translator = open_translator(contender, case, file, spec)
     sources = find_images([photo_folder(case.folder, photos)], ".png")
@@ -131,7 +131,8 @@ def one_at_a_time(
     translator: Any, case: Case, photos: Sequence[Path], out: Path
 ) -> tuple[list[float], dict[str, float]]:
     """Milliseconds of each photo in all, and the median of each stage; the first photo warms up."""
-    from ugatit_fast.images import fit_image, load_image, save_image
+    from ugatit_fast.fitting import fit_image
+    from ugatit_fast.images import load_image, save_image
 
     size = (case.network.height, case.network.width)
     totals, stages = [], defaultdict(list)

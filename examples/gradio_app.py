@@ -1,0 +1,22 @@
+"""A Gradio page for an engine: pip install gradio; python gradio_app.py ENGINE"""
+
+import sys
+
+import gradio
+import numpy as np
+from numpy.typing import NDArray
+
+from ugatit_fast import Translator
+from ugatit_fast.fitting import fit_image
+
+translator = Translator(sys.argv[1])
+
+
+def translate(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 RGB (h, w, 3) -> the same of the engine's size."""
+    picture = fit_image(photo, (translator.spec.height, translator.spec.width), "crop")
+    return translator.run(picture[None])[0]
+
+
+page = gradio.Interface(translate, "image", "image", title="U-GAT-IT", flagging_mode="never", analytics_enabled=False)
+page.launch()

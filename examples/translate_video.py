@@ -1,0 +1,23 @@
+"""Translate a video frame by frame, without its sound: python translate_video.py ENGINE VIDEO OUTPUT
+
+`ugatit-fast translate ENGINE VIDEO -o FOLDER` keeps the sound, works in batches and goes on where it was stopped; this
+shows the loop for programs that do something else with the frames.
+"""
+
+import sys
+
+import av
+
+from ugatit_fast import Translator
+from ugatit_fast.fitting import fit_image
+
+engine, source, target = sys.argv[1:]
+with Translator(engine) as translator, av.open(source) as video, av.open(target, "w") as output:
+    size = height, width = translator.spec.height, translator.spec.width
+    stream = output.add_stream("libx264", rate=video.streams.video[0].average_rate)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    for frame in video.decode(video=0):
+        picture = fit_image(frame.to_ndarray(format="rgb24"), size, "crop")
+        translated = av.VideoFrame.from_ndarray(translator.run(picture[None])[0], format="rgb24")
+        output.mux(stream.encode(translated))
+    output.mux(stream.encode(None))

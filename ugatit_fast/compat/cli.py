@@ -1,0 +1,43 @@
+"""`ugatit-fast compat`."""
+
+import os
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ugatit_fast.arguments import say
+from ugatit_fast.compat.flags import OfficialFlags, refuse_what_cannot_be_done, remarks
+
+NO_FLAGS = OfficialFlags()
+
+
+def compat_command(
+    flags: Annotated[OfficialFlags, Parameter(name="*", name_transform=lambda name: name)] = NO_FLAGS,
+) -> int:
+    """Train or test with the flags and folders of the published repositories, PyTorch's or TensorFlow's."""
+    refuse_what_cannot_be_done(flags)
+    for remark in remarks(flags):
+        say(f"note: {remark}")
+    return train(flags) if flags.phase == "train" else test(flags)
+
+
+def train(flags: OfficialFlags) -> int:
+    from ugatit_fast.compat.training import LAYOUT, train_as_published
+
+    trained = train_as_published(flags, say)
+    if os.environ.get("RANK", "0") == "0":  # under torchrun, one process speaks
+        published = trained.checkpoint.parents[1] / str(LAYOUT.published) / trained.checkpoint.name
+        print(f"{published}: step {trained.step} of {flags.steps}")
+    return 130 if trained.stopped else 0
+
+
+def test(flags: OfficialFlags) -> int:
+    from ugatit_fast.compat.testing import test_as_published
+
+    outcome = test_as_published(flags, say)
+    for failure in outcome.failures:
+        print(f"error: {failure}", file=sys.stderr)
+    failed = f", {len(outcome.failures)} failed" if outcome.failures else ""
+    print(f"{outcome.written} pictures written into {outcome.folder}{failed}")
+    return 1 if outcome.failures else 0

@@ -1,0 +1,106 @@
+"""/docs: the OpenAPI description as a page. FastAPI's own loads its scripts from a CDN; this one works anywhere."""
+
+from collections.abc import Iterator
+from html import escape
+from string import Template
+from typing import Any
+
+from ugatit_fast.serve.problems import PROBLEM_TYPE
+from ugatit_fast.serve.uploads import FORM, SUFFIXES
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+PROBLEM = {
+    "content": {
+        PROBLEM_TYPE: {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                },
+            }
+        }
+    }
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The form isn't as expected, or there is no engine for the direction.", **PROBLEM},
+    401: {"description": "The API key is missing or wrong.", **PROBLEM},
+    408: {"description": "The body came too slowly.", **PROBLEM},
+    413: {"description": "The body is too large.", **PROBLEM},
+    415: {"description": "The body is of another kind than expected.", **PROBLEM},
+    422: {"description": "Not a photo, a damaged one, or one with too many pixels.", **PROBLEM},
+    503: {"description": "All places are taken; Retry-After says when to come back.", **PROBLEM},
+    504: {"description": "It took too long.", **PROBLEM},
+}
+PICTURE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The translation.", "content": dict.fromkeys(SUFFIXES, BINARY)},
+    406: {"description": "Accept names no format that translations come in.", **PROBLEM},
+    **PROBLEMS,
+}
+ARCHIVE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The translations in a zip archive.", "content": {"application/zip": BINARY}},
+    **PROBLEMS,
+}
+PLAIN_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"description": "As text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+READY_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **PLAIN_ANSWER,
+    503: {"description": "An engine is warming up.", **PROBLEM},
+}
+
+
+def _body(*kinds: str, several: bool) -> dict[str, Any]:
+    name, file = ("files", {"type": "array", "items": BINARY["schema"]}) if several else ("file", BINARY["schema"])
+    form = {"schema": {"type": "object", "required": [name], "properties": {name: file}}}
+    return {"requestBody": {"required": True, "content": {FORM: form} | dict.fromkeys(kinds, BINARY)}}
+
+
+PHOTO_BODY = _body("image/*", "application/octet-stream", several=False)
+PHOTOS_BODY = _body("application/zip", several=True)
+
+
+def page(description: dict[str, Any], template: str) -> str:
+    """The HTML page of an OpenAPI document.
+
+    template: a `string.Template` with $title, $introduction and $operations.
+    """
+    info = description["info"]
+    operations = [
+        _operation(method, path, operation)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    ]
+    return Template(template).substitute(
+        title=escape(f"{info['title']} {info['version']}"),
+        introduction=escape(info["description"]),
+        operations="\n".join(operations),
+    )
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    summary, _, more = operation.get("description", "").partition("\n\n")
+    rows = list(_rows(operation))
+    table = f"<dl>{''.join(rows)}</dl>" if rows else ""
+    return (
+        f'<section><h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>'
+        f"<p>{escape(summary)}</p>{f'<p>{escape(more)}</p>' if more else ''}{table}</section>"
+    )
+
+
+def _rows(operation: dict[str, Any]) -> Iterator[str]:
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        values = next((one["enum"] for one in (schema, *schema.get("anyOf", ())) if "enum" in one), ())
+        yield _row(f"?{parameter['name']}=", f"{' | '.join(values)}. {parameter.get('description', '')}")
+    for kind in operation.get("requestBody", {}).get("content", ()):
+        yield _row("send", kind)
+    for status, answer in sorted(operation["responses"].items()):
+        kinds = ", ".join(kind for kind in answer.get("content", ()) if kind != PROBLEM_TYPE)
+        yield _row(status, f"{answer.get('description', '')} {f'({kinds})' if kinds else ''}")
+
+
+def _row(term: str, text: str) -> str:
+    return f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>"

@@ -1,0 +1,134 @@
+"""Hosting the app on this machine: one address, one process, a stop that finishes what was accepted."""
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from ugatit_fast.errors import InputError
+from ugatit_fast.serve.app import create_app
+from ugatit_fast.serve.settings import ServeSettings
+from ugatit_fast.translator import Translator
+
+HEADERS_TIMEOUT_S = 10
+"""How long a request's headers may take; a browser sends them in one packet."""
+CONNECTIONS_PER_PLACE = 4
+"""Connections for every photo that may be in hand, so that some can be uploading, and others idle."""
+SPARE_CONNECTIONS = 64
+BACKLOG = 1024
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection whose next request doesn't begin in time; uvicorn alone waits for ever."""
+
+    impatience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.relax()
+
+    @property
+    def answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's type leaves out that it is None at first
+        return cycle is not None and not cycle.response_complete
+
+    def watch(self) -> None:
+        """Start the clock where no request is being answered; data alone doesn't set it back."""
+        if self.answering:
+            self.relax()
+        elif self.impatience is None:
+            self.impatience = self.loop.call_later(HEADERS_TIMEOUT_S, self.give_up)
+
+    def relax(self) -> None:
+        if self.impatience is not None:
+            self.impatience.cancel()
+            self.impatience = None
+
+    def give_up(self) -> None:
+        if not self.answering:
+            self.transport.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_address(host: str, settings: ServeSettings) -> None:
+    """Raises InputError for an address that others can reach where everyone would be let in."""
+    if not is_loopback(host) and settings.api_key is None:
+        raise InputError(
+            f"{host} can be reached from other machines, so an API key is needed: "
+            "--api-key-file FILE, or the variable UGATIT_API_KEY"
+        )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 is any free one. Raises InputError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0]  # Python adds the address
+        raise InputError(f"cannot listen on {host}, port {port} ({reason}); choose another --port or --host") from error
+
+
+def serve(
+    translators: Sequence[Translator],
+    settings: ServeSettings,
+    *,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish what was accepted, within twice `settings.timeout_s`.
+
+    Raises InputError where the address can't be had, or can be reached from elsewhere and there is no API key.
+    """
+    check_address(host, settings)
+    app = create_app(settings, translators)
+    with listen(host, port) as listening:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        directions = " and ".join(
+            f"{translator.spec.direction} ({translator.backend.device})" for translator in translators
+        )
+        say(f"serving {directions} at {address}; Ctrl-C stops")
+        server = server_of(app, settings)
+        # uvicorn raises the signal again once it has stopped; a service that stops when told to has succeeded.
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        try:
+            server.run([listening])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def server_of(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:
+    """The server that hosts the app, not yet running."""
+    config = uvicorn.Config(
+        app,
+        http=ImpatientProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=CONNECTIONS_PER_PLACE * settings.max_queue + SPARE_CONNECTIONS,
+        timeout_graceful_shutdown=int(2 * settings.timeout_s),
+    )
+    return uvicorn.Server(config)

@@ -1,0 +1,193 @@
+"""Photo files in, picture files out: one engine behind its queue, with threads that decode and encode around it.
+
+photo -> decode, fit (threads) -> batcher -> engine (its thread) -> cut, encode (threads) -> answer
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import aclosing
+from functools import partial
+from itertools import chain, count, islice
+from pathlib import PurePath
+from time import perf_counter
+from typing import IO, Any, Literal, NamedTuple, TypeVar
+from zipfile import ZipFile
+
+from ugatit_fast.choices import Fit
+from ugatit_fast.errors import InputError
+from ugatit_fast.fitting import fit_image, unfit_image
+from ugatit_fast.images import Pixels, decode_image, encode_image
+from ugatit_fast.machine import available_cores
+from ugatit_fast.serve.batching import Batcher, Overloaded, Places, Translated
+from ugatit_fast.serve.metrics import Metrics
+from ugatit_fast.serve.problems import Problem
+from ugatit_fast.serve.settings import ServeSettings
+from ugatit_fast.serve.uploads import Photo, refuse_endless_jpeg
+from ugatit_fast.sources import output_name
+from ugatit_fast.tiles import heatmap_overlay
+from ugatit_fast.translator import Translator
+
+FAILURES = "failures.json"
+Part = Literal["input", "translation", "heatmap"]
+"""A picture that comes of a photo: what the network saw, what it made of it, and where it looked."""
+
+
+Result = TypeVar("Result")
+Done = TypeVar("Done")
+
+
+class Fitted(NamedTuple):
+    """A photo as the engine takes it."""
+
+    pixels: Pixels
+    original_size: tuple[int, int]
+    """(h, w) of the photo."""
+
+
+class Service:
+    """One direction's engine."""
+
+    def __init__(
+        self,
+        translator: Translator,
+        settings: ServeSettings,
+        *,
+        places: Places,
+        engine_thread: Executor,
+        threads: Executor,
+        metrics: Metrics,
+    ) -> None:
+        """places, engine_thread and threads are shared with the other direction."""
+        self.translator = translator
+        self.spec = translator.spec
+        self.settings = settings
+        self.places = places
+        self.threads = threads
+        self.metrics = metrics
+        self.max_batch = settings.max_batch or max(self.spec.batch_sizes, default=1)
+        self.batcher = Batcher(
+            self._run,
+            engine_thread,
+            max_batch=self.max_batch,
+            max_wait_s=settings.max_wait_ms / 1000,
+            on_batch=partial(metrics.count_batch, self.spec.direction),
+        )
+        metrics.queue_depth.labels(self.spec.direction).set_function(lambda: len(self.batcher.waiting))
+
+    async def translate(
+        self, photo: Photo, fit: Fit, suffix: str, parts: Sequence[Part] = ("translation",), *, patient: bool = False
+    ) -> dict[Part, bytes]:
+        """The parts asked for as files of the format `suffix`; no heat map where the engine computes none.
+
+        patient: wait for a place rather than being refused. Raises Problem: 422 for what can't be decoded, 503 where
+        all places are taken, 504 where it takes too long.
+        """
+        try:
+            async with self.places.one(patient=patient), asyncio.timeout(self.settings.timeout_s):
+                fitted = await self._on_a_thread("decode", partial(self._decode, photo, fit))
+                translated = await self.batcher.translate(fitted.pixels)
+                return await self._on_a_thread("encode", partial(_encode, fitted, translated, fit, suffix, parts))
+        except InputError as error:
+            raise Problem(422, str(error)) from error
+        except Overloaded as error:
+            raise self.busy() from error
+        except TimeoutError as error:
+            took = f"took more than {self.settings.timeout_s:g} s"
+            raise Problem(504, f"{photo.name} {took}; the server is busy: try again later") from error
+
+    async def translate_all(self, photos: Sequence[Photo], fit: Fit, suffix: str, into: IO[bytes]) -> int:
+        """Write a zip archive of the translations, named as their photos, and return how many photos failed.
+
+        What is wrong with those is in its file `FAILURES`. Raises the first one's Problem where none was translated.
+        """
+        names = _output_names(photos, suffix)
+        failures: list[tuple[Photo, Problem]] = []
+        work = (partial(self.translate, photo, fit, suffix, patient=True) for photo in photos)
+        ahead = self.max_batch + available_cores()
+        with ZipFile(into, "w") as archive:
+            async with aclosing(in_order(work, ahead)) as outcomes:
+                async for index, outcome in outcomes:
+                    if isinstance(outcome, Problem):
+                        failures.append((photos[index], outcome))
+                    else:
+                        archive.writestr(names[index], outcome["translation"])
+            if failures:
+                reasons = [{"photo": photo.name, "reason": problem.detail} for photo, problem in failures]
+                archive.writestr(FAILURES, json.dumps(reasons, indent=2, ensure_ascii=False))
+        if len(failures) == len(photos):
+            raise failures[0][1]
+        return len(failures)
+
+    def busy(self) -> Problem:
+        retry_after_s = self.batcher.retry_after_s()
+        return Problem(
+            503, f"{self.places.count} photos are in hand already; try again in {retry_after_s} s",
+            {"Retry-After": str(retry_after_s)},
+        )  # fmt: skip
+
+    def _run(self, pictures: Pixels) -> list[Translated]:
+        result = self.translator.run(pictures)
+        translated, heatmaps = result if self.translator.heatmap else (result, [None] * len(pictures))
+        return [Translated(*one) for one in zip(translated, heatmaps, strict=True)]
+
+    async def _on_a_thread(self, stage: str, work: Callable[[], Result]) -> Result:
+        start = perf_counter()
+        result = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        self.metrics.stage_seconds.labels(stage).observe(perf_counter() - start)
+        return result
+
+    def _decode(self, photo: Photo, fit: Fit) -> Fitted:
+        content = photo.open()
+        refuse_endless_jpeg(content, photo.name)
+        height, width = self.spec.height, self.spec.width
+        max_pixels = int(self.settings.max_megapixels * 1e6)
+        image = decode_image(content, photo.name, at_least=(width, height), max_pixels=max_pixels)
+        return Fitted(fit_image(image, (height, width), fit), (image.shape[0], image.shape[1]))
+
+
+async def in_order(
+    work: Iterable[Callable[[], Coroutine[Any, Any, Done]]], ahead: int
+) -> AsyncGenerator[tuple[int, Done | Problem], None]:
+    """The outcomes of `work`, numbered, in order; at most `ahead` of it is under way. Ends what it started."""
+    running: deque[asyncio.Task[Done]] = deque()
+    waiting = iter(work)
+    done = 0
+    try:
+        while True:
+            running.extend(asyncio.create_task(one()) for one in islice(waiting, ahead - len(running)))
+            if not running:
+                return
+            task = running[0]
+            try:
+                yield done, await task
+            except Problem as problem:
+                yield done, problem
+            running.popleft()
+            done += 1
+    finally:
+        for task in running:
+            task.cancel()
+
+
+def _output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
+    """A name for each translation, unlike all others; those that are taken get a number."""
+    names: dict[str, None] = {FAILURES: None}
+    for photo in photos:
+        name = output_name(PurePath(photo.name), suffix)
+        candidates = (name.with_stem(f"{name.stem}-{number}") for number in count(2))
+        names[next(str(one) for one in chain([name], candidates) if str(one) not in names)] = None
+    return list(names)[1:]
+
+
+def _encode(fitted: Fitted, translated: Translated, fit: Fit, suffix: str, parts: Sequence[Part]) -> dict[Part, bytes]:
+    pictures: dict[Part, Pixels] = {"input": fitted.pixels, "translation": translated.picture}
+    if translated.heatmap is not None:
+        pictures["heatmap"] = heatmap_overlay(fitted.pixels, translated.heatmap)
+    return {
+        part: encode_image(unfit_image(pictures[part], fitted.original_size, fit), suffix)
+        for part in parts
+        if part in pictures
+    }

@@ -1,0 +1,61 @@
+"""What a server allows and how it batches."""
+
+from dataclasses import dataclass, field
+
+from ugatit_fast.choices import Fit, check_choice
+from ugatit_fast.errors import InputError
+
+SHORTEST_KEY = 16
+"""Characters of an API key; a shorter one can be guessed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """How the app treats requests. Where it listens is the host process's business."""
+
+    max_batch: int | None = None
+    """Most photos in one call of the engine; None is its largest batch size, or 1 for an engine for any number, which
+    runs on a CPU: there a batch only adds latency."""
+    max_wait_ms: float = 5.0
+    """How long an idle engine waits for a batch to fill, from its first photo on."""
+    max_queue: int = 64
+    """Photos in hand at once, from decoding to encoding; beyond them requests get 503 and when to come back."""
+    timeout_s: float = 60.0
+    """Most that a photo may take once its upload is complete."""
+    body_timeout_s: float = 20.0
+    """How long a request's body may take, and as long again for every `uploads.PACE_BYTES` that have come."""
+    max_upload_mib: int = 32
+    """Largest photo file."""
+    max_archive_mib: int = 256
+    """Largest batch of photo files, as sent and unpacked."""
+    max_files: int = 200
+    """Most photos in a batch."""
+    max_megapixels: float = 64.0
+    """Largest picture that is decoded, told by its header; the default lets 50-megapixel phones through."""
+    fit: Fit = "crop"
+    """How a photo of another shape meets the engine's, where the request doesn't say: see `fitting.fit_image`."""
+    threads: int | None = None
+    """Threads that decode and encode; None is one a core."""
+    api_key: str | None = field(default=None, repr=False)
+    """What clients must send as `Authorization: Bearer KEY`; None lets everyone in."""
+    hosts: tuple[str, ...] = ()
+    """Names that requests may call this server by, so that no foreign page can reach it under a name of its own; empty
+    is any."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a setting that can't work."""
+        check_choice("fit", self.fit, Fit)
+        if self.max_wait_ms < 0:
+            raise InputError(f"max wait must be at least 0 ms, got {self.max_wait_ms:g}")
+        for name in ("timeout_s", "body_timeout_s", "max_megapixels"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name.replace('_', ' ')} must be more than 0, got {getattr(self, name):g}")
+        for name in ("max_batch", "max_queue", "max_upload_mib", "max_archive_mib", "max_files", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name.replace('_', ' ')} must be at least 1, got {value}")
+        key = self.api_key
+        if key is not None and (len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key):
+            raise InputError(
+                f"an API key is at least {SHORTEST_KEY} ASCII characters without spaces; make one: openssl rand -hex 32"
+            )

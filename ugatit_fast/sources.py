@@ -1,0 +1,206 @@
+"""What there is to translate: photos in files, folders, patterns, zip archives and on stdin.
+
+what the user named -> sources (a photo each, not yet read) -> pixels, when their turn comes
+"""
+
+import glob
+import itertools
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+
+from ugatit_fast.archives import Archive
+from ugatit_fast.errors import InputError
+from ugatit_fast.images import ENCODERS, Pixels, decode_image, load_image
+
+# fmt: off
+IMAGE_SUFFIXES = (
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
+    ".tif", ".tiff", ".webp",
+)
+# fmt: on
+"""What counts as a photo inside a folder. HEIC can't be decoded; it is here so that it is reported, not passed over."""
+
+ZIP_SUFFIX = ".zip"
+"""What an archive ends in, among inputs and as an output."""
+
+PIPE = Path("-")
+"""What stands for stdin among inputs, and for stdout as an output."""
+
+MAX_PIPED_BYTES = 512 * 2**20
+"""Largest photo that stdin may bring; it is held in memory."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A photo to translate, and what its translation is to be called."""
+
+    path: Path
+    """The file; of a photo that is none, what messages call it."""
+    relative: PurePath
+    """Name below the output folder, its suffix already one that can be written (see `output_name`)."""
+
+    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
+        """Decode the photo, as `images.load_image` does."""
+        return load_image(self.path, at_least)
+
+    @property
+    def file(self) -> Path | None:
+        """What must not be overwritten while there is still to be read from it."""
+        return self.path
+
+
+@dataclass(frozen=True)
+class ArchivedSource(Source):
+    """A photo in a zip archive."""
+
+    archive: Archive
+    member: PurePosixPath
+
+    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
+        return decode_image(self.archive.read(self.member), str(self.path), at_least)
+
+    @property
+    def file(self) -> Path:
+        return Path(self.archive.name)
+
+
+@dataclass(frozen=True)
+class PipedSource(Source):
+    """A photo that came through stdin."""
+
+    content: bytes
+
+    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
+        return decode_image(self.content, str(self.path), at_least)
+
+    @property
+    def file(self) -> None:
+        return None
+
+
+def find_images(inputs: Sequence[str | Path], suffix: str | None = None) -> list[Source]:
+    """Every photo that `inputs` name, in the order given, and in natural order (2 before 10) within each.
+
+    A file is taken whatever its suffix, except that one ending in .zip stands for the photos in it. A folder stands for
+    the files in it and its subfolders that end in one of `IMAGE_SUFFIXES`, except hidden ones, and an archive likewise;
+    a pattern (`*`, `?`, `[]`, `**`) for the files it matches. All keep their subfolders in `Source.relative`. `-` is
+    the photo on stdin, which is read at once. `suffix` asks for one output format, as in `output_name`.
+
+    Raises InputError for no inputs, a missing file, a folder, pattern or archive without photos, an archive that isn't
+    safe, stdin that is a terminal or brings too much, and two photos with one output name.
+    """
+    if not inputs:
+        raise InputError("there is nothing to translate; name photos, folders, patterns, archives, or - for stdin")
+    found: dict[str, Source] = {}
+    for given in inputs:
+        for source in _named_by(given, suffix):
+            # normcase: on Windows A.png and a.png are one file.
+            first = found.setdefault(os.path.normcase(source.relative), source)
+            if first.path.resolve() != source.path.resolve():
+                raise InputError(
+                    f"{first.path} and {source.path} would both be written as {source.relative}; "
+                    "rename one, or translate them into different output folders"
+                )
+    return list(found.values())
+
+
+def output_name(relative: PurePath, suffix: str | None = None) -> PurePath:
+    """The name a translation is written under: that of its photo.
+
+    A photo in a format that isn't written (.gif, .bmp, .tif, .heic ...) becomes .png, as does one without an image
+    suffix, whose whole name is kept: `scan.2019` gives `scan.2019.png`. With `suffix` (".jpg") all are written so.
+    """
+    if suffix is None:
+        suffix = relative.suffix if relative.suffix.lower() in ENCODERS else ".png"
+    name = relative.stem if relative.suffix.lower() in IMAGE_SUFFIXES else relative.name
+    return relative.with_name(name + suffix)
+
+
+def photos_below(folder: Path) -> list[Path]:
+    """Image files in a folder and its subfolders in natural order, without hidden ones (`._photo.jpg`, `.thumbnails/`).
+
+    Raises InputError where the folder or one of its subfolders can't be read; a subfolder that has just gone is none.
+    """
+
+    def refuse(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError) and Path(error.filename) != folder:
+            return
+        raise InputError(f"folder {error.filename} can't be read ({error.strerror}); check that it is there") from error
+
+    files = []
+    for parent, subfolders, names in os.walk(folder, onerror=refuse):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        files += [Path(parent, name) for name in names if _is_photo(PurePath(name))]
+    return sorted(files, key=_natural_order)
+
+
+def _named_by(given: str | Path, suffix: str | None) -> Iterator[Source]:
+    """The photos behind one input."""
+    if Path(given) == PIPE:
+        yield _piped(suffix)
+        return
+    for path, relative in _files_named_by(given):
+        if path.suffix.lower() == ZIP_SUFFIX:
+            yield from _archived(path, suffix)
+        else:
+            yield Source(path, output_name(relative, suffix))
+
+
+def _files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
+    """Each file behind one input, with its path relative to that input."""
+    path = Path(given)
+    if path.is_dir():
+        files, base = photos_below(path), path
+        if not files:
+            raise InputError(f"folder {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
+    elif path.exists():
+        files, base = [path], path.parent
+    elif glob.has_magic(str(given)):  # after exists(): browsers save files as `photo[1].jpg`
+        base = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
+        pattern = str(path.relative_to(base))
+        # Not Path.glob, whose `*` finds hidden files.
+        matches = [base / name for name in glob.glob(pattern, root_dir=base, recursive=True)]  # noqa: PTH207
+        files = sorted((match for match in matches if match.is_file()), key=_natural_order)
+        if not files:
+            raise InputError(f"no file matches {given}; check the pattern and the folder it starts from")
+    else:
+        raise InputError(f"{given} doesn't exist; check the name")
+    for file in files:
+        yield file, file.relative_to(base)
+
+
+def _archived(path: Path, suffix: str | None) -> Iterator[Source]:
+    archive = Archive(path, str(path))
+    members = [member for member in archive.members if _is_photo(member)]
+    if not members:
+        raise InputError(f"archive {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
+    for member in sorted(members, key=_natural_order):
+        yield ArchivedSource(path / member, output_name(PurePath(member), suffix), archive, member)
+
+
+def _piped(suffix: str | None) -> Source:
+    if sys.stdin.isatty():
+        raise InputError("- is the photo on stdin, and stdin is a terminal; pipe a photo into it, or name a file")
+    content = sys.stdin.buffer.read(MAX_PIPED_BYTES + 1)
+    if len(content) > MAX_PIPED_BYTES:
+        raise InputError(f"stdin brings more than {MAX_PIPED_BYTES / 2**20:.0f} MiB; expected one photo")
+    name = PurePath("stdin")
+    return PipedSource(Path(name), output_name(name, suffix), content)
+
+
+def _is_photo(path: PurePath) -> bool:
+    """Whether the name is a photo's, and neither it nor a folder of it is hidden."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
+
+
+def _natural_order(path: PurePath) -> tuple[list[list[str | int]], PurePath]:
+    # Splitting by a group alternates text and digits, so that like is only ever compared with like.
+    return [
+        [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part.casefold())]
+        for part in path.parts
+    ], path
