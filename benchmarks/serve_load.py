@@ -1,9 +1,9 @@
-"""The server under load: `python benchmarks/serve_load.py [ENGINE] [-o FILE]`. Prints JSON; exits 1 where a claim fails.
+"""The server under load: `python benchmarks/serve_load.py [ENGINE] [-o FILE]`. Prints JSON; exits 1 where it fails.
 
 Clients of their own threads and connections send photos to `ugatit-fast serve`, each as soon as its last answer came,
 and compare every answer, byte for byte, with what the engine makes of that photo. Three questions:
 
-- load: are all answers right, none lost, and is the slowest in a hundred within 3 times what its place in the queue costs?
+- load: are all answers right, none lost, and the slowest in a hundred within 3 times what its place in the queue costs?
 - memory: does the server's memory stay where it is over many requests?
 - batching: are batches on this machine no worse than one photo at a time?
 
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -39,7 +39,8 @@ from ugatit_fast.images import decode_image, encode_image
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.translator import Translator
 
-SMALLEST = GeneratorConfig(ch=8, n_res=2, light=True, img_size=128)
+SMALLEST = GeneratorConfig(ch=8, n_res=1, light=True)
+SIZE = (64, 64)
 PHOTOS = 64
 """Different ones; a client's next is another than its last, and than its neighbour's."""
 WARM_REQUESTS = 200
@@ -93,6 +94,7 @@ def main(
     requests: int = 20_000,
     batching_clients: int = 16,
     max_batch: int = 8,
+    threads: int | None = None,
 ) -> int:
     """Ask the three questions.
 
@@ -112,15 +114,18 @@ def main(
         At once, for the third.
     max_batch
         The batches of the third.
+    threads
+        As for `ugatit-fast serve`.
     """
+    options = () if threads is None else ("--threads", str(threads))
     with TemporaryDirectory() as folder:
         engine = engine or smallest_engine(Path(folder))
         exchanges = make_exchanges(engine)
-        with serving(engine) as (port, pid):
+        with serving(engine, *options) as (port, pid):
             single = run(port, exchanges, clients=1, seconds=min(seconds, 5))
             load = run(port, exchanges, clients=clients, seconds=seconds)
             memory = memory_over(port, pid, exchanges, requests)
-        batching = compare_batching(engine, exchanges, batching_clients, max_batch, seconds)
+        batching = compare_batching(engine, exchanges, batching_clients, max_batch, seconds, options)
     limit_ms = QUEUE_ALLOWANCE * single["p50_ms"] * clients
     claims = {
         "every answer right": load["wrong"] == 0 and memory["wrong"] == 0,
@@ -148,7 +153,7 @@ def main(
 
 def smallest_engine(folder: Path) -> Path:
     write_random_checkpoint(folder / "smallest.pt", SMALLEST, seed=1)
-    return build_engine(folder / "smallest.pt", folder / "smallest.onnx", backend="onnxruntime").path
+    return build_engine(folder / "smallest.pt", size=SIZE, backend="onnxruntime").path
 
 
 def make_exchanges(engine: Path) -> list[Exchange]:
@@ -199,14 +204,12 @@ def run(port: int, exchanges: Sequence[Exchange], *, clients: int, seconds: floa
     return tally_of(port, exchanges, clients, lambda: time.perf_counter() < end)
 
 
-def tally_of(port: int, exchanges: Sequence[Exchange], clients: int, goes_on: Any) -> dict[str, Any]:
+def tally_of(port: int, exchanges: Sequence[Exchange], clients: int, goes_on: Callable[[], bool]) -> dict[str, Any]:
     tallies = [Tally() for _ in range(clients)]
-    threads = [
-        threading.Thread(
-            target=send, args=(port, exchanges[number % PHOTOS :] + exchanges[: number % PHOTOS], tally, goes_on)
-        )
-        for number, tally in enumerate(tallies)
-    ]
+    threads = []
+    for first, tally in enumerate(tallies):
+        own = [exchanges[(first + i) % PHOTOS] for i in range(PHOTOS)]
+        threads.append(threading.Thread(target=send, args=(port, own, tally, goes_on)))
     start = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -221,7 +224,7 @@ def tally_of(port: int, exchanges: Sequence[Exchange], clients: int, goes_on: An
     return whole.summary(wall_seconds)
 
 
-def send(port: int, exchanges: Sequence[Exchange], tally: Tally, goes_on: Any) -> None:
+def send(port: int, exchanges: Sequence[Exchange], tally: Tally, goes_on: Callable[[], bool]) -> None:
     """One client: a connection, and a request as soon as the last one is answered."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     for exchange in itertools.cycle(exchanges):
@@ -261,12 +264,12 @@ def resident_mib(pid: int) -> float:
 
 
 def compare_batching(
-    engine: Path, exchanges: Sequence[Exchange], clients: int, max_batch: int, seconds: float
+    engine: Path, exchanges: Sequence[Exchange], clients: int, max_batch: int, seconds: float, options: Sequence[str]
 ) -> dict[str, Any]:
     """The same load on a server that batches and one that doesn't, by turns, each twice."""
     seen: dict[str, list[dict[str, Any]]] = {"1": [], str(max_batch): []}
     for size in [*seen, *reversed(seen)]:
-        with serving(engine, "--max-batch", size) as (port, _):
+        with serving(engine, "--max-batch", size, *options) as (port, _):
             run(port, exchanges, clients=clients, seconds=min(seconds, 3))
             seen[size].append(run(port, exchanges, clients=clients, seconds=seconds / 2))
     rates = {size: statistics.mean(one["images_per_second"] for one in runs) for size, runs in seen.items()}

@@ -1,4 +1,4 @@
-"""Ask a running `ugatit-fast serve`: python client.py PHOTO OUTPUT [ADDRESS] [API_KEY]; the standard library is enough."""
+"""Ask a running `ugatit-fast serve` with the standard library: python client.py PHOTO OUTPUT [ADDRESS] [API_KEY]"""
 
 import mimetypes
 import sys

@@ -1,7 +1,6 @@
 """Translate a video frame by frame, without its sound: python translate_video.py ENGINE VIDEO OUTPUT
 
-`ugatit-fast translate ENGINE VIDEO -o FOLDER` keeps the sound, works in batches and goes on where it was stopped; this
-shows the loop for programs that do something else with the frames.
+One frame at a time, for programs that do something of their own with the frames.
 """
 
 import sys

@@ -23,9 +23,9 @@ from PIL import Image
 from tests.pictures import photo
 from ugatit_fast import Translator
 from ugatit_fast.choices import TranslateOptions
-from ugatit_fast.errors import EngineError, InputError
+from ugatit_fast.errors import BackendUnavailable, EngineError, InputError
 from ugatit_fast.images import load_image
-from ugatit_fast.on_ray.cluster import RayOptions, refuse_too_much, refuse_unreachable
+from ugatit_fast.on_ray.cluster import PRIVATE, RayOptions, refuse_too_much, refuse_unreachable
 from ugatit_fast.on_ray.folder import Replica, _Done, translate_on_ray
 from ugatit_fast.sources import Source, find_images
 
@@ -115,6 +115,14 @@ def test_what_stops_a_replica_stops_the_run(light_engine: Path, photos: Path, tm
     replica = Replica(light_engine, tmp_path / "file", TranslateOptions(gallery=False), ONE_EACH, False)
     with pytest.raises(InputError, match="is a file"):
         _Done(sources).add(replica(block_of(sources)))
+
+
+def test_without_ray(light_engine: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_TOKEN", *PRIVATE):
+        monkeypatch.setenv(name, "")  # so that what is set goes again
+    with pytest.raises(BackendUnavailable, match=r"ugatit-fast\[ray\]"):
+        translate_on_ray(light_engine, find_images([photos]), tmp_path / "out", TranslateOptions(), ONE_EACH)
 
 
 @pytest.mark.parametrize("out", ["out.zip", "-"])

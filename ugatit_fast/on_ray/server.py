@@ -59,7 +59,7 @@ def serve_on_ray(
             say(f"serving on Ray, {options.replicas} replicas, at http://{host}:{port}; Ctrl-C stops")
             stopped.wait()
         finally:
-            serve.shutdown()  # type: ignore[no-untyped-call]
+            serve.shutdown()
 
 
 def last_line(error: Exception) -> str:
