@@ -68,6 +68,11 @@ def test_wheel_is_typed_and_ships_the_sample_photos_with_their_provenance(wheel:
     } <= set(wheel.namelist())
 
 
+def test_wheel_ships_the_page_of_the_server(wheel: zipfile.ZipFile) -> None:
+    page = (ROOT / "ugatit_fast" / "serve" / "page").iterdir()
+    assert {f"ugatit_fast/serve/page/{file.name}" for file in page} <= set(wheel.namelist())
+
+
 def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = Parser().parsestr(wheel.read(name).decode())

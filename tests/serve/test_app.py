@@ -401,6 +401,22 @@ def test_ready_once_warm_and_alive_at_once() -> None:
     serving(ask, translators=[translator])
 
 
+def test_an_engine_that_cannot_warm_up_is_never_ready(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise RuntimeError("no memory")
+
+    translator = fake()
+    translator.warmup = fail  # type: ignore[method-assign]
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        while "can't run" not in caplog.text:
+            await asyncio.sleep(0.001)
+        assert (await client.get("/healthz")).status_code == 200
+        detail(await client.get("/readyz"), 503)
+
+    serving(ask, translators=[translator])
+
+
 def test_metrics_tell_paths_and_statuses_apart_but_not_every_name() -> None:
     async def ask(client: httpx.AsyncClient) -> str:
         await client.post("/v1/translate", content=PHOTO, headers=PNG)

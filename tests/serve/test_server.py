@@ -3,6 +3,8 @@
 import io
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -185,6 +187,36 @@ def test_known_failures_are_one_line(
     with listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         assert f"port {port} (Address already in use)" in failed(capsys, light_engine, "--port", port)
+
+
+def test_every_option_has_help_and_asking_for_it_is_cheap() -> None:
+    for argument in cli.app["serve"].assemble_argument_collection(parse_docstring=True):
+        assert argument.parameter.help, f"{argument.name} has no help"
+    heavy = {"torch", "onnxruntime", "fastapi", "uvicorn", "starlette", "numpy", "PIL"}
+    program = (
+        "import sys; from ugatit_fast.cli import main; main(['serve', '--help']);"
+        f"print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_the_guide_knows_every_option_and_its_default() -> None:
+    guides = [(Path(__file__).parents[2] / "docs" / name).read_text() for name in ("serving.md", "deploy.md")]
+    for argument in cli.app["serve"].assemble_argument_collection(parse_docstring=True):
+        if argument.name.startswith("--"):
+            assert any(argument.name in guide for guide in guides), argument.name
+    for name in ("max_wait_ms", "max_queue", "timeout_s", "max_upload_mib", "max_megapixels", "max_archive_mib",
+                 "max_files", "body_timeout_s"):  # fmt: skip
+        assert f"| `--{name.replace('_', '-')}` | {getattr(ServeSettings, name):g} |" in guides[0]
+
+
+def test_a_missing_library_names_its_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, light_engine: Path
+) -> None:
+    monkeypatch.delitem(sys.modules, "ugatit_fast.serve.server")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert 'pip install "ugatit-fast[serve]"' in failed(capsys, light_engine)
 
 
 def test_the_key_comes_from_a_file_or_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

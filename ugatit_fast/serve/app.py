@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
@@ -36,6 +37,7 @@ PAGE = Path(__file__).with_name("page")
 CHUNK_BYTES = 2**16
 EVERY_PART: tuple[Part, ...] = ("input", "translation", "heatmap")
 Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 class Engines:
@@ -90,9 +92,14 @@ class Engines:
         self.threads.shutdown(cancel_futures=True)
 
     async def _warm_up(self) -> None:
+        """Leaves the app unready where an engine fails; requests would find the same."""
         loop = asyncio.get_running_loop()
-        for service in self.services.values():
-            await loop.run_in_executor(self.engine_thread, service.translator.warmup)
+        for direction, service in self.services.items():
+            try:
+                await loop.run_in_executor(self.engine_thread, service.translator.warmup)
+            except Exception:
+                log.exception("the engine for %s can't run", direction)
+                return
         self.warm = True
 
 

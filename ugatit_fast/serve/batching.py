@@ -70,7 +70,7 @@ class Places:
                 self.taken -= 1
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class _Waiting:
     picture: Pixels
     result: asyncio.Future[Translated]
@@ -119,9 +119,10 @@ class Batcher:
         self.changed.set()
         try:
             return await waiting.result
-        finally:
+        except asyncio.CancelledError:
             with suppress(ValueError):  # the engine has taken it
                 self.waiting.remove(waiting)
+            raise
 
     def retry_after_s(self) -> int:
         """When the queue as it is now will have been worked off, in whole seconds from 1 to 60."""

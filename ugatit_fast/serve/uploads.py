@@ -60,7 +60,7 @@ class Photo:
 
 def bounded(request: Request, max_bytes: int, timeout_s: float) -> Request:
     """The request with a body that raises Problem once it is too large (413) or comes too slowly (408)."""
-    too_large = Problem(413, f"the body is larger than {max_bytes / MIB:.4g} MiB; send smaller photos, or fewer")
+    too_large = Problem(413, f"the body is larger than {max_bytes / MIB:.0f} MiB; send smaller photos, or fewer")
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > max_bytes:
         raise too_large
