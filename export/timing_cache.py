@@ -3,7 +3,6 @@
 Times hold for one GPU, one TensorRT and one version of our kernels, so each of these has a file of its own.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,13 +15,14 @@ from ugatit_fast.backends.gpu import Gpu, architecture
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_convolutions import KERNEL_VERSION
 from ugatit_fast.files import written_whole
+from ugatit_fast.machine import cache_folder
 
 
 def timing_cache_path(folder: Path | None, gpu: Gpu) -> Path:
     """The file for this GPU, this TensorRT and these kernels; in the user's cache folder unless given."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ugatit-fast"
     name = re.sub(r"\W+", "-", gpu.name)
-    return (folder or default) / f"{name}-{architecture(gpu)}-tensorrt{trt.__version__}-kernels{KERNEL_VERSION}.timing"
+    library = f"tensorrt{trt.__version__}-kernels{KERNEL_VERSION}"
+    return (folder or cache_folder()) / f"{name}-{architecture(gpu)}-{library}.timing"
 
 
 @contextmanager

@@ -15,8 +15,11 @@ PAD_MODES: tuple[str, ...] = get_args(PadMode)
 
 
 def pad_reference(x: Tensor, pad: int, pad_mode: str) -> Tensor:
-    """x (n, c, h, w) -> (n, c, h + 2 pad, w + 2 pad), any float dtype; x itself where pad is 0."""
-    return F.pad(x, (pad, pad, pad, pad), mode=pad_mode) if pad else x
+    """x (n, c, h, w) -> (n, c, h + 2 pad, w + 2 pad), any float dtype; x itself where pad is 0.
+
+    On the CPU autocast pads in float32, and would leave it so.
+    """
+    return F.pad(x, (pad, pad, pad, pad), mode=pad_mode).to(x.dtype) if pad else x
 
 
 def unpad_adjoint(grad: Tensor, x: Tensor, pad: int, pad_mode: str) -> Tensor:

@@ -15,7 +15,8 @@ from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
 from ugatit_fast.images import decode_image, encode_image, load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 
-VERBS = ["bench", "build-engine", "translate", "verify", "inspect", "convert", "export-triton-repo", "doctor", "demo"]
+VERBS = ["bench", "build-engine", "translate", "verify", "inspect", "convert", "evaluate", "doctor", "demo"]
+VERBS += ["export-triton-repo"]
 HEAVY = {"torch", "onnx", "onnxruntime", "triton", "numpy", "PIL"}
 
 

@@ -14,13 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ugatit_fast.checkpoint.pytorch import load_zip
+from ugatit_fast.checkpoint.pytorch import TRAINING_FORMAT, load_zip
 from ugatit_fast.errors import CheckpointError, InputError
-from ugatit_fast.files import written_whole
-from ugatit_fast.train.settings import ARCHITECTURE, STREAM, TrainSettings
+from ugatit_fast.files import make_folder, written_whole
+from ugatit_fast.train.settings import ARCHITECTURE, STREAM, Cam, Norm, TrainSettings
 from ugatit_fast.train.step import Trainer, generator_config
 
-FORMAT = "ugatit-fast training"
 FORMAT_VERSION = 1
 NETWORKS = ("genA2B", "genB2A", "disGA", "disGB", "disLA", "disLB")
 STEP_IN_NAME = re.compile(r"_params_(\d+)\.pt$")
@@ -49,7 +48,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         training |= {name: networks[name] for name in ("genA2B", "genB2A")}
         networks |= {name: plain_state(getattr(trainer.averaged, name)) for name in ("genA2B", "genB2A")}
     content = {
-        "format": FORMAT,
+        "format": TRAINING_FORMAT,
         "format_version": FORMAT_VERSION,
         "step": trainer.step,
         "config": asdict(generator_config(trainer.settings)),
@@ -78,7 +77,7 @@ def read_training(path: Path) -> dict[str, Any]:
         content = load_zip(path, verify=False)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} doesn't exist; check the name") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != TRAINING_FORMAT:
         raise CheckpointError(
             f"{path} is no checkpoint of ugatit-fast train, which alone has what resuming needs; translate with it, or "
             "start a new run"
@@ -127,16 +126,26 @@ def prune(folder: Path, keep: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def export_official(checkpoint: Path, target: Path) -> None:
+def export_official(checkpoint: Path, target: Path) -> Path:
     """Write the six networks of a checkpoint, and nothing else, as the published code saves and loads them.
 
-    Raises CheckpointError for anything but a checkpoint of ours, and for ablations, which that code doesn't have;
-    InputError where the file can't be written.
+    target: a name ending in .pt, or a folder, made if missing, for a file of the checkpoint's name, which the published
+    code looks for. Returns the file. Raises CheckpointError for anything but a checkpoint of ours, and InputError for
+    ablations, which that code doesn't have, and where the file can't be written.
     """
     content = read_training(checkpoint)
     settings = content["settings"]
-    if (settings["norm"], settings["cam"]) != ("adalin", "both"):
-        raise CheckpointError(f"{checkpoint} is of an ablation; the published code has no such network")
-    if target.is_dir():
-        raise InputError(f"{target} is a folder; name the file to write, such as {target / checkpoint.name}")
+    refuse_ablation(settings["norm"], settings["cam"])
+    if target.suffix != ".pt" or target.is_dir():
+        make_folder(target)
+        target /= checkpoint.name
+    if target.exists() and target.samefile(checkpoint):
+        raise InputError(f"{target} is the checkpoint itself, which --resume needs as it is; name another file")
     write_torch_file(target, {name: content[name] for name in NETWORKS})
+    return target
+
+
+def refuse_ablation(norm: Norm, cam: Cam) -> None:
+    """InputError for networks that the published code doesn't have."""
+    if (norm, cam) != ("adalin", "both"):
+        raise InputError(f"the published code has no network with norm {norm} and cam {cam}; leave out the export")

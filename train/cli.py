@@ -1,15 +1,19 @@
-"""`ugatit-fast train` and `data check`."""
+"""`ugatit-fast train`, `evaluate` and `data`."""
 
 import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
-from ugatit_fast.arguments import Flag, say
-from ugatit_fast.errors import InputError
+from ugatit_fast.arguments import Flag, phase_bars, say
+from ugatit_fast.choices import Device
+from ugatit_fast.errors import BackendUnavailable, InputError
+from ugatit_fast.train.protocols import EvaluateOptions, Protocol
 from ugatit_fast.train.settings import TrainSettings
 
 
@@ -26,9 +30,26 @@ train_app = App(name="train", config=settings_file)
 data_app = App(name="data")
 
 
+@contextmanager
+def torch_is_needed() -> Iterator[None]:
+    """For imports: BackendUnavailable where there is no torch."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise BackendUnavailable(
+            'this needs PyTorch, which is not installed: pip install "ugatit-fast[train]"'
+        ) from error
+
+
 @train_app.default
 def train_command(
-    settings: Annotated[TrainSettings, Parameter(name="*")], *, config: Path | None = None, resume: Flag = False
+    settings: Annotated[TrainSettings, Parameter(name="*")],
+    *,
+    config: Path | None = None,
+    resume: Flag = False,
+    export_official: Flag = False,
 ) -> int:
     """Train a pair of generators on two folders of pictures; Ctrl-C saves, --resume goes on.
 
@@ -38,14 +59,110 @@ def train_command(
         A TOML file of these settings by name; flags win.
     resume
         Go on with the run in the output folder.
+    export_official
+        At the end, however it comes, also write the networks as the published code saves them, to OUTPUT/published.
     """
-    from ugatit_fast.train.loop import train
+    with torch_is_needed():
+        from ugatit_fast.train import checkpoints
+        from ugatit_fast.train.loop import train
 
+    if export_official:
+        checkpoints.refuse_ablation(settings.norm, settings.cam)
     trained = train(settings, resume=resume, say=say)
     if os.environ.get("RANK", "0") == "0":  # under torchrun, one process speaks
         print(f"{trained.checkpoint}: step {trained.step} of {settings.iterations}")
+        if export_official:
+            print(checkpoints.export_official(trained.checkpoint, settings.output / "published"))
         say(f"next: ugatit-fast build-engine {trained.checkpoint}")
     return 130 if trained.stopped else 0
+
+
+@train_app.command(name="export-official")
+def export_official_command(checkpoint: Path, target: Path, /) -> None:
+    """Write the networks of a checkpoint as the published code saves and loads them.
+
+    Parameters
+    ----------
+    checkpoint
+        One that training wrote.
+    target
+        The .pt file to write, or a folder for one of the same name, made if missing.
+    """
+    with torch_is_needed():
+        from ugatit_fast.train import checkpoints
+
+    print(checkpoints.export_official(checkpoint, target))
+
+
+def evaluate_command(
+    translated: Path,
+    real: Path,
+    /,
+    *,
+    protocol: Protocol = EvaluateOptions.protocol,
+    source: Path | None = None,
+    subset_size: int | None = EvaluateOptions.subset_size,
+    seed: int = EvaluateOptions.seed,
+    inception: Path | None = EvaluateOptions.inception,
+    download: Flag = EvaluateOptions.download,
+    save_features: Path | None = EvaluateOptions.save_features,
+    json: Path | None = None,
+    device: Device = EvaluateOptions.device,
+) -> None:
+    """Measure how far translations are from real pictures: KID and FID.
+
+    Parameters
+    ----------
+    translated
+        Folder of translations, or an .npz file of features.
+    real
+        Folder of pictures that they should look like, or an .npz file.
+    protocol
+        How: fidelity as torch-fidelity does, blocks10 and ugatit-mean as the code of U-GAT-IT's author. Numbers of
+        different protocols can't be compared.
+    source
+        For ugatit-mean: the pictures that were translated.
+    subset_size
+        Pictures in each of fidelity's 100 subsets; 1000, or all where there are fewer, unless given.
+    seed
+        Of subsets and blocks.
+    inception
+        The published Inception weights, weights-inception-2015-12-05-6726825d.pth; those downloaded unless given.
+    download
+        Fetch the Inception weights (96 MB) if they aren't there.
+    save_features
+        Also write the features of all sides to this .npz file, which can stand in for any of the folders.
+    json
+        Also write the results to this file.
+    device
+        Where the Inception network runs.
+    """
+    with torch_is_needed():
+        from ugatit_fast.train.evaluate import evaluate
+
+    options = EvaluateOptions(
+        translated=translated,
+        real=real,
+        source=source,
+        protocol=protocol,
+        subset_size=subset_size,
+        seed=seed,
+        inception=inception,
+        download=download,
+        save_features=save_features,
+        device=device,
+    )
+    with phase_bars() as progress:
+        evaluation = evaluate(options, say=say, on_progress=progress)
+    for result in evaluation.results:
+        print(result.describe())
+    for role, count in evaluation.skipped.items():
+        if count:
+            print(f"skipped {count} {role} pictures that can't be read")
+    for note in evaluation.notes:
+        say(f"note: {note}")
+    if json is not None:
+        evaluation.save(json)
 
 
 @data_app.command

@@ -35,12 +35,8 @@ def joined(device: Device, batch_size: int) -> Iterator[Worker]:
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if batch_size % count:
         raise InputError(f"batch_size {batch_size} can't be shared by {count} processes; make it a multiple")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise BackendUnavailable("no NVIDIA GPU that this torch can use; see ugatit-fast doctor, or train on the cpu")
-    if device == "cpu" or not torch.cuda.is_available():
-        chosen = torch.device("cpu")
-    else:
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    chosen = chosen_device(device)
+    if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
         torch.backends.cudnn.benchmark = True  # shapes never change, so the search pays
     if count == 1:
@@ -51,6 +47,15 @@ def joined(device: Device, batch_size: int) -> Iterator[Worker]:
         yield Worker(rank, count, chosen)
     finally:
         dist.destroy_process_group()
+
+
+def chosen_device(device: Device) -> torch.device:
+    """This process's GPU, or the CPU where there is none or it was asked for. Raises BackendUnavailable."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BackendUnavailable("no NVIDIA GPU that this torch can use; see ugatit-fast doctor, or take --device cpu")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:

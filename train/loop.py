@@ -157,9 +157,7 @@ def save(trainer: Trainer, worker: Worker, layout: Layout) -> None:
         make_folder(folder)
         save_checkpoint(trainer, checkpoint)
         if layout.published is not None:
-            published = trainer.settings.output / layout.published
-            make_folder(published)
-            export_official(checkpoint, published / checkpoint.name)
+            export_official(checkpoint, trainer.settings.output / layout.published)
         prune(folder, trainer.settings.keep)
 
 

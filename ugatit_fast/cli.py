@@ -66,6 +66,11 @@ app.command(
 app.command(
     "ugatit_fast.train.cli:train_app", name="train", help="Train a pair of generators on two folders of pictures."
 )
+app.command(
+    "ugatit_fast.train.cli:evaluate_command",
+    name="evaluate",
+    help="Measure how far translations are from real pictures: KID and FID.",
+)
 app.command("ugatit_fast.train.cli:data_app", name="data", help="Look after data sets.")
 app.command(
     "ugatit_fast.serve.cli:serve_command",

@@ -1,6 +1,7 @@
-"""What this machine gives the process: cores and memory."""
+"""What this machine gives the process: cores, memory and a place for what needn't be fetched or measured again."""
 
 import os
+from pathlib import Path
 
 
 def available_cores() -> int:
@@ -16,3 +17,8 @@ def memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def cache_folder() -> Path:
+    """The user's folder for ours; it may not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ugatit-fast"

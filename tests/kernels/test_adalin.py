@@ -62,6 +62,21 @@ def test_statistics_are_float32(dtype: torch.dtype) -> None:
     torch.testing.assert_close(adalin(x).double(), adalin(x.double()), atol=0.02, rtol=0.01)
 
 
+@pytest.mark.parametrize("pad", [0, 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_changes_nothing(dtype: torch.dtype, pad: int) -> None:
+    """On the CPU it pads in float32, and would leave the result so."""
+    x, residual = (torch.randn(1, 4, 6, 5, dtype=dtype).requires_grad_() for _ in range(2))
+    expected = adalin(x, residual=residual, relu=True, pad=pad)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = adalin(x, residual=residual, relu=True, pad=pad)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    found.sum().backward()
+    assert x.grad is not None
+    assert x.grad.dtype == dtype
+
+
 def test_a_large_mean_leaves_the_spread() -> None:
     x = torch.randn(1, 4, 16, 16, dtype=torch.float64)
     torch.testing.assert_close(

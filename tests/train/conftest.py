@@ -1,14 +1,21 @@
 """A data set of noise, the smallest networks that the recipe allows, and settings that train them in milliseconds."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from ugatit_fast import cli
+from ugatit_fast.train.inception import WIDTH
 from ugatit_fast.train.settings import TrainSettings
+
+Run = Callable[..., tuple[int, str, str]]
+"""A command line's words -> exit code, stdout, stderr."""
 
 PICTURES = 3
 SIDE = 96
@@ -47,3 +54,20 @@ def tiny(**changes: Any) -> TrainSettings:
         save_every=2,
     )
     return replace(smallest, **changes)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process."""
+
+    def command(*arguments: str | Path) -> tuple[int, str, str]:
+        code = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+def rows_of(n: int, seed: int = 0, shift: float = 0) -> NDArray[np.float32]:
+    """Features of as many pictures as an Inception network might make them, at random."""
+    return np.random.default_rng(seed).normal(shift, 1, (n, WIDTH)).astype(np.float32)

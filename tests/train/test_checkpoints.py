@@ -9,7 +9,7 @@ import torch
 from benchmarks.published_training import PublishedTraining
 from tests.train.conftest import tiny
 from tests.train.test_step import CPU, random_batch
-from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.checkpoint import DIRECTIONS, read_checkpoint
 from ugatit_fast.errors import CheckpointError, InputError
 from ugatit_fast.train.checkpoints import (
     checkpoint_name,
@@ -92,10 +92,65 @@ def test_the_published_networks_load_an_export(trainer: Trainer, tmp_path: Path)
     torch.testing.assert_close(published["disGA"].eval()(image)[0], expected, rtol=0, atol=1e-5)
 
 
+def test_an_export_translates_like_its_checkpoint(trainer: Trainer, tmp_path: Path) -> None:
+    """Into a folder it goes under the name that the published code looks for, step included."""
+    path = tmp_path / checkpoint_name(trainer.settings, 1)
+    save_checkpoint(trainer, path)
+    exported = export_official(path, tmp_path / "model" / "of")
+    assert exported == tmp_path / "model" / "of" / "data_params_0000001.pt"
+    for direction in DIRECTIONS:
+        ours, published = (read_checkpoint(file, direction) for file in (path, exported))
+        assert (published.step, published.format) == (1, "published file of networks (.pt)")
+        for name, tensor in ours.tensors.items():
+            torch.testing.assert_close(published.tensors[name], tensor, rtol=0, atol=0)
+
+
+def test_an_export_never_replaces_its_checkpoint(trainer: Trainer, tmp_path: Path) -> None:
+    path = tmp_path / "x_params_1.pt"
+    save_checkpoint(trainer, path)
+    for target in (path, tmp_path):
+        with pytest.raises(InputError, match="is the checkpoint itself"):
+            export_official(path, target)
+    restore(trainer, path)
+
+
 def test_an_ablation_has_no_published_layout(tmp_path: Path) -> None:
     save_checkpoint(Trainer(tiny(norm="in"), CPU), tmp_path / "x_params_1.pt")
-    with pytest.raises(CheckpointError, match="ablation"):
+    with pytest.raises(InputError, match="no network with norm in and cam both"):
         export_official(tmp_path / "x_params_1.pt", tmp_path / "official.pt")
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_a_checkpoint_tells_the_size_that_light_weights_do_not_show(tmp_path: Path, light: bool) -> None:
+    """So that an engine is built for it. The name may say another step, or none; the file knows."""
+    trainer = Trainer(tiny(img_size=128, light=light, ema=0), CPU)
+    trainer.step = 7
+    save_checkpoint(trainer, tmp_path / "renamed_params_0000003.pt")
+    checkpoint = read_checkpoint(tmp_path / "renamed_params_0000003.pt")
+    assert checkpoint.config == generator_config(trainer.settings)
+    assert (checkpoint.config.img_size, checkpoint.step) == (128, 7)
+    assert checkpoint.format == "checkpoint of ugatit-fast train (.pt)"
+    assert checkpoint.dropped == ("genB2A", "disGA", "disGB", "disLA", "disLB", "training")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"ch": 4}}, "its tensors are of"),
+        ({"config": {"ch": 2, "n_res": 1, "light": True, "img_size": 0}}, "its tensors are of"),
+        ({"config": {"channels": 2}}, "damaged description"),
+        ({"config": None}, "damaged description"),
+        ({"step": "first"}, "damaged description"),
+    ],
+)
+def test_a_description_that_the_tensors_belie_is_refused(
+    trainer: Trainer, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "x_params_1.pt"
+    save_checkpoint(trainer, path)
+    torch.save(torch.load(path, weights_only=True) | change, path)
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(path)
 
 
 def test_a_full_disk_leaves_the_former_checkpoint(trainer: Trainer, tmp_path: Path) -> None:

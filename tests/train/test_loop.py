@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.train.conftest import SIDE
 from ugatit_fast.errors import BackendUnavailable, InputError, TrainingError
@@ -206,6 +208,32 @@ def test_tensorboard_is_asked_for_or_not_needed(settings: TrainSettings, monkeyp
     train(settings, say=quiet)
     with pytest.raises(BackendUnavailable, match=r"ugatit-fast\[train\]"):
         train(replace(settings, output=settings.output.with_name("board"), tensorboard=True), say=quiet)
+
+
+def test_tensorboard_shows_every_line_of_the_metrics(settings: TrainSettings) -> None:
+    """Written by the real package and read back with it; a resumed run's events take the place of those cut off."""
+    settings = replace(settings, tensorboard=True)
+    train(settings, say=quiet)
+    checkpoints_in(settings.output / "checkpoints")[-1].unlink()  # as if cut off after step 2
+    time.sleep(1.1)  # event files are read in the order of their names, which say the second
+    train(settings, resume=True, say=quiet)
+    board = EventAccumulator(str(settings.output / "tensorboard"))
+    board.Reload()
+    records = [json.loads(line) for line in (settings.output / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [2, 4]
+    assert set(board.Tags()["scalars"]) == set(records[0])
+    for name in ("generator", "discriminator", "cycle", "lr", "files_skipped"):
+        events = board.Scalars(name)
+        assert [event.step for event in events] == [2, 4]
+        assert [event.value for event in events] == pytest.approx([record[name] for record in records], rel=1e-6)
+
+
+def test_one_picture_a_domain_smaller_than_the_crop_will_do(settings: TrainSettings) -> None:
+    for name in ("trainA", "trainB"):
+        for file in (settings.data / name).iterdir():
+            file.unlink()
+        Image.new("RGB", (9, 5), "red").save(settings.data / name / "only.png")
+    assert train(replace(settings, iterations=2, batch_size=2), say=quiet).step == 2
 
 
 def test_two_processes_train_as_one_with_the_joint_batch(settings: TrainSettings) -> None:

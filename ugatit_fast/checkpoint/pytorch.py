@@ -9,6 +9,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ from ugatit_fast.checkpoint.layout import infer_config
 from ugatit_fast.checkpoint.old_torch_file import StoredTensor, read_old_torch_file, read_stored
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
+from ugatit_fast.model import GeneratorConfig
 
+TRAINING_FORMAT = "ugatit-fast training"
+"""What the files of our own trainer, which describe themselves, have under "format"."""
+DESCRIPTION = ("format", "format_version", "step", "config", "settings")
+"""What there is in them for that."""
 NETWORKS: dict[Direction, str] = {"A2B": "genA2B", "B2A": "genB2A"}
 PICKLED_MODULE = re.compile(r"GLOBAL (\S+)")
 OF_2019 = (
@@ -43,19 +49,43 @@ def from_torch_file(path: Path, direction: Direction | None, verify: bool) -> Ch
         present = ", ".join(str(key) for key in tree)
         raise CheckpointError(f"{path} has no {name}, only {present}; ask for the other --direction")
     tensors = without_prefix(path, tree[name] if directions else tree)
-    step = STEP_IN_NAME.search(path.name)
+    config = infer_config(path, tensors)
+    step_in_name = STEP_IN_NAME.search(path.name)
+    step = int(step_in_name[1]) if step_in_name else None
+    kind = "published file of networks" if directions else "generator state dict"
+    others = [str(key) for key in tree if key != name] if directions else []
+    if tree.get("format") == TRAINING_FORMAT:
+        config, step = described(path, tree, config)
+        kind = "checkpoint of ugatit-fast train"
+        others = [key for key in others if key not in DESCRIPTION]
     return Checkpoint(
         path=path,
-        format=f"{'published file of networks' if directions else 'generator state dict'} (.pt)",
+        format=f"{kind} (.pt)",
         direction=direction or "A2B",
         directions=directions or (direction or "A2B",),
-        config=infer_config(path, tensors),
+        config=config,
         tensors=tensors,
-        dropped=tuple(str(key) for key in tree if key != name) if directions else (),
-        step=int(step[1]) if step else None,
+        dropped=tuple(others),
+        step=step,
         notes=() if is_zip else (OF_2019,),
         size_bytes=path.stat().st_size,
     )
+
+
+def described(path: Path, content: Mapping[str, Any], inferred: GeneratorConfig) -> tuple[GeneratorConfig, int]:
+    """The config and the step that a file of our trainer tells, as far as its tensors bear them out.
+
+    A light generator's tensors don't show the size of its training images: for it, the file's word is taken.
+    """
+    try:
+        config, step = GeneratorConfig(**content["config"]), int(content["step"])
+        size = int(config.img_size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged description ({error!r}); take another checkpoint") from error
+    expected = replace(inferred, img_size=size) if inferred.light else inferred
+    if config != expected or size < 1:
+        raise CheckpointError(f"{path} says that it holds {config}, but its tensors are of {inferred}; take another")
+    return expected, step
 
 
 def starts_zip(path: Path) -> bool:

@@ -1,0 +1,102 @@
+"""The published weights of the Inception network: found, fetched when asked to, and never used unchecked."""
+
+import hashlib
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ugatit_fast.errors import InputError
+from ugatit_fast.files import make_folder, written_whole
+from ugatit_fast.machine import cache_folder
+from ugatit_fast.train.inception import Inception
+
+NAME = "weights-inception-2015-12-05-6726825d.pth"
+URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{NAME}"
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the published file; pytorch-fid's pt_inception-2015-12-05-6726825d.pth is the same one."""
+SIZE_BYTES = 95_628_359
+CHUNK_BYTES = 2**20
+SILENCE_SECONDS = 60
+"""A server that sends nothing for so long is given up."""
+
+
+def load_inception(path: Path | None, download: bool, say: Callable[[str], None]) -> Inception:
+    """The network with the published weights, on the CPU, for inference. Arguments and errors as `find_inception`."""
+    file = find_inception(path, download, say)
+    with torch.device("meta"):
+        network = Inception()
+    weights = dict(torch.load(file, map_location="cpu", weights_only=True))
+    network.load_state_dict(weights, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def find_inception(path: Path | None, download: bool, say: Callable[[str], None]) -> Path:
+    """The file of the published weights, checked.
+
+    path: the file; None takes the one that was downloaded before. download: fetch it if it wasn't. Raises InputError
+    where there is no file, where it isn't the published one, and where it can't be fetched.
+    """
+    file = path or cache_folder() / NAME
+    if path is None and not file.exists():
+        if not download:
+            raise InputError(
+                f"the Inception weights are needed: name {NAME} with --inception, or fetch it with --download "
+                f"({in_mb(SIZE_BYTES)}); or compare .npz files of features"
+            )
+        fetch(file, say)
+    cure = "name the published file" if path else "delete it, and fetch it again with --download"
+    check_digest(file, digest_of(file), cure)
+    return file
+
+
+def fetch(file: Path, say: Callable[[str], None]) -> None:
+    """Download the published weights to `file`, which appears only once all of it is there and is right."""
+    say(f"fetching {URL} ({in_mb(SIZE_BYTES)}) to {file}")
+    make_folder(file.parent)
+    digest = hashlib.sha256()
+    with written_whole(file) as partial, partial.open("wb") as target:
+        for chunk in chunks(URL):
+            digest.update(chunk)
+            target.write(chunk)
+        check_digest(URL, digest.hexdigest(), "try again later, or name the file with --inception")
+
+
+def chunks(url: str) -> Iterator[bytes]:
+    with network_errors(url), urllib.request.urlopen(url, timeout=SILENCE_SECONDS) as response:
+        while chunk := response.read(CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def network_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if type(error) is urllib.error.URLError else error
+        raise InputError(
+            f"cannot fetch {url} ({reason}); check the network, or name the file with --inception"
+        ) from error
+
+
+def digest_of(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{file} can't be read ({error.strerror}); check its name and permissions") from error
+
+
+def check_digest(name: Path | str, digest: str, cure: str) -> None:
+    if digest != SHA256:
+        raise InputError(
+            f"{name} isn't the published Inception network: expected SHA-256 {SHA256}, got {digest}; {cure}"
+        )
+
+
+def in_mb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
