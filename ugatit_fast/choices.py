@@ -73,6 +73,10 @@ class TranslateOptions:
     """Also write index.html and the pictures that it shows beside the translations."""
     skip_existing: bool = False
     """Leave photos alone whose translations are there already."""
+    crf: int = 18
+    """Of videos: x264's quality, 0 (lossless) to 51; at 18 nobody sees a difference."""
+    stride: int = 1
+    """Of videos and animations: every how many frames one is translated, and shown until the next is."""
     threads: int | None = None
     """Threads that decode and encode; None is one a core."""
 
@@ -82,6 +86,10 @@ class TranslateOptions:
             raise InputError("crop face needs a face detector: --face-model FILE, YuNet's .onnx (2023mar)")
         if self.crop != "face" and self.face_model is not None:
             raise InputError("a face model is only used with --crop face; leave it out, or add that")
+        if not 0 <= self.crf <= 51:
+            raise InputError(f"crf goes from 0 (lossless) to 51, got {self.crf}")
+        if self.stride < 1:
+            raise InputError(f"stride must be at least 1, got {self.stride}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -66,12 +67,17 @@ app.command(
 app.command(
     "ugatit_fast.train.cli:train_app", name="train", help="Train a pair of generators on two folders of pictures."
 )
+app.command("ugatit_fast.train.cli:data_app", name="data", help="Look after data sets.")
 app.command(
     "ugatit_fast.train.cli:evaluate_command",
     name="evaluate",
     help="Measure how far translations are from real pictures: KID and FID.",
 )
-app.command("ugatit_fast.train.cli:data_app", name="data", help="Look after data sets.")
+app.command(
+    "ugatit_fast.camera.cli:camera_command",
+    name="camera",
+    help="Translate this machine's camera, live, on a page that only this machine can see.",
+)
 app.command(
     "ugatit_fast.serve.cli:serve_command",
     name="serve",
@@ -214,6 +220,8 @@ def translate(
     gallery: bool = TranslateOptions.gallery,
     skip_existing: Flag = TranslateOptions.skip_existing,
     watch: Flag = False,
+    crf: int = TranslateOptions.crf,
+    stride: int = TranslateOptions.stride,
     device: Device = "auto",
     threads: int | None = TranslateOptions.threads,
     trust_plan: Flag = False,
@@ -222,7 +230,7 @@ def translate(
     gpus_per_replica: float | None = None,
     ray_address: str = "local",
 ) -> int:
-    """Translate photos, folders of photos, patterns or zip archives; exit 1 where a photo failed.
+    """Translate photos, videos and animations, folders of them, patterns or zip archives; exit 1 where one failed.
 
     The translations have their photos' names. A page, index.html, shows them beside what the network saw.
 
@@ -231,9 +239,11 @@ def translate(
     engine
         The engine file, from build-engine.
     inputs
-        Photos, folders (with their subfolders), patterns such as "holiday/*.jpg", zip archives, or - for stdin.
+        Photos, videos, animated GIF, WebP or PNG, folders (with their subfolders), patterns such as "holiday/*.jpg",
+        zip archives of photos, or - for stdin.
     output
-        The folder for the translations, made if missing; or an archive, such as out.zip; or - for stdout.
+        The folder for the translations, made if missing; or a file for a single one, such as me.png or party.mp4; or
+        an archive, such as out.zip; or - for stdout.
     format
         Write png, jpg or webp; as the photo unless given, and png where that can't be written.
     fit
@@ -256,6 +266,10 @@ def translate(
         Leave photos alone whose translations are there already.
     watch
         Keep watching the input folders, and translate what comes or changes, until Ctrl-C.
+    crf
+        Quality of videos: x264's, from 0 (lossless) to 51.
+    stride
+        Of videos and animations, translate every 2nd, 3rd ... frame, and show each until the next.
     device
         Where the engine runs.
     threads
@@ -273,7 +287,7 @@ def translate(
     """
     from ugatit_fast.pipeline import refuse_output_among_inputs, translate_files, watch_folders
     from ugatit_fast.report import Failure, Report
-    from ugatit_fast.sources import PIPE, find_images
+    from ugatit_fast.sources import PIPE, as_named, find_images
     from ugatit_fast.translator import Translator
     from ugatit_fast.watch import Watcher
 
@@ -285,12 +299,17 @@ def translate(
         size=parse_size(size),
         gallery=gallery,
         skip_existing=skip_existing,
+        crf=crf,
+        stride=stride,
         threads=threads,
     )
     suffix = f".{format}" if format else None
     refuse_output_among_inputs(inputs, output)
     watcher = Watcher(inputs, suffix) if watch else None
     sources = [] if watcher else find_images(inputs, suffix)
+    sources, folder = as_named(sources, output)
+    if folder != output:  # a file among others, which are not the page's
+        output, options = folder, replace(options, gallery=False)
 
     def tell_failure(failure: Failure) -> None:
         say(f"error: {failure.reason}")

@@ -15,8 +15,9 @@ from urllib.parse import quote
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.sinks import Sink
-from ugatit_fast.sources import Source
+from ugatit_fast.sources import ClipSource, Source
 from ugatit_fast.version import __version__
+from ugatit_fast.video_writer import CONTAINERS
 
 PAGE = "index.html"
 INPUT_FOLDER = PurePath("gallery/input")
@@ -52,7 +53,7 @@ def write_page(
         height=height,
         width=width,
         failures=_failure_list(failures),
-        photos="\n".join(_figure(source.relative, columns) for source in sources),
+        photos="\n".join(_figure(source, columns) for source in sources),
     )
     # File names need not be valid text; what can't be shown becomes "?" (links keep the bytes).
     sink.put(PurePath(PAGE), page.encode(errors="replace"))
@@ -76,13 +77,23 @@ def refuse_foreign_page(out: Path) -> None:
         raise InputError(f"{out / PAGE} is not a gallery of ours and would be lost; choose another output folder")
 
 
-def _figure(relative: PurePath, columns: dict[str, PurePath]) -> str:
-    name = escape(relative.as_posix())
+def _figure(source: Source, columns: dict[str, PurePath]) -> str:
+    name = escape(source.relative.as_posix())
+    if isinstance(source, ClipSource):
+        return f'<figure><div class="clip">{_clip(source, name)}</div><figcaption>{name}</figcaption></figure>'
     pictures = "".join(
         f'<a href="{link}"><img src="{link}" alt="{column}: {name}" loading="lazy"></a>'
-        for column, link in ((column, _link(folder / relative)) for column, folder in columns.items())
+        for column, link in ((column, _link(folder / source.relative)) for column, folder in columns.items())
     )
     return f"<figure><div>{pictures}</div><figcaption>{name}</figcaption></figure>"
+
+
+def _clip(source: ClipSource, name: str) -> str:
+    """Only the translation: what the network saw of a clip isn't kept."""
+    link = _link(source.relative)
+    if source.relative.suffix.lower() in CONTAINERS:
+        return f'<video src="{link}" aria-label="output: {name}" controls loop preload="metadata"></video>'
+    return f'<a href="{link}"><img src="{link}" alt="output: {name}" loading="lazy"></a>'
 
 
 def _link(relative: PurePath) -> str:

@@ -66,7 +66,7 @@ def decode_image(
     Raises InputError for anything that isn't a whole photo of at most `max_pixels`.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
-    format_name, decoder = _recognise(file, name)
+    format_name, decoder = recognise(file, name)
     try:
         image = decoder(file, name)
         if image.width * image.height > max_pixels:
@@ -78,9 +78,7 @@ def decode_image(
             width, height = at_least[::-1] if _orientation(image) in _ON_ITS_SIDE else at_least
             image.draft(None, (2 * width, 2 * height))
         image.load()
-        rgb = _opaque_srgb(image)
-        turn = _TURNS.get(_orientation(image))
-        return np.array(rgb if turn is None else rgb.transpose(turn))
+        return upright_pixels(image)
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders meet damaged data with almost every built-in exception
@@ -90,7 +88,7 @@ def decode_image(
         ) from error
 
 
-def _recognise(file: IO[bytes], name: str) -> tuple[str, Callable[[IO[bytes], str], ImageFile.ImageFile]]:
+def recognise(file: IO[bytes], name: str) -> tuple[str, Callable[[IO[bytes], str], ImageFile.ImageFile]]:
     """The format of a file, by its first bytes, and the Pillow class that reads its header.
 
     This is `Image.open` without its bomb check, which warns of photos above 89 megapixels: silencing it would take the
@@ -108,6 +106,13 @@ def _recognise(file: IO[bytes], name: str) -> tuple[str, Callable[[IO[bytes], st
     raise InputError(
         f"{name} is not an image that can be read, whatever its name; expected {', '.join(FORMATS)}: convert it to one"
     )
+
+
+def upright_pixels(image: Image.Image) -> Pixels:
+    """A loaded image, or the frame that it is at, as uint8 (h, w, 3): sRGB, upright, on white where transparent."""
+    rgb = _opaque_srgb(image)
+    turn = _TURNS.get(_orientation(image))
+    return np.array(rgb if turn is None else rgb.transpose(turn))
 
 
 _TURNS = {

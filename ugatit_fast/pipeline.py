@@ -19,15 +19,18 @@ import numpy as np
 
 from ugatit_fast import gallery
 from ugatit_fast.choices import TranslateOptions
+from ugatit_fast.clip_files import translate_clip_file
+from ugatit_fast.clips import ClipError
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.errors import InputError
+from ugatit_fast.errors import BackendUnavailable, InputError
+from ugatit_fast.files import make_folder
 from ugatit_fast.framing import Framed, Framing
 from ugatit_fast.images import encode_image
 from ugatit_fast.machine import available_cores
 from ugatit_fast.products import Product, Stack, Translation
 from ugatit_fast.report import Failure, OnFailure, Progress, Report, StageSeconds
 from ugatit_fast.sinks import FolderSink, Sink, open_sink
-from ugatit_fast.sources import Source
+from ugatit_fast.sources import ClipSource, Source
 from ugatit_fast.translator import Translator
 
 
@@ -128,11 +131,11 @@ class _Run:
         on_failure: OnFailure | None,
     ) -> None:
         self.options = options or TranslateOptions()
-        self.sink = sink
+        self.translator, self.sink, self.stack = translator, sink, stack
         self.heatmap = translator.heatmap and stack is None
         self.gallery = self.options.gallery and stack is None and not sink.one_picture
         _refuse_contradictions(self.options, sink, stack, self.heatmap)
-        self.size = _served_size(translator.spec, self.options)
+        self.size = served_size(translator.spec, self.options)
         self.framing = Framing(self.options, self.size)
         self.product: Product = (
             Stack(translator, stack, self.framing)
@@ -154,6 +157,7 @@ class _Run:
         self.stages = StageSeconds()
         self.wall_seconds = 0.0
         self.done, self.total = 0, 0
+        self.frames = 0
         self.writing: deque[tuple[Source, Future[float | Failure]]] = deque()
 
     def __enter__(self) -> "_Run":
@@ -179,8 +183,15 @@ class _Run:
         missing = self.without_existing(sources)
         self.total += len(sources)
         self.done += len(sources) - len(missing)
+        self.translate_photos([source for source in missing if not isinstance(source, ClipSource)])
+        for source in missing:
+            if isinstance(source, ClipSource):
+                self.translate_clip(source)
+        self.wall_seconds += time.perf_counter() - start
+
+    def translate_photos(self, photos: Sequence[Source]) -> None:
         batch: list[_Photo] = []
-        for source, photo in self.decoded(missing):
+        for source, photo in self.decoded(photos):
             if isinstance(photo, Failure):
                 self.fail(source, photo)
                 continue
@@ -191,7 +202,29 @@ class _Run:
         if batch:
             self.translate_batch(batch)
         self.settle(0)
-        self.wall_seconds += time.perf_counter() - start
+
+    def translate_clip(self, source: ClipSource) -> None:
+        try:
+            if self.stack or not isinstance(self.sink, FolderSink):
+                into = "as tiles" if self.stack else f"into {self.sink.root}, but into a folder or a file"
+                raise ClipError(f"{source.path} is a {source.kind}, which can't be written {into}")
+            target = self.sink.root / source.relative
+            make_folder(target.parent)
+            translate_clip_file(
+                self.translator,
+                source.path,
+                source.kind,
+                target,
+                self.framing,
+                self.options,
+                stages=self.stages,
+                on_start=self.expect_frames,
+                on_frame=self.tell_frame,
+            )
+        except (ClipError, BackendUnavailable) as error:  # a video among photos, and no PyAV
+            self.fail(source, Failure(source.path, str(error)))
+        else:
+            self.succeed(source)
 
     def report(self) -> Report:
         """What was done so far. Writes the page."""
@@ -207,6 +240,8 @@ class _Run:
             wall_seconds=self.wall_seconds,
             stages=self.stages,
             skipped=len(self.skipped),
+            clips=sum(isinstance(source, ClipSource) for source in self.translated),
+            frames=self.frames,
         )
 
     def without_existing(self, sources: Sequence[Source]) -> Sequence[Source]:
@@ -222,7 +257,11 @@ class _Run:
     def shown(self) -> list[Source]:
         """What the page shows: what was translated, and what was skipped where its other pictures are there as well."""
         folders = [gallery.INPUT_FOLDER, *([gallery.HEATMAP_FOLDER] if self.heatmap else [])]
-        whole = [s for s in self.skipped if all(self.sink.holds(folder / s.relative) for folder in folders)]
+        whole = [
+            source
+            for source in self.skipped
+            if isinstance(source, ClipSource) or all(self.sink.holds(folder / source.relative) for folder in folders)
+        ]
         return list({source.relative: source for source in whole + self.translated}.values())
 
     def decoded(self, sources: Sequence[Source]) -> Iterator[tuple[Source, _Photo | Failure]]:
@@ -258,13 +297,23 @@ class _Run:
                 self.fail(source, outcome)
                 continue
             self.stages.encode += outcome
-            self.translated.append(source)
-            self.failures.pop(source.relative, None)  # what has been mended since
-            self.tell()
+            self.succeed(source)
+
+    def succeed(self, source: Source) -> None:
+        self.translated.append(source)
+        self.failures.pop(source.relative, None)  # what has been mended since
+        self.tell()
 
     def fail(self, source: Source, failure: Failure) -> None:
         self.failures[source.relative] = failure
         self.on_failure(failure)
+        self.tell()
+
+    def expect_frames(self, count: int) -> None:
+        self.total += count
+
+    def tell_frame(self) -> None:
+        self.frames += 1
         self.tell()
 
     def tell(self) -> None:
@@ -316,7 +365,8 @@ def _refuse_contradictions(options: TranslateOptions, sink: Sink, stack: Transla
         raise InputError("stdout takes one picture, and heat maps are further ones; write to a folder or .zip")
 
 
-def _served_size(spec: EngineSpec, options: TranslateOptions) -> tuple[int, int]:
+def served_size(spec: EngineSpec, options: TranslateOptions) -> tuple[int, int]:
+    """(height, width) to translate at. Raises InputError where the engine doesn't serve the size asked for."""
     size = options.size or (spec.height, spec.width)
     reason = spec.check_size(*size)
     if reason:

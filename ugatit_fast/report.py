@@ -51,10 +51,19 @@ class Report:
     stages: StageSeconds
     skipped: int = 0
     """Photos left alone because their translations were there."""
+    clips: int = 0
+    """How many of those translated are videos and animations."""
+    frames: int = 0
+    """Frames of clips that were translated, also of clips that failed later."""
+
+    @property
+    def images(self) -> int:
+        """Photos and frames that were translated."""
+        return len(self.translated) - self.clips + self.frames
 
     @property
     def images_per_second(self) -> float:
-        return len(self.translated) / self.wall_seconds if self.wall_seconds else 0.0
+        return self.images / self.wall_seconds if self.wall_seconds else 0.0
 
     @property
     def engine_share(self) -> float:
@@ -76,6 +85,6 @@ class Report:
     def speed(self) -> str:
         stages = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in vars(self.stages).items())
         return (
-            f"Speed: {self.images_per_second:.1f} images/s; {len(self.translated)} in {self.wall_seconds:.2f} s, "
+            f"Speed: {self.images_per_second:.1f} images/s; {self.images} in {self.wall_seconds:.2f} s, "
             f"{self.engine_share:.0%} of it in the engine ({stages})"
         )

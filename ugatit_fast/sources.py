@@ -1,6 +1,6 @@
-"""What there is to translate: photos in files, folders, patterns, zip archives and on stdin.
+"""What there is to translate: photos in files, folders, patterns, zip archives and on stdin; videos and animations.
 
-what the user named -> sources (a photo each, not yet read) -> pixels, when their turn comes
+what the user named -> sources (a photo or a clip each, not yet read) -> pixels, when their turn comes
 """
 
 import glob
@@ -9,12 +9,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 
+from ugatit_fast.animation import ANIMATION_SUFFIXES, is_animated
 from ugatit_fast.archives import Archive
+from ugatit_fast.clips import ClipKind
 from ugatit_fast.errors import InputError
 from ugatit_fast.images import ENCODERS, Pixels, decode_image, load_image
+from ugatit_fast.video import VIDEO_SUFFIXES
+from ugatit_fast.video_writer import CONTAINERS
 
 # fmt: off
 IMAGE_SUFFIXES = (
@@ -54,6 +58,16 @@ class Source:
 
 
 @dataclass(frozen=True)
+class ClipSource(Source):
+    """A video or an animation."""
+
+    kind: ClipKind
+
+    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
+        raise InputError(f"{self.path} is a {self.kind}, and only photos are translated here")
+
+
+@dataclass(frozen=True)
 class ArchivedSource(Source):
     """A photo in a zip archive."""
 
@@ -83,12 +97,13 @@ class PipedSource(Source):
 
 
 def find_images(inputs: Sequence[str | Path], suffix: str | None = None) -> list[Source]:
-    """Every photo that `inputs` name, in the order given, and in natural order (2 before 10) within each.
+    """Every photo and clip that `inputs` name, in the order given, and in natural order (2 before 10) within each.
 
     A file is taken whatever its suffix, except that one ending in .zip stands for the photos in it. A folder stands for
-    the files in it and its subfolders that end in one of `IMAGE_SUFFIXES`, except hidden ones, and an archive likewise;
-    a pattern (`*`, `?`, `[]`, `**`) for the files it matches. All keep their subfolders in `Source.relative`. `-` is
-    the photo on stdin, which is read at once. `suffix` asks for one output format, as in `output_name`.
+    the files in it and its subfolders that end in one of `IMAGE_SUFFIXES` or `VIDEO_SUFFIXES`, except hidden ones, and
+    an archive for its photos; a pattern (`*`, `?`, `[]`, `**`) for the files it matches. All keep their subfolders in
+    `Source.relative`. `-` is the photo on stdin, which is read at once. `suffix` asks for one output format, as in
+    `output_name` and `clip_name`.
 
     Raises InputError for no inputs, a missing file, a folder, pattern or archive without photos, an archive that isn't
     safe, stdin that is a terminal or brings too much, and two photos with one output name.
@@ -120,8 +135,41 @@ def output_name(relative: PurePath, suffix: str | None = None) -> PurePath:
     return relative.with_name(name + suffix)
 
 
-def photos_below(folder: Path) -> list[Path]:
-    """Image files in a folder and its subfolders in natural order, without hidden ones (`._photo.jpg`, `.thumbnails/`).
+def clip_name(relative: PurePath, kind: ClipKind, suffix: str | None = None) -> PurePath:
+    """The name that a translated clip is written under: that of the clip.
+
+    A video in a container that isn't written (`CONTAINERS`) becomes .mp4, and an animation whose name isn't one's .gif.
+    An animation follows `suffix` where that can be animated; a video never does.
+    """
+    if kind == "video":
+        return relative if relative.suffix.lower() in CONTAINERS else relative.with_suffix(".mp4")
+    for wanted in (suffix, relative.suffix):
+        if wanted and wanted.lower() in ANIMATION_SUFFIXES:
+            return output_name(relative, wanted)
+    return output_name(relative, ".gif")
+
+
+def source_of(path: Path, relative: PurePath, suffix: str | None = None) -> Source:
+    """The photo or clip in a file that is `relative` to its input. `suffix` as in `output_name` and `clip_name`."""
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return ClipSource(path, clip_name(relative, "video"), "video")
+    if is_animated(path):
+        return ClipSource(path, clip_name(relative, "animation", suffix), "animation")
+    return Source(path, output_name(relative, suffix))
+
+
+def as_named(sources: list[Source], out: Path) -> tuple[list[Source], Path]:
+    """Where `out` is a file's name and there is one source: that source so named, and the folder that it goes into.
+
+    Else both as they are. A folder that is there stays one, whatever its name.
+    """
+    if len(sources) != 1 or out.is_dir() or out.suffix.lower() not in (*ENCODERS, *ANIMATION_SUFFIXES, *CONTAINERS):
+        return sources, out
+    return [replace(sources[0], relative=PurePath(out.name))], out.parent
+
+
+def photos_below(folder: Path, *, with_videos: bool = False) -> list[Path]:
+    """Photos in a folder and its subfolders in natural order, without hidden ones (`._photo.jpg`, `.thumbnails/`).
 
     Raises InputError where the folder or one of its subfolders can't be read; a subfolder that has just gone is none.
     """
@@ -131,10 +179,11 @@ def photos_below(folder: Path) -> list[Path]:
             return
         raise InputError(f"folder {error.filename} can't be read ({error.strerror}); check that it is there") from error
 
+    suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES if with_videos else IMAGE_SUFFIXES
     files = []
     for parent, subfolders, names in os.walk(folder, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        files += [Path(parent, name) for name in names if _is_photo(PurePath(name))]
+        files += [Path(parent, name) for name in names if _is_visible(PurePath(name), suffixes)]
     return sorted(files, key=_natural_order)
 
 
@@ -147,16 +196,19 @@ def _named_by(given: str | Path, suffix: str | None) -> Iterator[Source]:
         if path.suffix.lower() == ZIP_SUFFIX:
             yield from _archived(path, suffix)
         else:
-            yield Source(path, output_name(relative, suffix))
+            yield source_of(path, relative, suffix)
 
 
 def _files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
     """Each file behind one input, with its path relative to that input."""
     path = Path(given)
     if path.is_dir():
-        files, base = photos_below(path), path
+        files, base = photos_below(path, with_videos=True), path
         if not files:
-            raise InputError(f"folder {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
+            raise InputError(
+                f"folder {path} holds no photos or videos; expected files ending in "
+                f"{' '.join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)}"
+            )
     elif path.exists():
         files, base = [path], path.parent
     elif glob.has_magic(str(given)):  # after exists(): browsers save files as `photo[1].jpg`
@@ -175,7 +227,7 @@ def _files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
 
 def _archived(path: Path, suffix: str | None) -> Iterator[Source]:
     archive = Archive(path, str(path))
-    members = [member for member in archive.members if _is_photo(member)]
+    members = [member for member in archive.members if _is_visible(member, IMAGE_SUFFIXES)]
     if not members:
         raise InputError(f"archive {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
     for member in sorted(members, key=_natural_order):
@@ -192,10 +244,10 @@ def _piped(suffix: str | None) -> Source:
     return PipedSource(Path(name), output_name(name, suffix), content)
 
 
-def _is_photo(path: PurePath) -> bool:
-    """Whether the name is a photo's, and neither it nor a folder of it is hidden."""
+def _is_visible(path: PurePath, suffixes: tuple[str, ...]) -> bool:
+    """Whether the name ends in one of `suffixes`, and neither it nor a folder of it is hidden."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
+    return path.suffix.lower() in suffixes and not hidden
 
 
 def _natural_order(path: PurePath) -> tuple[list[list[str | int]], PurePath]:

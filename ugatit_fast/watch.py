@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.sources import Source, output_name, photos_below
+from ugatit_fast.sources import Source, photos_below, source_of
 
 POLL_SECONDS = 0.5
 """From one look to the next. A photo is taken when two looks in a row find it alike: nobody is writing it any more."""
@@ -52,7 +52,7 @@ class Watcher:
         """Photos not taken yet that are as they were at the last look. A photo that can't be looked at is none yet."""
         now: dict[Path, tuple[Path, Look]] = {}
         for folder in self.folders:
-            for path in photos_below(folder):
+            for path in photos_below(folder, with_videos=True):
                 try:
                     status = path.stat()
                 except OSError:  # gone again
@@ -65,9 +65,10 @@ class Watcher:
 
     def source(self, path: Path, folder: Path) -> Source | None:
         """The photo at `path` unless another has its name; that is told, and the other's translation kept."""
-        relative = output_name(path.relative_to(folder), self.suffix)
-        first = self.names.setdefault(os.path.normcase(relative), path)
+        source = source_of(path, path.relative_to(folder), self.suffix)
+        first = self.names.setdefault(os.path.normcase(source.relative), path)
         if first != path:
-            warnings.warn(f"{path} is left alone: {first} is also written as {relative}; rename one", stacklevel=1)
+            name = source.relative
+            warnings.warn(f"{path} is left alone: {first} is also written as {name}; rename one", stacklevel=1)
             return None
-        return Source(path, relative)
+        return source
