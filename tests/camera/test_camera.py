@@ -2,6 +2,7 @@ import errno
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -256,8 +257,6 @@ def test_in_a_browser(light_engine: Path, tmp_path: Path) -> None:
         problems: list[str] = []
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.goto(url, wait_until="commit")
-        page.wait_for_function("document.getElementById('picture').naturalWidth === 64", timeout=20_000)
-        page.wait_for_function("/^[0-9.]+ pictures/.test(document.getElementById('rate').textContent)")
 
         def looks() -> list[int]:
             """The colours in the middle of both halves."""
@@ -280,6 +279,9 @@ def test_in_a_browser(light_engine: Path, tmp_path: Path) -> None:
                 page.wait_for_timeout(50)
             return true()
 
+        # Not page.wait_for_function, which evaluates strings in the page, as its security policy forbids.
+        assert eventually(lambda: page.evaluate("document.getElementById('picture').naturalWidth") == 64)
+        assert eventually(lambda: bool(re.match("[0-9.]+ pictures", page.locator("#rate").text_content() or "")))
         first = looks()
         assert eventually(lambda: looks() != first)
         page.get_by_role("button", name="Hold").click()
