@@ -106,6 +106,7 @@ def test_clips_and_photos_in_one_run(mixed: Path, tmp_path: Path) -> None:
     report = translate_files(FakeTranslator().real, find_images([mixed]), out, on_progress=lambda *of: told.append(of))
     assert report.failures == ()
     assert report.translated == (out / "a.png", out / "sub/b.jpg", out / "c.gif", out / "sub/d.mov")
+    assert "<h1>2 photos and 2 clips translated</h1>" in (out / "index.html").read_text()
     assert (report.clips, report.frames, report.images) == (2, 10, 12)
     assert told[-1] == (14, 14)  # four files, ten frames
     times, pixels = read_video(out / "sub/d.mov")

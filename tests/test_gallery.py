@@ -120,7 +120,7 @@ def test_failures_are_listed(tmp_path: Path) -> None:
     failures = ["a.png is empty (0 bytes)", "<script>alert(1)</script>.png is not an image"]
     page = write_page(tmp_path, ["good.png"], failures)
     assert page.text["li"] == failures
-    assert page.text["h2"] == ["2 photos not translated"]
+    assert page.text["h2"] == ["2 not translated"]
     assert page.text["h1"] == page.text["title"] == ["1 photo translated"]
     assert "section" not in write_page(tmp_path, ["good.png"]).tags
 

@@ -35,8 +35,8 @@ def write_page(
     """Write index.html, taking the place of an earlier one at once, and return its path.
 
     sink: where the pictures are.
-    sources: the photos translated, in the order to show them.
-    failures: one line for each photo that wasn't, naming it.
+    sources: the photos and clips translated, in the order to show them.
+    failures: one line for each that wasn't, naming it.
     size: (height, width) of the translations, in pixels; of the larger ones, where they differ.
     heatmap: whether there are heat maps to show.
     Raises InputError where the page can't be written.
@@ -47,7 +47,7 @@ def write_page(
     height, width = size
     page = Template(files("ugatit_fast").joinpath("gallery.html").read_text(encoding="utf-8")).substitute(
         version=__version__,
-        title=f"{_count(len(sources))} translated",
+        title=_title(sources),
         legend=" → ".join(columns),
         columns=len(columns),
         height=height,
@@ -104,8 +104,11 @@ def _failure_list(failures: Sequence[str]) -> str:
     if not failures:
         return ""
     items = "\n".join(f"<li>{escape(failure)}</li>" for failure in failures)
-    return f"<section>\n<h2>{_count(len(failures))} not translated</h2>\n<ul>\n{items}\n</ul>\n</section>"
+    return f"<section>\n<h2>{len(failures)} not translated</h2>\n<ul>\n{items}\n</ul>\n</section>"
 
 
-def _count(photos: int) -> str:
-    return "1 photo" if photos == 1 else f"{photos} photos"
+def _title(sources: Sequence[Source]) -> str:
+    clips = sum(isinstance(source, ClipSource) for source in sources)
+    counts = {"photo": len(sources) - clips, "clip": clips}
+    named = [f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items() if count]
+    return f"{' and '.join(named) or 'Nothing'} translated"
