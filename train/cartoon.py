@@ -14,18 +14,18 @@ from skimage.restoration import denoise_tv_chambolle
 
 from ugatit_fast.images import Pixels
 
-SMOOTHING = 0.08
+SMOOTHING = 0.12
 """Weight of total variation against the photo: texture goes, edges stay."""
 SATURATION = 1.5
-COLOURS = 20
+COLOURS = 14
 """In the palette of one picture."""
-LINE_PIXELS = 0.9
+LINE_PIXELS = 1.3
 """Standard deviation of the narrower Gaussian: about half the width of a line."""
 WIDER = 1.6
 """Ratio of the two Gaussians, as in Winnemöller, Kyprianidis and Olsen, "XDoG", Computers & Graphics 2012."""
-INK_THRESHOLD = 0.012
+INK_THRESHOLD = 0.006
 """Difference of the Gaussians of the lightness, 0 to 1, from which on there is ink."""
-INK_SLOPE = 70.0
+INK_SLOPE = 90.0
 """How fast ink sets in above it."""
 INK = np.array((24, 18, 34), np.float32)
 """Colour of the lines, 8-bit RGB."""

@@ -41,13 +41,14 @@ class SpectralWeight(nn.Module):
             self.weight_u = F.normalize(stretched.detach(), dim=0, eps=NORM_EPS)
         return self.weight_u @ stretched
 
-    def normalised(self, batches: int, images: int) -> tuple[Tensor, Tensor]:
-        """The normalised weight of the first of `batches` passes, and by what the products of each of all `images` are
-        to be multiplied: every pass has its own estimate, but all it changes is a factor. float32 (images,).
+    def scales(self, batches: int, images: int) -> Tensor:
+        """By what the products of the weight with each of all `images` are to be multiplied, float32 (images,): the
+        inverse of the estimate, of which each of the `batches` passes has its own. Products are fewer than weights
+        where the weights are many, so this is cheaper than dividing those, above all in the backward pass.
         """
         with torch.autocast(self.weight_orig.device.type, enabled=False):
             values = torch.stack([self.singular_value() for _ in range(batches)])
-            return self.weight_orig / values[0], (values[0] / values).repeat_interleave(images // batches)
+            return values.reciprocal().repeat_interleave(images // batches)
 
 
 class SpectralConv2d(SpectralWeight):
@@ -60,11 +61,8 @@ class SpectralConv2d(SpectralWeight):
         self.bias = conv.bias
 
     def forward(self, x: Tensor, batches: int = 1) -> Tensor:
-        weight, scale = self.normalised(batches, len(x))
-        if batches == 1:
-            return F.conv2d(bordered(x, 1), weight, self.bias, self.stride)
-        products = F.conv2d(bordered(x, 1), weight, stride=self.stride)
-        scale = scale[:, None, None, None]
+        scale = self.scales(batches, len(x))[:, None, None, None]
+        products = F.conv2d(bordered(x, 1), self.weight_orig, stride=self.stride)
         if self.bias is None:
             return (products * scale).to(products.dtype)
         return torch.addcmul(self.bias[:, None, None], products, scale).to(products.dtype)
@@ -77,8 +75,7 @@ class SpectralLinear(SpectralWeight):
         super().__init__(nn.Linear(inputs, outputs, bias=False).weight)
 
     def forward(self, x: Tensor, batches: int = 1) -> Tensor:
-        weight, scale = self.normalised(batches, len(x))
-        return F.linear(x, weight) * scale[:, None]
+        return F.linear(x, self.weight_orig) * self.scales(batches, len(x))[:, None]
 
 
 class Discriminator(nn.Module):

@@ -1,9 +1,11 @@
 """A data set from what is at hand: photographs that ship inside Python packages, rendered ones, and a cartoon filter.
 
-    photos, rendered scenes and portraits -> crops, recoloured                     -> trainA, testA
-    other photos, other scenes            -> crops, recoloured -> cartoon filter   -> trainB, testB
+    photos, rendered scenes and portraits -> crops, recoloured                  -> balanced -> trainA, testA
+    other photos, other scenes            -> crops, recoloured -> cartoon filter -> balanced -> trainB, testB
 
-Unpaired: no picture of B is the drawing of a picture of A. The weights in assets/ were trained on this.
+Unpaired: no picture of B is the drawing of a picture of A. Balanced, because the encoder's instance normalisations
+forget how bright, how strong in contrast and how tinted a picture is: what no generator can give back would drown what
+it can learn. The weights in assets/ were trained on this.
 """
 
 import importlib.util
@@ -23,6 +25,10 @@ SIZE_PIXELS = 160
 """Side of every picture: a training crop of 128 and its margin."""
 SMALLEST_CROP_PIXELS = 140
 """Of a photo, so that little is magnified."""
+MEAN, DEVIATION = 127.5, 64.0
+"""Of every channel of a balanced picture, in 8-bit levels."""
+LARGEST_GAIN = 3.0
+"""Of a channel, so that the noise of an even one stays noise."""
 TEST_SHARE = 10
 """One test picture for so many training pictures."""
 
@@ -76,7 +82,7 @@ def build_example_data(folder: Path, count: int = 600, seed: int = 0) -> dict[st
         counts[name] = count if name.startswith("train") else max(1, count // TEST_SHARE)
         for i in range(counts[name]):
             picture = finish(drawn(photos, default_rng((seed, number, i)), real=i % 2 == 0))
-            save_image(folder / name / f"{i:04}.png", picture)
+            save_image(folder / name / f"{i:04}.png", balanced(picture))
     return counts
 
 
@@ -115,12 +121,16 @@ def cropped(photo: Pixels, random: RandomGenerator) -> Pixels:
 
 
 def recoloured(picture: Pixels, random: RandomGenerator) -> Pixels:
-    """Brightness, contrast, saturation, tint and hue changed as other light and other cameras would."""
-    image = Image.fromarray(picture)
-    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = change(image).enhance(random.uniform(0.75, 1.25))
-    hue, saturation, value = image.convert("HSV").split()
+    """Saturation and hue changed as other light and other cameras would."""
+    hue, saturation, value = Image.fromarray(picture).convert("HSV").split()
     shift = int(random.integers(-14, 15)) % 256
     turned = Image.merge("HSV", (hue.point(lambda level: (level + shift) % 256), saturation, value)).convert("RGB")
-    tinted = np.asarray(turned) * random.uniform(0.9, 1.1, 3)
-    return np.rint(tinted.clip(0, 255)).astype(np.uint8)
+    return np.array(ImageEnhance.Color(turned).enhance(random.uniform(0.75, 1.25)))
+
+
+def balanced(picture: Pixels) -> Pixels:
+    """White balance and exposure made the same: each channel with the same mean and the same standard deviation."""
+    levels = picture.astype(np.float64)
+    mean, deviation = levels.mean(axis=(0, 1)), levels.std(axis=(0, 1))
+    gain = np.minimum(DEVIATION / np.maximum(deviation, 1), LARGEST_GAIN)
+    return np.rint((MEAN + (levels - mean) * gain).clip(0, 255)).astype(np.uint8)

@@ -59,8 +59,8 @@ RESULTS = Results(
     conditions=(Condition("2026-11-23T04:00:00+00:00", 2500.0, 0.5, None, None, None),),
     rows=ROWS,
     limits=(
-        Limit(COPY, "cpu", NETWORK.label, 2e10, None, (10.0,)),
-        Limit(PRODUCT["fp32"], "cpu", NETWORK.label, None, 2.4e11, (10.0,)),
+        Limit(COPY, "cpu", "fp32", NETWORK.label, 2e10, None, (10.0,)),
+        Limit(PRODUCT["fp32"], "cpu", "fp32", NETWORK.label, None, 2.4e11, (10.0,)),
     ),
     rooflines=(Roofline(NETWORK.label, "cpu", "fp32", 46_867_415_040, 610_925_920, 397.0),),
     pipelines=(

@@ -41,7 +41,7 @@ def change(document: dict[str, Any], what: Callable[[dict[str, Any]], object]) -
         (lambda d: d["rows"][0].update(rounds_ms=[1, "2"]), r"rounds_ms\[1\] must be float, got '2'"),
         (lambda d: d["rows"][0].update(network=None), r"results.rows\[0\].network must be an object"),
         (lambda d: d.update(rows={}), "results.rows must be"),
-        (lambda d: d.update(schema=2), "has results schema 2; this version reads 1"),
+        (lambda d: d.update(schema=1), "has results schema 1; this version reads 2"),
     ],
 )
 def test_anything_else_is_refused_by_name(
@@ -54,7 +54,7 @@ def test_anything_else_is_refused_by_name(
         read_results(path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"schema": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"schema": 2}'])
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(content)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from math import ceil, floor, log10
 from xml.sax.saxutils import escape, quoteattr
 
-from ugatit_fast.bench.results import COPY, PRODUCT, Curve, Network, Results, Row
+from ugatit_fast.bench.results import Curve, Network, Results, Row
+from ugatit_fast.bench.roofline import bandwidth_of, fastest_arithmetic
 from ugatit_fast.bench.tables import figure
 
 INK, FAINT, PAPER = "#1f2328", "#d0d7de", "#ffffff"
@@ -146,13 +147,14 @@ def roofline(results: Results, network: Network) -> str | None:
 
     All contenders of a precision do the same work, so they stand above one another.
     """
-    limits = {limit.name: limit for limit in results.limits if limit.network == network.label}
+    limits = [limit for limit in results.limits if limit.network == network.label]
     rows = sorted((row for row in results.rows if row.network == network and row.latency), key=median)
     graphs = {one.precision: one for one in results.rooflines if one.network == network.label}
-    bandwidth = limits[COPY].bytes_per_second if COPY in limits else None
+    bandwidth = bandwidth_of(limits)
     if not graphs or not rows or bandwidth is None:
         return None
-    roofs = {one: limits[PRODUCT[one]].operations_per_second or 0.0 for one in graphs if PRODUCT[one] in limits}
+    fastest = [limit for one in graphs if (limit := fastest_arithmetic(limits, one)) is not None]
+    roofs = {limit.name: limit.operations_per_second or 0.0 for limit in fastest}
     spots = [
         (2 * graphs[row.precision].macs / graphs[row.precision].bytes, rate_of(row, graphs[row.precision].macs), row)
         for row in rows
@@ -164,11 +166,11 @@ def roofline(results: Results, network: Network) -> str | None:
     drawing = Drawing(480, f"{results.machine.name}: roofline, {network.label}")
     drawing.text(16, 28, drawing.title, size=16)
     plot.draw_axes(drawing, "operations per byte of the folded graph", "Gflop/s")
-    for precision, rate in roofs.items():
+    for name, rate in roofs.items():
         corners = [(max(plot.x[0], plot.y[0] * 1e9 / bandwidth), 0.0), (rate / bandwidth, rate), (plot.x[1], rate)]
         line = [plot.at(x, max(y or x * bandwidth, 1.0) / 1e9) for x, y in corners]
         drawing.line(line, LIMIT, width=2)
-        drawing.text(line[-1][0], line[-1][1] - 6, f"{PRODUCT[precision]} {rate / 1e9:.4g}", anchor="end", size=11)
+        drawing.text(line[-1][0], line[-1][1] - 6, f"{name} {rate / 1e9:.4g}", anchor="end", size=11)
     for i, (intensity, rate, row) in enumerate(spots):
         colour = OURS if row.kind == "ours" else RIVAL
         x, y = plot.at(intensity, rate / 1e9)

@@ -30,17 +30,22 @@ class OnlyImage(torch.nn.Module):
 
 def export(case: Case) -> tuple[Path, float]:
     """A file in MNN's own format by way of ONNX, and the seconds it took."""
-    # The converter itself. Its front, MNN.tools.mnnconvert, runs `pip install` when imported and reports to a server.
-    convert = import_module("_tools").mnnconvert
     network = case.network
     started = perf_counter()
     path = case.folder / f"plain-{network.height}x{network.width}-batch{network.batch}.mnn"
     plain = path.with_suffix(".planes.onnx")
     module = OnlyImage(load_generator(case.checkpoint, network.direction)).eval()
     export_plainly(module, torch.zeros(network.batch, 3, network.height, network.width), plain)
-    convert(["mnnconvert", "-f", "ONNX", "--modelFile", str(plain), "--MNNModel", str(path), "--bizCode", "bench"])
+    convert(plain, path)
     plain.unlink()
     return path, perf_counter() - started
+
+
+def convert(plain: Path, path: Path) -> None:
+    """An ONNX file between float32 (n, 3, h, w) as MNN's own."""
+    # The converter itself. Its front, MNN.tools.mnnconvert, runs `pip install` when imported and reports to a server.
+    tool = import_module("_tools").mnnconvert
+    tool(["mnnconvert", "-f", "ONNX", "--modelFile", str(plain), "--MNNModel", str(path), "--bizCode", "bench"])
 
 
 class MnnRunning:

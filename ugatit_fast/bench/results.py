@@ -14,7 +14,7 @@ from ugatit_fast.choices import Direction, Precision
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 IDENTICAL_DB = 100.0
 """PSNR written for pictures that are equal; JSON has no infinity."""
 
@@ -30,6 +30,7 @@ AXIS_UNITS: dict[Axis, str] = {"batch": "image", "side": "megapixel", "channels"
 """What the cost along an axis is a line in."""
 COPY = "copy"
 PRODUCT: dict[Precision, str] = {"fp32": "matrix product, float32", "fp16": "matrix product, float16"}
+CONVOLUTION = "convolution 3x3, float32"
 """Names of the limits."""
 
 
@@ -117,6 +118,7 @@ class Limit:
 
     name: str
     target: Target
+    precision: Precision
     network: str
     """Label of the network beside which it was measured."""
     bytes_per_second: float | None
@@ -124,6 +126,7 @@ class Limit:
     operations_per_second: float | None
     """A multiply-add counts as two."""
     rounds_ms: tuple[float, ...]
+    """The rates are those of the fastest: nothing slower is a limit."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ugatit_fast.bench.cost import count, roofline_seconds
-from ugatit_fast.bench.limits import copied_bytes, product_operations
-from ugatit_fast.bench.results import COPY, PRODUCT, Limit, Roofline, Row
+from ugatit_fast.bench.limits import copied_bytes, operations_of
+from ugatit_fast.bench.results import COPY, Limit, Roofline, Row
 from ugatit_fast.choices import Precision
 from ugatit_fast.model import GeneratorConfig
 
@@ -23,23 +21,34 @@ def against_limits(rows: Sequence[Row]) -> tuple[list[Row], list[Limit], list[Ro
 
 
 def limit_of(row: Row) -> Limit:
-    seconds = float(np.median(row.rounds_ms)) / 1e3
+    seconds = min(row.rounds_ms) / 1e3
     copy = row.contender == COPY
     return Limit(
         name=row.contender,
         target=row.target,
+        precision=row.precision,
         network=row.network.label,
         bytes_per_second=copied_bytes(row.target) / seconds if copy else None,
-        operations_per_second=None if copy else product_operations(row.target) / seconds,
+        operations_per_second=None if copy else operations_of(row.contender, row.target) / seconds,
         rounds_ms=row.rounds_ms,
     )
 
 
+def bandwidth_of(limits: Sequence[Limit]) -> float | None:
+    """Bytes a second, read plus written; None where that wasn't measured."""
+    return next((limit.bytes_per_second for limit in limits if limit.name == COPY), None)
+
+
+def fastest_arithmetic(limits: Sequence[Limit], precision: Precision) -> Limit | None:
+    """What does most operations a second in a precision; None where nothing was measured."""
+    known = [limit for limit in limits if limit.precision == precision and limit.operations_per_second is not None]
+    return max(known, key=lambda limit: limit.operations_per_second or 0.0, default=None)
+
+
 def roofline(row: Row, precision: Precision, limits: Sequence[Limit]) -> Roofline | None:
     """For the network of `row`; None where a limit wasn't measured."""
-    bandwidth = next((limit.bytes_per_second for limit in limits if limit.name == COPY), None)
-    rate = next((limit.operations_per_second for limit in limits if limit.name == PRODUCT[precision]), None)
-    if bandwidth is None or rate is None:
+    bandwidth, fastest = bandwidth_of(limits), fastest_arithmetic(limits, precision)
+    if bandwidth is None or fastest is None or fastest.operations_per_second is None:
         return None
     network = row.network
     config = GeneratorConfig(ch=network.ch, n_res=network.n_res, light=network.light, img_size=network.height)
@@ -50,7 +59,7 @@ def roofline(row: Row, precision: Precision, limits: Sequence[Limit]) -> Rooflin
         precision=precision,
         macs=sum(one.macs for one in work),
         bytes=sum(one.bytes for one in work),
-        limit_ms=roofline_seconds(work, bandwidth, rate) * 1e3,
+        limit_ms=roofline_seconds(work, bandwidth, fastest.operations_per_second) * 1e3,
     )
 
 
