@@ -27,10 +27,11 @@ def style_reference(
     """The meaning of `style`, in plain PyTorch."""
     n, c, _, _ = x.shape
     work = second.dtype
-    features = x.to(work).mean(dim=(2, 3)) if first.shape[1] == c else x.to(work).flatten(1)
-    hidden = torch.relu(F.linear(features, first.to(work), bias1))
-    hidden = torch.relu(F.linear(hidden, second, bias2))
-    both = F.linear(hidden, heads, bias3)
+    with torch.autocast(x.device.type, enabled=False):  # its sums are too long for half precision
+        features = x.to(work).mean(dim=(2, 3)) if first.shape[1] == c else x.to(work).flatten(1)
+        hidden = torch.relu(F.linear(features, first.to(work), bias1))
+        hidden = torch.relu(F.linear(hidden, second, bias2))
+        both = F.linear(hidden, heads, bias3)
     return both.view(n, 2, c).transpose(0, 1).contiguous()
 
 

@@ -203,4 +203,4 @@ def example(folder: Path, /, *, count: int = 600, seed: int = 0) -> None:
 
     for name, pictures in build_example_data(folder, count, seed).items():
         print(f"{name:8} {pictures} pictures")
-    say(f"next: ugatit-fast train --data {folder} --output RUN --light --ch 16 --img-size 96")
+    say(f"next: ugatit-fast train --data {folder} --output RUN --light --ch 16 --img-size 128 --cam-weight 10")

@@ -29,13 +29,19 @@ class Metrics:
         self.path = settings.output / "metrics.jsonl"
         self.board = open_board(settings.output, first_step) if settings.tensorboard else None
         drop_after(self.path, first_step)
-        self.started, self.first_step = perf_counter(), first_step
+        self.last_time, self.last_step = perf_counter(), first_step
 
     def log(self, step: int, losses: Mapping[str, float], rate: float, skipped: int) -> None:
-        """losses: means since the last line; rate: learning rate; skipped: unreadable files met so far."""
-        seconds = perf_counter() - self.started
-        per_second = (step - self.first_step) * 2 * self.settings.batch_size / seconds
-        left_s = seconds / (step - self.first_step) * (self.settings.iterations - step)
+        """losses: means since the last line; rate: learning rate; skipped: unreadable files met so far.
+
+        Speed and time left are those of the steps since the last line, so that a machine that slept, or was slower
+        for a while, is soon forgotten.
+        """
+        now = perf_counter()
+        each_s = (now - self.last_time) / (step - self.last_step)
+        self.last_time, self.last_step = now, step
+        per_second = 2 * self.settings.batch_size / each_s
+        left_s = each_s * (self.settings.iterations - step)
         memory = peak_memory_bytes(self.device)
         record: dict[str, Any] = {"step": step, **losses, "lr": rate, "images_per_second": per_second}
         record |= {"memory_bytes": memory, "seconds_left": left_s, "files_skipped": skipped}

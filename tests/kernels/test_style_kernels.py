@@ -7,7 +7,7 @@ from tests.kernels.conftest import INTERPRETED
 from tests.kernels.tolerances import assert_as_close
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.schedule import Gpu, StylePlan, style_plan
-from ugatit_fast.kernels.style import style_reference
+from ugatit_fast.kernels.style import style, style_reference
 from ugatit_fast.kernels.style_launch import style_on_gpu
 
 SMALL_GPU = Gpu((9, 0), 3, 100 * 1024)
@@ -45,3 +45,12 @@ def test_weights_may_be_float32_beside_half_features(device: torch.device) -> No
     ours = style_on_gpu(*tensors, style_plan(x, first, SMALL_GPU))
     truth = style_reference(x.double(), first.double(), second.double(), heads.double(), None, None, None)
     assert_as_close(ours, style_reference(*tensors), truth)
+
+
+def test_autocast_changes_nothing() -> None:
+    """On the CPU it would make linear layers, and so gamma and beta, bfloat16."""
+    x, *weights = torch.randn(2, 8, 4, 4), torch.randn(8, 8), torch.randn(8, 8), torch.randn(16, 8)
+    expected = style(x, *weights)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = style(x, *weights)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("skimage", reason='the example data set needs pip install "ugatit-fast[example-data]"')
@@ -12,6 +13,7 @@ pytest.importorskip("matplotlib")
 from ugatit_fast.cli import main
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.images import load_image
+from ugatit_fast.model import Generator, GeneratorConfig
 from ugatit_fast.train import example_data
 from ugatit_fast.train.cartoon import INK, cartoon, ink_lines
 from ugatit_fast.train.data_check import check_data
@@ -19,6 +21,7 @@ from ugatit_fast.train.example_data import (
     HELD_OUT,
     PHOTOS_A,
     PHOTOS_B,
+    balanced,
     build_example_data,
     cropped,
     located,
@@ -77,6 +80,26 @@ def test_crops_are_whole_whatever_is_drawn(seed: int) -> None:
     photo = np.full((300, 451, 3), 200, np.uint8)
     crop = recoloured(cropped(photo, np.random.default_rng(seed)), np.random.default_rng(seed))
     assert crop.shape == (160, 160, 3)
+
+
+def test_balanced_pictures_have_the_same_mean_and_contrast_in_every_channel() -> None:
+    picture = np.random.default_rng(0).integers(60, 140, (64, 64, 3)).astype(np.uint8)
+    tinted = np.rint(picture * (0.9, 0.7, 1.1) + (5, 20, 0)).astype(np.uint8)
+    for one in (balanced(picture), balanced(tinted)):
+        assert one.mean(axis=(0, 1)) == pytest.approx([127.5] * 3, abs=1)
+        assert one.std(axis=(0, 1)) == pytest.approx([64] * 3, abs=1)
+    assert abs(balanced(tinted).astype(int) - balanced(picture)).max() <= 3  # what rounding the tinted one cost
+    assert (balanced(np.full((8, 8, 3), 30, np.uint8)) == 128).all()
+
+
+def test_a_generator_cannot_tell_brightness_and_contrast() -> None:
+    """Why pictures are balanced: its instance normalisations take them off."""
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(ch=4, n_res=1, img_size=32, light=True)).eval()
+    picture = torch.rand(1, 3, 32, 32) * 2 - 1
+    with torch.inference_mode():
+        bright, dim = (generator(x)[0] for x in (picture, 0.4 * picture - 0.3))
+    torch.testing.assert_close(dim, bright, rtol=0, atol=1e-3)
 
 
 def test_a_cartoon_has_few_colours_and_dark_lines() -> None:

@@ -19,11 +19,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.train.conftest import SIDE
 from ugatit_fast.errors import BackendUnavailable, InputError, TrainingError
-from ugatit_fast.train import loop
+from ugatit_fast.train import loop, metrics
 from ugatit_fast.train.checkpoints import checkpoints_in
 from ugatit_fast.train.failures import is_out_of_memory, memory_advice
 from ugatit_fast.train.loop import train
-from ugatit_fast.train.metrics import as_time
+from ugatit_fast.train.metrics import Metrics, as_time
 from ugatit_fast.train.run_folder import locked
 from ugatit_fast.train.settings import TrainSettings
 from ugatit_fast.train.step import Trainer
@@ -265,6 +265,23 @@ def test_a_batch_that_cannot_be_shared_evenly(settings: TrainSettings, monkeypat
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="can't be shared by 2 processes"):
         train(settings, say=quiet)
+
+
+def test_speed_and_time_left_are_those_of_the_last_steps(
+    settings: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour's sleep before the first line is forgotten at the second."""
+    times = iter([0.0, 3600.0, 3601.0])
+    monkeypatch.setattr(metrics, "perf_counter", lambda: next(times))
+    settings.output.mkdir()
+    settings = replace(settings, iterations=100)
+    log = Metrics(settings, torch.device("cpu"), 10, quiet)
+    for step in (20, 30):
+        log.log(step, {}, 1e-4, 0)
+    slow, usual = (json.loads(line) for line in log.path.read_text().splitlines())
+    assert slow["images_per_second"] == pytest.approx(2 * 10 / 3600)
+    assert usual["images_per_second"] == pytest.approx(2 * 10)
+    assert usual["seconds_left"] == pytest.approx(7)
 
 
 def test_times_as_people_say_them() -> None:

@@ -32,6 +32,7 @@ class Drawing:
 
     def text(self, x: float, y: float, text: str, *, anchor: str = "start", size: int = 13, colour: str = INK) -> None:
         place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{colour}"'
+        place += f' stroke="{PAPER}" stroke-width="3" paint-order="stroke"'  # keeps lines away from letters
         self.elements.append(f"<text {place}>{escape(text)}</text>")
 
     def box(self, x: float, y: float, width: float, height: float, colour: str) -> None:
@@ -166,11 +167,10 @@ def roofline(results: Results, network: Network) -> str | None:
     drawing = Drawing(480, f"{results.machine.name}: roofline, {network.label}")
     drawing.text(16, 28, drawing.title, size=16)
     plot.draw_axes(drawing, "operations per byte of the folded graph", "Gflop/s")
-    for name, rate in roofs.items():
+    for rate in roofs.values():
         corners = [(max(plot.x[0], plot.y[0] * 1e9 / bandwidth), 0.0), (rate / bandwidth, rate), (plot.x[1], rate)]
         line = [plot.at(x, max(y or x * bandwidth, 1.0) / 1e9) for x, y in corners]
         drawing.line(line, LIMIT, width=2)
-        drawing.text(line[-1][0], line[-1][1] - 6, f"{name} {rate / 1e9:.4g}", anchor="end", size=11)
     for i, (intensity, rate, row) in enumerate(spots):
         colour = OURS if row.kind == "ours" else RIVAL
         x, y = plot.at(intensity, rate / 1e9)
@@ -178,6 +178,9 @@ def roofline(results: Results, network: Network) -> str | None:
         drawing.point(x, y, colour)
         drawing.line([(x + POINT, y), (540, name_y - 4)], FAINT, width=1)
         drawing.text(545, name_y, f"{row.contender} ({row.precision}) {rate / 1e9:.4g}", size=12, colour=colour)
+    for name, rate in roofs.items():  # last, so that no line crosses them
+        right, y = plot.at(plot.x[1], rate / 1e9)
+        drawing.text(right, y - 6, f"{name} {rate / 1e9:.4g}", anchor="end", size=11)
     return drawing.svg()
 
 
