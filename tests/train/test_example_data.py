@@ -83,13 +83,15 @@ def test_crops_are_whole_whatever_is_drawn(seed: int) -> None:
 
 
 def test_balanced_pictures_have_the_same_mean_and_contrast_in_every_channel() -> None:
-    picture = np.random.default_rng(0).integers(60, 140, (64, 64, 3)).astype(np.uint8)
+    picture = np.random.default_rng(0).integers(30, 220, (64, 64, 3)).astype(np.uint8)
     tinted = np.rint(picture * (0.9, 0.7, 1.1) + (5, 20, 0)).astype(np.uint8)
     for one in (balanced(picture), balanced(tinted)):
         assert one.mean(axis=(0, 1)) == pytest.approx([127.5] * 3, abs=1)
         assert one.std(axis=(0, 1)) == pytest.approx([64] * 3, abs=1)
     assert abs(balanced(tinted).astype(int) - balanced(picture)).max() <= 3  # what rounding the tinted one cost
     assert (balanced(np.full((8, 8, 3), 30, np.uint8)) == 128).all()
+    faint = np.random.default_rng(0).integers(100, 104, (64, 64, 3)).astype(np.uint8)
+    assert balanced(faint).std() == pytest.approx(3 * faint.std(), rel=0.05)  # noise stays noise
 
 
 def test_a_generator_cannot_tell_brightness_and_contrast() -> None:
