@@ -239,7 +239,11 @@ def test_in_a_browser(light_engine: Path, tmp_path: Path) -> None:
     if chromium is None:
         pytest.skip("no Chromium on this machine")
     video = write_video(tmp_path / "a.mp4", 900, rate=15)
-    command = [sys.executable, "-m", "ugatit_fast.cli", "camera", str(light_engine)]
+    # A background job ignores Ctrl-C, and so would its children.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import sys, ugatit_fast.cli as c; "
+    )
+    command = [sys.executable, "-c", program + "sys.exit(c.main(sys.argv[1:]))", "camera", str(light_engine)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with (
         subprocess.Popen(
