@@ -9,7 +9,8 @@ from tests.bench.examples import RESULTS
 from ugatit_fast.bench.results import read_results, write_results
 from ugatit_fast.errors import InputError
 
-COMMITTED = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*.json"))
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "results"
+COMMITTED = sorted([*FOLDER.glob("*.json"), *FOLDER.glob("cpu-runtimes/*.json")])
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert read_results(path) == RESULTS
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_committed_results_have_the_schema(path: Path) -> None:
     results = read_results(path)
     assert results.rows or results.kernels
