@@ -7,7 +7,6 @@ benchmarks/results/cpu-runtimes/; what followed from them is in docs/decisions.m
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -16,7 +15,7 @@ import onnxruntime
 from onnx import ModelProto, TensorProto, helper
 from onnx.inliner import inline_local_functions
 
-from ugatit_fast.bench.contenders import CPU, ENGINES, MNN, ONNX, PLAIN_ORT, Case, Contender, Lazily
+from ugatit_fast.bench.contenders import CPU, MNN, ONNX, PLAIN_ORT, Case, Contender, Lazily
 from ugatit_fast.bench.environment import file_stem, machine
 from ugatit_fast.bench.mnn_rival import convert
 from ugatit_fast.bench.report import write_report
@@ -29,17 +28,18 @@ from ugatit_fast.fold import fold
 from ugatit_fast.kernels.image import COLOURS
 
 RESULTS = Path(__file__).parent / "results" / "cpu-runtimes"
-OURS = "ugatit-fast, onnxruntime"
 HERE = "benchmarks.cpu_runtimes"
 
 
 def contenders() -> list[Contender]:
-    engine = Lazily(ENGINES, "build", {"kind": "onnxruntime", "precision": "fp32"})
+    (ours,) = [one for one in CPU if one.kind == "ours"]
+    (plain,) = [one for one in CPU if one.name == PLAIN_ORT]
     openvino, mnn = Lazily(ONNX, "OpenVinoRunning"), Lazily(MNN, "MnnRunning")
     install = "pip install openvino MNN"
     return [
-        *[one for one in CPU if one.name in (OURS, PLAIN_ORT)],
-        Contender("OpenVINO, our engine file", "rival", "cpu", "fp32", ("openvino",), install, openvino, engine),
+        ours,
+        plain,
+        Contender("OpenVINO, our engine file", "rival", "cpu", "fp32", ("openvino",), install, openvino, ours.build),
         Contender(
             "OpenVINO, folded convolutions",
             "rival",
@@ -61,8 +61,10 @@ def folded_convolutions(case: Case) -> ModelProto:
     network = case.network
     source = read_checkpoint(case.checkpoint, network.direction)
     size = (network.height, network.width)
-    spec = EngineSpec.of(source, kind="onnxruntime", precision="fp32", size=size, batch_sizes=(), heatmap=False)
-    spec = replace(spec, kind="tensorrt")  # the kind says which form is written: TensorRT's is that of convolutions
+    # the kind says which form is written: TensorRT's is that of convolutions
+    spec = EngineSpec.of(
+        source, kind="tensorrt", precision="fp32", size=size, batch_sizes=(network.batch,), heatmap=False
+    )
     model = inline_local_functions(to_onnx(fold(source.generator()), spec, batch=network.batch))
     shape = [network.batch, *size, COLOURS]
     for picture in (*model.graph.input, *model.graph.output):

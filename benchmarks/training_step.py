@@ -6,6 +6,7 @@ weights, and their losses are compared before anything is timed; rounds are inte
 rounds. On a GPU the peak memory is that of each contender alone. On a CPU the loader runs alone, with two processes.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -48,6 +49,9 @@ Step = Callable[[], float]
 
 
 def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="One training step, ours and the published one.")
+    parser.add_argument("-o", "--output", type=Path, help="a file for what is printed, too")
+    output: Path | None = parser.parse_args(arguments).output
     results = steps() if ON_GPU else {**steps(), **loader()}
     found = {
         "when": now(),
@@ -59,8 +63,8 @@ def main(arguments: list[str]) -> int:
     }
     text = json.dumps(found, indent=2)
     print(text)
-    if arguments[:1] == ["-o"]:
-        with written_whole(Path(arguments[1])) as partial:
+    if output:
+        with written_whole(output) as partial:
             partial.write_text(text + "\n")
     return 0 if all(found["passes"].values()) else 1
 
@@ -84,7 +88,8 @@ def steps() -> dict[str, Any]:
     torch.manual_seed(0)
     images = (torch.rand(2, 1, 3, SIDE, SIDE, device=DEVICE) * 2 - 1).unbind()
     peaks = {name: peak_mb(name, images) for name in (PUBLISHED, *CONTENDERS)} if ON_GPU else {}
-    contenders = {name: checked(name, images) for name in (PUBLISHED, *CONTENDERS)}
+    contenders = {name: step_of(name, images) for name in (PUBLISHED, *CONTENDERS)}
+    check({name: step() for name, step in contenders.items()})
     rounds = [{name: timed_ms(step) for name, step in contenders.items()} for _ in range(WARMUPS + ROUNDS)][WARMUPS:]
     found: dict[str, Any] = {}
     for name in contenders:
@@ -121,14 +126,12 @@ def step_of(name: str, images: tuple[Tensor, ...]) -> Step:
     return theirs
 
 
-def checked(name: str, images: tuple[Tensor, ...]) -> Step:
-    """A contender whose first step had the published loss. RuntimeError where it hadn't."""
-    step = step_of(name, images)
-    loss, expected = step(), step_of(PUBLISHED, images)()
-    error = abs(loss / expected - 1)
-    if error > RELATIVE_ERROR[CONTENDERS.get(name, "fp32")]:
-        raise RuntimeError(f"{name}: the first step's loss is {loss:.6g}, the published one {expected:.6g}")
-    return step
+def check(losses: dict[str, float]) -> None:
+    """RuntimeError where a contender's first step hadn't the published loss."""
+    expected = losses[PUBLISHED]
+    for name, precision in CONTENDERS.items():
+        if abs(losses[name] / expected - 1) > RELATIVE_ERROR[precision]:
+            raise RuntimeError(f"{name}: the first step's loss is {losses[name]:.6g}, the published one {expected:.6g}")
 
 
 def timed_ms(step: Step) -> float:

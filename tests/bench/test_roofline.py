@@ -7,8 +7,8 @@ import pytest
 from tests.bench.examples import NETWORK, timed
 from ugatit_fast.bench.cost import count, roofline_seconds
 from ugatit_fast.bench.limits import copied_bytes, limits_of, operations_of
-from ugatit_fast.bench.results import CONVOLUTION, COPY, PRODUCT, Row
-from ugatit_fast.bench.roofline import against_limits, fastest_arithmetic
+from ugatit_fast.bench.results import CONVOLUTION, COPY, PRODUCT, Row, fastest_arithmetic
+from ugatit_fast.bench.roofline import against_limits
 from ugatit_fast.model import GeneratorConfig
 
 CONFIG = GeneratorConfig(ch=NETWORK.ch, n_res=NETWORK.n_res, light=True, img_size=NETWORK.height)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from math import ceil, floor, log10
 from xml.sax.saxutils import escape, quoteattr
 
-from ugatit_fast.bench.results import Curve, Network, Results, Row
-from ugatit_fast.bench.roofline import bandwidth_of, fastest_arithmetic
+from ugatit_fast.bench.results import Curve, Network, Results, Row, bandwidth_of, fastest_arithmetic
 from ugatit_fast.bench.tables import figure
 
 INK, FAINT, PAPER = "#1f2328", "#d0d7de", "#ffffff"

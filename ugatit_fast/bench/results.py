@@ -6,6 +6,7 @@ sent in by somebody can be trusted to mean what its names say. Times are millise
 
 import json
 import types
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -260,6 +261,17 @@ class Results:
     pipelines: tuple[Pipeline, ...] = ()
     curves: tuple[Curve, ...] = ()
     kernels: tuple[KernelRow, ...] = ()
+
+
+def bandwidth_of(limits: Sequence[Limit]) -> float | None:
+    """Bytes a second, read plus written; None where that wasn't measured."""
+    return next((limit.bytes_per_second for limit in limits if limit.name == COPY), None)
+
+
+def fastest_arithmetic(limits: Sequence[Limit], precision: Precision) -> Limit | None:
+    """What does most operations a second in a precision; None where nothing was measured."""
+    known = [limit for limit in limits if limit.precision == precision and limit.operations_per_second is not None]
+    return max(known, key=lambda limit: limit.operations_per_second or 0.0, default=None)
 
 
 def write_results(results: Results, path: Path) -> None:

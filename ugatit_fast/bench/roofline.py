@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ugatit_fast.bench.cost import count, roofline_seconds
 from ugatit_fast.bench.limits import copied_bytes, operations_of
-from ugatit_fast.bench.results import COPY, Limit, Roofline, Row
+from ugatit_fast.bench.results import COPY, Limit, Roofline, Row, bandwidth_of, fastest_arithmetic
 from ugatit_fast.choices import Precision
 from ugatit_fast.model import GeneratorConfig
 
@@ -32,17 +32,6 @@ def limit_of(row: Row) -> Limit:
         operations_per_second=None if copy else operations_of(row.contender, row.target) / seconds,
         rounds_ms=row.rounds_ms,
     )
-
-
-def bandwidth_of(limits: Sequence[Limit]) -> float | None:
-    """Bytes a second, read plus written; None where that wasn't measured."""
-    return next((limit.bytes_per_second for limit in limits if limit.name == COPY), None)
-
-
-def fastest_arithmetic(limits: Sequence[Limit], precision: Precision) -> Limit | None:
-    """What does most operations a second in a precision; None where nothing was measured."""
-    known = [limit for limit in limits if limit.precision == precision and limit.operations_per_second is not None]
-    return max(known, key=lambda limit: limit.operations_per_second or 0.0, default=None)
 
 
 def roofline(row: Row, precision: Precision, limits: Sequence[Limit]) -> Roofline | None:
