@@ -201,6 +201,8 @@ def example(folder: Path, /, *, count: int = 600, seed: int = 0) -> None:
     """
     from ugatit_fast.train.example_data import build_example_data
 
-    for name, pictures in build_example_data(folder, count, seed).items():
+    with phase_bars() as progress:
+        counts = build_example_data(folder, count, seed, on_progress=progress)
+    for name, pictures in counts.items():
         print(f"{name:8} {pictures} pictures")
     say(f"next: ugatit-fast train --data {folder} --output RUN --light --ch 16 --img-size 128 --cam-weight 10")

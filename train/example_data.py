@@ -58,11 +58,13 @@ HELD_OUT = Photo("skimage", "data/astronaut.png", "NASA, Great Images; public do
 """Never trained on: the demonstration shows it."""
 
 
-def build_example_data(folder: Path, count: int = 600, seed: int = 0) -> dict[str, int]:
+def build_example_data(
+    folder: Path, count: int = 600, seed: int = 0, *, on_progress: Callable[[str, int, int], None] = lambda *_: None
+) -> dict[str, int]:
     """Write trainA, trainB, testA and testB: `count` pictures in each of the first two. How many each folder has.
 
-    Half of the pictures are photos. Raises InputError for a folder with something in it, BackendUnavailable where a
-    package is missing.
+    Half of the pictures are photos. on_progress gets a folder's name, the pictures in it and those it will have. Raises
+    InputError for a folder with something in it, BackendUnavailable where a package is missing.
     """
     from ugatit_fast.train.cartoon import cartoon
 
@@ -83,6 +85,7 @@ def build_example_data(folder: Path, count: int = 600, seed: int = 0) -> dict[st
         for i in range(counts[name]):
             picture = finish(drawn(photos, default_rng((seed, number, i)), real=i % 2 == 0))
             save_image(folder / name / f"{i:04}.png", balanced(picture))
+            on_progress(name, i + 1, counts[name])
     return counts
 
 

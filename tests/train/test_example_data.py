@@ -53,6 +53,12 @@ def test_the_domains_share_no_photo_and_the_held_out_one_is_in_neither() -> None
         assert load_image(located(photo)).shape[2] == 3
 
 
+def test_progress_is_told_picture_by_picture(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    counts = build_example_data(tmp_path / "data", count=2, on_progress=lambda *step: told.append(step))
+    assert told == [(name, i + 1, count) for name, count in counts.items() for i in range(count)]
+
+
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="name a new folder"):
