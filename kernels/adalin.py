@@ -28,7 +28,7 @@ from ugatit_fast.kernels.affine import channel_affine
 from ugatit_fast.kernels.checks import check_activation, check_pad, check_parameter
 from ugatit_fast.kernels.launch import memory_format_of
 from ugatit_fast.kernels.padding import pad_reference
-from ugatit_fast.kernels.phases import check_phases, image_shape, interleaved
+from ugatit_fast.kernels.phase_layout import check_phases, image_shape, interleaved
 
 
 def adalin_reference(

@@ -9,7 +9,7 @@ from torch import Tensor
 from ugatit_fast.kernels.adalin_triton import apply_kernel, resident_kernel
 from ugatit_fast.kernels.counters import current_counters
 from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, span
-from ugatit_fast.kernels.phases import image_shape
+from ugatit_fast.kernels.phase_layout import image_shape
 from ugatit_fast.kernels.schedule import NormPlan, Tile, cdiv, gpu_of, norm_plan, power_of_two
 from ugatit_fast.kernels.statistics_triton import statistics_kernel
 

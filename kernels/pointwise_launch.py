@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of
-from ugatit_fast.kernels.phases import image_shape
+from ugatit_fast.kernels.phase_layout import image_shape
 from ugatit_fast.kernels.pointwise_triton import (
     bias_relu_kernel,
     interleave_kernel,

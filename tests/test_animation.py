@@ -9,9 +9,9 @@ from PIL import Image
 
 from ugatit_fast import animation
 from ugatit_fast.animation import AnimationReader, AnimationWriter, is_animated
-from ugatit_fast.clips import ClipError, Frame, Picture
 from ugatit_fast.errors import InputError
 from ugatit_fast.images import Pixels
+from ugatit_fast.media.clip import ClipError, Frame, Picture
 
 SUFFIXES = [".gif", ".webp", ".png"]
 COLOURS = [(250, 20, 20), (20, 250, 20), (20, 20, 250), (250, 250, 20)]

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from tests.fake_translator import SPEC, FakeTranslator
 from ugatit_fast.choices import Box, TranslateOptions
-from ugatit_fast.clips import ClipError, ClipReport, Frame, Picture, every_nth, translate_clip
+from ugatit_fast.clips import ClipReport, every_nth, translate_clip
 from ugatit_fast.errors import InputError
 from ugatit_fast.framing import Framing
 from ugatit_fast.images import Pixels
+from ugatit_fast.media.clip import ClipError, Frame, Picture
 from ugatit_fast.report import StageSeconds
 
 PATIENCE = 10

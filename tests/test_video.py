@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.videos import HEIGHT, WIDTH, damage, grey, greys, plain, write_video
 from ugatit_fast import video
-from ugatit_fast.clips import ClipError
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.images import Pixels
+from ugatit_fast.media.clip import ClipError
 from ugatit_fast.video import VideoReader, is_full_range, matrix_of
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.videos import HEIGHT, WIDTH, grey, greys, plain, read_video, write_video
 from ugatit_fast import video_writer
-from ugatit_fast.clips import Frame, Picture
 from ugatit_fast.errors import InputError
 from ugatit_fast.images import Pixels
+from ugatit_fast.media.clip import Frame, Picture
 from ugatit_fast.video_writer import CONTAINERS, VideoWriter
 
 

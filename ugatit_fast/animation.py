@@ -14,10 +14,10 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from ugatit_fast.clips import ClipError, Frame, Picture
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
 from ugatit_fast.images import ENCODERS, MAX_PIXELS, recognise, upright_pixels
+from ugatit_fast.media.clip import ClipError, Frame, Picture
 
 FORMATS = ("GIF", "WEBP", "PNG")
 """What Pillow calls the formats that can be animated."""

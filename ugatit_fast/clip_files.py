@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ugatit_fast.animation import ANIMATION_SUFFIXES, AnimationReader, AnimationWriter
 from ugatit_fast.choices import TranslateOptions
-from ugatit_fast.clips import ClipError, ClipKind, ClipReader, ClipReport, ClipWriter, translate_clip
+from ugatit_fast.clips import ClipReport, translate_clip
 from ugatit_fast.framing import Framing
 from ugatit_fast.machine import available_cores
+from ugatit_fast.media.clip import ClipError, ClipKind, ClipReader, ClipWriter
 from ugatit_fast.report import StageSeconds
 from ugatit_fast.translator import Translator
 from ugatit_fast.video import VideoReader

@@ -13,91 +13,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, cast
+from typing import cast
 
 import numpy as np
 
 from ugatit_fast.errors import InputError
+from ugatit_fast.framing import Framed, Framing
 from ugatit_fast.images import Pixels
-
-if TYPE_CHECKING:  # `sources` tells what is a clip, and knows nothing of how it is translated
-    from ugatit_fast.framing import Framed, Framing
-    from ugatit_fast.report import StageSeconds
-    from ugatit_fast.translator import Translator
-
-ClipKind = Literal["video", "animation"]
-
-
-class ClipError(InputError):
-    """A video or an animation that can't be translated; others can."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A frame as its file has it."""
-
-    start: int
-    """When it is shown, in units of its reader's `time_base`."""
-    duration: int
-    """How long, likewise."""
-    pixels: Callable[[], Pixels]
-    """Makes uint8 (h, w, 3), upright sRGB, of any one size in a clip. May be called on any thread, later."""
-
-
-class Picture(NamedTuple):
-    """A frame on its way to the file."""
-
-    frame: Frame
-    pixels: Pixels
-    """uint8 (h, w, 3): what is to be shown."""
-
-
-class ClipReader(Protocol):
-    """What a clip is read with; a context manager. Once made, it is used by one thread at a time."""
-
-    path: Path
-    time_base: Fraction
-    """Seconds."""
-    rate: Fraction
-    """Frames a second, about."""
-    plays: int
-    """How often it is shown; 0 is for ever."""
-    sound: Path | None
-    """What has its sound; None for silence."""
-    expected: int
-    """Frames, as far as the file tells; 0 where it doesn't."""
-    broken: int
-    """Frames so far that were left out because they are damaged."""
-
-    def frames(self) -> Iterator[Frame]:
-        """Those that can be decoded, with starts that increase. Raises ClipError."""
-
-    def __enter__(self) -> "ClipReader": ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-class ClipWriter(Protocol):
-    """What a clip is written with."""
-
-    @property
-    def finished(self) -> int:
-        """Pictures that are there from an earlier run of the same settings, and needn't come again."""
-
-    def skip(self, frame: Frame) -> None:
-        """Be told of the frame of such a picture."""
-
-    def write(self, pictures: Iterator[Picture]) -> None:
-        """Write the file: all of it appears, or none.
-
-        What `pictures` raises ends it. Raises ClipError where the format can't hold this clip, InputError where
-        the file can't be written.
-        """
+from ugatit_fast.media.clip import ClipError, ClipReader, ClipWriter, Frame, Picture
+from ugatit_fast.report import StageSeconds
+from ugatit_fast.translator import Translator
 
 
 @dataclass(frozen=True)
@@ -113,15 +39,15 @@ class ClipReport:
 
 
 def translate_clip(
-    translator: "Translator",
+    translator: Translator,
     reader: ClipReader,
     writer: ClipWriter,
-    framing: "Framing",
+    framing: Framing,
     *,
     stride: int,
     paste_back: bool,
     threads: int,
-    stages: "StageSeconds",
+    stages: StageSeconds,
     on_frame: Callable[[], None] = lambda: None,
 ) -> ClipReport:
     """Translate every `stride`-th frame of what `reader` reads into what `writer` writes.
@@ -181,7 +107,7 @@ class _Seen:
     """A frame as the engine sees it."""
 
     frame: Frame
-    framed: "Framed"
+    framed: Framed
     whole: Pixels | None
     """The whole frame, where the result is to be pasted into it."""
     decode_seconds: float
@@ -195,7 +121,7 @@ class _Arriving:
         self,
         reader: ClipReader,
         writer: ClipWriter,
-        framing: "Framing",
+        framing: Framing,
         stride: int,
         paste_back: bool,
         threads: int,
@@ -279,7 +205,7 @@ _Result = tuple[_Seen, Pixels]
 class _Leaving:
     """Results on their way to the writer, which runs on a thread of its own."""
 
-    def __init__(self, writer: ClipWriter, framing: "Framing", paste_back: bool, depth: int) -> None:
+    def __init__(self, writer: ClipWriter, framing: Framing, paste_back: bool, depth: int) -> None:
         self.writer, self.framing, self.paste_back = writer, framing, paste_back
         self.results: queue.Queue[_Result | type[_Abandoned] | None] = queue.Queue(depth)
         self.idle_seconds = 0.0

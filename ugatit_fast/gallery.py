@@ -14,16 +14,12 @@ from string import Template
 from urllib.parse import quote
 
 from ugatit_fast.errors import InputError
+from ugatit_fast.media.folders import HEATMAP_FOLDER, INPUT_FOLDER, PAGE
 from ugatit_fast.sinks import Sink
 from ugatit_fast.sources import ClipSource, Source
 from ugatit_fast.version import __version__
 from ugatit_fast.video_writer import CONTAINERS
 
-PAGE = "index.html"
-INPUT_FOLDER = PurePath("gallery/input")
-"""Below the output folder: what the network saw, without the border of `pad`."""
-HEATMAP_FOLDER = PurePath("gallery/heatmap")
-"""Below the output folder: its attention, over what it saw."""
 SIGNATURE = '<meta name="generator" content="ugatit-fast'
 """How a page of ours is told from anyone else's, early in the file."""
 SIGNATURE_WITHIN_BYTES = 1000

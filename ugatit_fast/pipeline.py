@@ -20,13 +20,13 @@ import numpy as np
 from ugatit_fast import gallery
 from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.clip_files import translate_clip_file
-from ugatit_fast.clips import ClipError
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.files import make_folder
 from ugatit_fast.framing import Framed, Framing
 from ugatit_fast.images import encode_image
 from ugatit_fast.machine import available_cores
+from ugatit_fast.media.clip import ClipError
 from ugatit_fast.products import Product, Stack, Translation
 from ugatit_fast.report import Failure, OnFailure, Progress, Report, StageSeconds
 from ugatit_fast.sinks import FolderSink, Sink, open_sink

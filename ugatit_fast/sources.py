@@ -6,7 +6,6 @@ what the user named -> sources (a photo or a clip each, not yet read) -> pixels,
 import glob
 import itertools
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,19 +13,12 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from ugatit_fast.animation import ANIMATION_SUFFIXES, is_animated
 from ugatit_fast.archives import Archive
-from ugatit_fast.clips import ClipKind
 from ugatit_fast.errors import InputError
 from ugatit_fast.images import ENCODERS, Pixels, decode_image, load_image
+from ugatit_fast.media.clip import ClipKind
+from ugatit_fast.media.folders import IMAGE_SUFFIXES, is_visible, natural_order, photos_below
 from ugatit_fast.video import VIDEO_SUFFIXES
 from ugatit_fast.video_writer import CONTAINERS
-
-# fmt: off
-IMAGE_SUFFIXES = (
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
-    ".tif", ".tiff", ".webp",
-)
-# fmt: on
-"""What counts as a photo inside a folder. HEIC can't be decoded; it is here so that it is reported, not passed over."""
 
 ZIP_SUFFIX = ".zip"
 """What an archive ends in, among inputs and as an output."""
@@ -168,25 +160,6 @@ def as_named(sources: list[Source], out: Path) -> tuple[list[Source], Path]:
     return [replace(sources[0], relative=PurePath(out.name))], out.parent
 
 
-def photos_below(folder: Path, *, with_videos: bool = False) -> list[Path]:
-    """Photos in a folder and its subfolders in natural order, without hidden ones (`._photo.jpg`, `.thumbnails/`).
-
-    Raises InputError where the folder or one of its subfolders can't be read; a subfolder that has just gone is none.
-    """
-
-    def refuse(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError) and Path(error.filename) != folder:
-            return
-        raise InputError(f"folder {error.filename} can't be read ({error.strerror}); check that it is there") from error
-
-    suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES if with_videos else IMAGE_SUFFIXES
-    files = []
-    for parent, subfolders, names in os.walk(folder, onerror=refuse):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        files += [Path(parent, name) for name in names if _is_visible(PurePath(name), suffixes)]
-    return sorted(files, key=_natural_order)
-
-
 def _named_by(given: str | Path, suffix: str | None) -> Iterator[Source]:
     """The photos behind one input."""
     if Path(given) == PIPE:
@@ -216,7 +189,7 @@ def _files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
         pattern = str(path.relative_to(base))
         # Not Path.glob, whose `*` finds hidden files.
         matches = [base / name for name in glob.glob(pattern, root_dir=base, recursive=True)]  # noqa: PTH207
-        files = sorted((match for match in matches if match.is_file()), key=_natural_order)
+        files = sorted((match for match in matches if match.is_file()), key=natural_order)
         if not files:
             raise InputError(f"no file matches {given}; check the pattern and the folder it starts from")
     else:
@@ -227,10 +200,10 @@ def _files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
 
 def _archived(path: Path, suffix: str | None) -> Iterator[Source]:
     archive = Archive(path, str(path))
-    members = [member for member in archive.members if _is_visible(member, IMAGE_SUFFIXES)]
+    members = [member for member in archive.members if is_visible(member, IMAGE_SUFFIXES)]
     if not members:
         raise InputError(f"archive {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
-    for member in sorted(members, key=_natural_order):
+    for member in sorted(members, key=natural_order):
         yield ArchivedSource(path / member, output_name(PurePath(member), suffix), archive, member)
 
 
@@ -242,17 +215,3 @@ def _piped(suffix: str | None) -> Source:
         raise InputError(f"stdin brings more than {MAX_PIPED_BYTES / 2**20:.0f} MiB; expected one photo")
     name = PurePath("stdin")
     return PipedSource(Path(name), output_name(name, suffix), content)
-
-
-def _is_visible(path: PurePath, suffixes: tuple[str, ...]) -> bool:
-    """Whether the name ends in one of `suffixes`, and neither it nor a folder of it is hidden."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in suffixes and not hidden
-
-
-def _natural_order(path: PurePath) -> tuple[list[list[str | int]], PurePath]:
-    # Splitting by a group alternates text and digits, so that like is only ever compared with like.
-    return [
-        [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part.casefold())]
-        for part in path.parts
-    ], path

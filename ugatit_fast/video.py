@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ugatit_fast.clips import ClipError, Frame
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.hdr import Transfer, to_sdr
 from ugatit_fast.images import MAX_PIXELS, Pixels
+from ugatit_fast.media.clip import ClipError, Frame
 
 if TYPE_CHECKING:
     from av.buffer import Buffer

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ugatit_fast.clips import Frame, Picture
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.files import make_folder, write_errors, written_whole
 from ugatit_fast.images import Pixels
+from ugatit_fast.media.clip import Frame, Picture
 from ugatit_fast.sound import Sound
 from ugatit_fast.video import import_av, open_video
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.sources import Source, photos_below, source_of
+from ugatit_fast.media.folders import photos_below
+from ugatit_fast.sources import Source, source_of
 
 POLL_SECONDS = 0.5
 """From one look to the next. A photo is taken when two looks in a row find it alike: nobody is writing it any more."""

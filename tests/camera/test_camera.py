@@ -24,10 +24,10 @@ from ugatit_fast.camera.live import Live
 from ugatit_fast.camera.server import BOUNDARY, CameraServer
 from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.cli import main
-from ugatit_fast.clips import ClipError, Frame
 from ugatit_fast.errors import InputError
 from ugatit_fast.framing import Framing
 from ugatit_fast.images import Pixels, decode_image
+from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.video import VideoReader
 
 PATIENCE = 10

@@ -8,7 +8,7 @@ from tests.kernels.tolerances import LEVELS_OF_TIES, SHARE_OF_TIES, assert_as_cl
 from ugatit_fast.kernels import pointwise_launch
 from ugatit_fast.kernels.bias_relu import bias_relu_reference
 from ugatit_fast.kernels.image import image_of, normalise_image_reference, sum_of_rows
-from ugatit_fast.kernels.phases import interleaved
+from ugatit_fast.kernels.phase_layout import interleaved
 from ugatit_fast.kernels.pointwise_launch import (
     bias_relu_on_gpu,
     interleave_on_gpu,

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ugatit_fast.clips import ClipError
 from ugatit_fast.errors import InputError
+from ugatit_fast.media.clip import ClipError
 from ugatit_fast.video import VideoReader, import_av
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from types import TracebackType
 
 import numpy as np
 
-from ugatit_fast.clips import ClipError, Frame
 from ugatit_fast.errors import UgatitFastError
 from ugatit_fast.framing import Framing
 from ugatit_fast.images import encode_image
+from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.translator import Translator
 from ugatit_fast.video import VideoReader
 

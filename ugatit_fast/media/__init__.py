@@ -1,0 +1,1 @@
+"""Files <-> pixels: photos, videos, animations, sound, HDR, folders, archives, fitting and tiles."""
