@@ -34,8 +34,8 @@ from PIL import Image
 from ugatit_fast.bench.environment import condition, machine, now
 from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
-from ugatit_fast.fitting import fit_image
-from ugatit_fast.images import decode_image, encode_image
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.images import decode_image, encode_image
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.translator import Translator
 

@@ -22,11 +22,11 @@ from cyclopts import App, Parameter
 
 from ugatit_fast.bench.environment import condition, machine, now
 from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
-from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.pipeline import translate_files
-from ugatit_fast.sources import find_images
+from ugatit_fast.translate.options import TranslateOptions
+from ugatit_fast.translate.pipeline import translate_files
+from ugatit_fast.translate.sources import find_images
 from ugatit_fast.translator import Translator
 
 LIGHT = GeneratorConfig(light=True)

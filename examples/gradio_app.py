@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugatit_fast import Translator
-from ugatit_fast.fitting import fit_image
+from ugatit_fast.media.fitting import fit_image
 
 translator = Translator(sys.argv[1])
 

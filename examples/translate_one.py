@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from ugatit_fast import Translator
-from ugatit_fast.fitting import fit_image
-from ugatit_fast.images import load_image, save_image
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.images import load_image, save_image
 
 engine, photo, output = map(Path, sys.argv[1:])
 with Translator(engine) as translator:

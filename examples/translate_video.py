@@ -8,7 +8,7 @@ import sys
 import av
 
 from ugatit_fast import Translator
-from ugatit_fast.fitting import fit_image
+from ugatit_fast.media.fitting import fit_image
 
 engine, source, target = sys.argv[1:]
 with Translator(engine) as translator, av.open(source) as video, av.open(target, "w") as output:

@@ -12,8 +12,8 @@ from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.choices import Device, Precision
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
-from ugatit_fast.fitting import fit_image
-from ugatit_fast.images import load_image
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.images import load_image
 from ugatit_fast.model import Generator
 from ugatit_fast.translator import describe_engine, open_backend
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import random_pictures
-from tests.face_models import Sure, write_yunet
+from tests.translate.face_models import Sure, write_yunet
 from ugatit_fast import __version__, cli
 from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
-from ugatit_fast.images import decode_image, encode_image, load_image, save_image
+from ugatit_fast.media.images import decode_image, encode_image, load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 
 VERBS = ["bench", "build-engine", "translate", "verify", "inspect", "convert", "evaluate", "doctor", "demo"]

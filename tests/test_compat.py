@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from tests.conftest import LIGHT
-from tests.fake_translator import SPEC, FakeTranslator
-from tests.pictures import photo
+from tests.media.pictures import photo
 from tests.tensorflow_reference import RandomVariables, TensorFlowModel
 from tests.test_import_tensorflow import write
+from tests.translate.fake_translator import SPEC, FakeTranslator
 from ugatit_fast import Translator, cli
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
@@ -25,9 +25,9 @@ from ugatit_fast.compat.layout import read_direction, tensorflow_name
 from ugatit_fast.compat.testing import Outcome, Translators, serves, write_stacks
 from ugatit_fast.compat.training import settings_of
 from ugatit_fast.engine import read_spec
-from ugatit_fast.fitting import fit_image
-from ugatit_fast.images import load_image
-from ugatit_fast.tiles import Pass, stack_tiles
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.images import load_image
+from ugatit_fast.media.tiles import Pass, stack_tiles
 from ugatit_fast.train.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.pictures import photo
+from tests.media.pictures import photo
 from ugatit_fast import Translator
-from ugatit_fast.fitting import fit_image
-from ugatit_fast.images import Pixels, load_image, save_image
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.images import Pixels, load_image, save_image
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

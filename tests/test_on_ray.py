@@ -20,14 +20,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import photo
+from tests.media.pictures import photo
 from ugatit_fast import Translator
-from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.errors import BackendUnavailable, EngineError, InputError
-from ugatit_fast.images import load_image
+from ugatit_fast.media.images import load_image
 from ugatit_fast.on_ray.cluster import PRIVATE, RayOptions, refuse_too_much, refuse_unreachable
 from ugatit_fast.on_ray.folder import Replica, _Done, translate_on_ray
-from ugatit_fast.sources import Source, find_images
+from ugatit_fast.translate.options import TranslateOptions
+from ugatit_fast.translate.sources import Source, find_images
 
 ONE_EACH = RayOptions(replicas=2, threads=1)
 

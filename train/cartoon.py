@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance
 from scipy.ndimage import gaussian_filter
 from skimage.restoration import denoise_tv_chambolle
 
-from ugatit_fast.images import Pixels
+from ugatit_fast.media.images import Pixels
 
 SMOOTHING = 0.12
 """Weight of total variation against the photo: texture goes, edges stay."""

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.images import Pixels, load_image
 from ugatit_fast.media.folders import IMAGE_SUFFIXES
+from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.train.settings import TrainSettings
 
 TRAIN_FOLDERS = ("trainA", "trainB")

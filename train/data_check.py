@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.images import load_image
 from ugatit_fast.machine import available_cores
+from ugatit_fast.media.images import load_image
 from ugatit_fast.train.data import TEST_FOLDERS, TRAIN_FOLDERS, image_files
 
 FEW_PICTURES = 100

@@ -19,7 +19,7 @@ from numpy.random import default_rng
 from PIL import Image, ImageEnhance
 
 from ugatit_fast.errors import BackendUnavailable, InputError
-from ugatit_fast.images import Pixels, load_image, save_image
+from ugatit_fast.media.images import Pixels, load_image, save_image
 
 SIZE_PIXELS = 160
 """Side of every picture: a training crop of 128 and its margin."""

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
-from ugatit_fast.images import Pixels, load_image
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.folders import IMAGE_SUFFIXES, INPUT_FOLDER, PAGE, photos_below
+from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.train.inception import SIDE_PIXELS, WIDTH, Inception
 from ugatit_fast.train.protocols import Resize, Role
 

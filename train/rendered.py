@@ -10,7 +10,7 @@ from numpy.random import Generator as RandomGenerator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
-from ugatit_fast.images import Pixels
+from ugatit_fast.media.images import Pixels
 
 Plane = NDArray[np.float64]
 """(h, w), or (h, w, 3) where it has colours; 0 to 1."""

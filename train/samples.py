@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.fitting import fit_image
-from ugatit_fast.images import Pixels, load_image, save_image
-from ugatit_fast.tiles import Pass, stack_tiles
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.images import Pixels, load_image, save_image
+from ugatit_fast.media.tiles import Pass, stack_tiles
 from ugatit_fast.train.data import TEST_FOLDERS, TRAIN_FOLDERS, image_files, on_device
 from ugatit_fast.train.generator import TrainingGenerator
 from ugatit_fast.train.step import Trainer

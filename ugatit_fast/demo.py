@@ -11,8 +11,8 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.verify import sample_photos
 from ugatit_fast.files import cause_of
-from ugatit_fast.pipeline import translate_files
-from ugatit_fast.sources import find_images
+from ugatit_fast.translate.pipeline import translate_files
+from ugatit_fast.translate.sources import find_images
 from ugatit_fast.translator import Translator
 
 SIZE = (256, 256)

@@ -17,11 +17,12 @@ from ugatit_fast.arguments import (
     progress_bar,
     say,
 )
-from ugatit_fast.choices import Device, Fit, Format, TranslateOptions
+from ugatit_fast.choices import Device, Fit, Format
 from ugatit_fast.errors import InputError
+from ugatit_fast.translate.options import TranslateOptions
 
 if TYPE_CHECKING:
-    from ugatit_fast.report import Failure, Report
+    from ugatit_fast.translate.report import Failure, Report
 
 
 def translate(
@@ -105,10 +106,11 @@ def translate(
     ray_address
         On Ray: the cluster, such as auto or HOST:6379; local starts one on this machine, which ends with the command.
     """
-    from ugatit_fast.pipeline import refuse_output_among_inputs, translate_files, watch_folders
-    from ugatit_fast.sources import as_named, find_images
+    from ugatit_fast.translate.pipeline import translate_files, watch_folders
+    from ugatit_fast.translate.refusals import refuse_output_among_inputs
+    from ugatit_fast.translate.sources import as_named, find_images
+    from ugatit_fast.translate.watch import Watcher
     from ugatit_fast.translator import Translator
-    from ugatit_fast.watch import Watcher
 
     options = TranslateOptions(
         fit=fit,
@@ -179,7 +181,7 @@ def translate(
 
 def say_report(report: "Report") -> int:
     """What the run did, on stderr where the picture is on stdout. The exit code."""
-    from ugatit_fast.sources import PIPE
+    from ugatit_fast.translate.sources import PIPE
 
     say(report.speed)
     tell = say if report.out == PIPE else print

@@ -16,19 +16,19 @@ from typing import cast
 import av
 import pytest
 
-from tests.fake_translator import FakeTranslator
-from tests.videos import grey, write_video
+from tests.media.videos import grey, write_video
+from tests.translate.fake_translator import FakeTranslator
 from ugatit_fast.camera import live as live_module
 from ugatit_fast.camera.capture import CameraReader, reason_of, system_of
 from ugatit_fast.camera.live import Live
 from ugatit_fast.camera.server import BOUNDARY, CameraServer
-from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.cli import main
 from ugatit_fast.errors import InputError
-from ugatit_fast.framing import Framing
-from ugatit_fast.images import Pixels, decode_image
 from ugatit_fast.media.clip import ClipError, Frame
-from ugatit_fast.video import VideoReader
+from ugatit_fast.media.images import Pixels, decode_image
+from ugatit_fast.media.video import VideoReader
+from ugatit_fast.translate.framing import Framing
+from ugatit_fast.translate.options import TranslateOptions
 
 PATIENCE = 10
 

@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from safetensors.numpy import save_file
 
 from tests.conftest import LIGHT, random_pictures
-from tests.fake_translator import SPEC
+from tests.translate.fake_translator import SPEC
 from ugatit_fast import Translator, cli
 from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
 from ugatit_fast.engine import EngineSpec

@@ -12,10 +12,10 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.fake_translator import SPEC, FakeTranslator
-from tests.pictures import photo
+from tests.media.pictures import photo
+from tests.translate.fake_translator import SPEC, FakeTranslator
 from ugatit_fast.choices import Direction
-from ugatit_fast.images import Pixels
+from ugatit_fast.media.images import Pixels
 from ugatit_fast.serve.app import create_app
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.translator import Translator

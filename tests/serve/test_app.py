@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import photo
+from tests.media.pictures import photo
 from tests.serve.clients import SIZE, a_photo, decoded, detail, encoded, fake, serving
 from ugatit_fast.errors import InputError
+from ugatit_fast.media.tiles import heatmap_overlay
 from ugatit_fast.serve.app import create_app
 from ugatit_fast.serve.settings import ServeSettings
-from ugatit_fast.tiles import heatmap_overlay
 
 PHOTO = encoded(a_photo())
 PNG = {"content-type": "image/png"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ugatit_fast.images import Pixels
+from ugatit_fast.media.images import Pixels
 from ugatit_fast.serve.batching import Batch, Batcher, Overloaded, Places, Translated
 
 

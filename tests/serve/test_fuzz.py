@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import photo
+from tests.media.pictures import photo
 from tests.serve.clients import decoded, detail, encoded, serving
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.translator import Translator

@@ -17,7 +17,7 @@ from tests.conftest import random_pictures
 from tests.tensorrt.fake_gpu import FakeGpu
 from ugatit_fast import Translator, cli
 from ugatit_fast.engine import read_spec
-from ugatit_fast.images import save_image
+from ugatit_fast.media.images import save_image
 
 pytestmark = pytest.mark.usefixtures("fake")
 

@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 
 from ugatit_fast.cli import main
 from ugatit_fast.errors import BackendUnavailable, InputError
-from ugatit_fast.images import load_image
+from ugatit_fast.media.images import load_image
 from ugatit_fast.model import Generator, GeneratorConfig
 from ugatit_fast.train import example_data
 from ugatit_fast.train.cartoon import INK, cartoon, ink_lines

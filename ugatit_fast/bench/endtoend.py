@@ -18,8 +18,8 @@ from ugatit_fast.bench.environment import file_stem
 from ugatit_fast.bench.results import Pipeline, Settings, Spread
 from ugatit_fast.bench.session import peak_host_bytes
 from ugatit_fast.bench.worker import ContenderFailed, Worker
-from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.engine import EngineSpec
+from ugatit_fast.translate.options import TranslateOptions
 
 PHOTOS = ("astronaut.jpg", "grace_hopper.jpg")
 SINGLE_PHOTOS = 20
@@ -104,8 +104,8 @@ class RivalTranslator:
 
 
 def translate_photos(contender: Contender, case: Case, file: Path | None, spec: EngineSpec, photos: int) -> Measured:
-    from ugatit_fast.pipeline import translate_files
-    from ugatit_fast.sources import find_images
+    from ugatit_fast.translate.pipeline import translate_files
+    from ugatit_fast.translate.sources import find_images
 
     translator = open_translator(contender, case, file, spec)
     sources = find_images([photo_folder(case.folder, photos)], ".png")
@@ -131,8 +131,8 @@ def one_at_a_time(
     translator: Any, case: Case, photos: Sequence[Path], out: Path
 ) -> tuple[list[float], dict[str, float]]:
     """Milliseconds of each photo in all, and the median of each stage; the first photo warms up."""
-    from ugatit_fast.fitting import fit_image
-    from ugatit_fast.images import load_image, save_image
+    from ugatit_fast.media.fitting import fit_image
+    from ugatit_fast.media.images import load_image, save_image
 
     size = (case.network.height, case.network.width)
     totals, stages = [], defaultdict(list)

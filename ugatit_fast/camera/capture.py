@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.media.clip import ClipError
-from ugatit_fast.video import VideoReader, import_av
+from ugatit_fast.media.video import VideoReader, import_av
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -6,8 +6,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ugatit_fast.arguments import Flag, Size, parse_size, say
-from ugatit_fast.choices import Device, Fit, TranslateOptions
+from ugatit_fast.choices import Device, Fit
 from ugatit_fast.errors import InputError
+from ugatit_fast.translate.options import TranslateOptions
 
 
 def camera_command(
@@ -49,10 +50,10 @@ def camera_command(
     from ugatit_fast.camera.capture import CameraReader
     from ugatit_fast.camera.live import Live
     from ugatit_fast.camera.server import CameraServer
-    from ugatit_fast.framing import Framing
-    from ugatit_fast.pipeline import served_size
+    from ugatit_fast.media.video import VideoReader
+    from ugatit_fast.translate.framing import Framing
+    from ugatit_fast.translate.pipeline import served_size
     from ugatit_fast.translator import Translator
-    from ugatit_fast.video import VideoReader
 
     if device and input:
         raise InputError("--device names a camera, --input a video in its place; leave one out")

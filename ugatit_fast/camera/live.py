@@ -12,11 +12,11 @@ from types import TracebackType
 import numpy as np
 
 from ugatit_fast.errors import UgatitFastError
-from ugatit_fast.framing import Framing
-from ugatit_fast.images import encode_image
 from ugatit_fast.media.clip import ClipError, Frame
+from ugatit_fast.media.images import encode_image
+from ugatit_fast.media.video import VideoReader
+from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translator import Translator
-from ugatit_fast.video import VideoReader
 
 STALL_SECONDS = 10.0
 """A camera that sends nothing for so long has gone, whatever it says."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from ugatit_fast.checkpoint.contents import Checkpoint
-from ugatit_fast.fitting import fit_image
-from ugatit_fast.images import load_image
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.images import load_image
 from ugatit_fast.model import Generator
 
 PHOTO = "astronaut.jpg"

@@ -1,6 +1,6 @@
 """`--phase test`: every test picture through the generators, in the layout of the repository whose flags these are.
 
-    PyTorch       results/NAME/test/A2B_1.png ...    seven tiles a picture, numbered (see `ugatit_fast.tiles`)
+    PyTorch       results/NAME/test/A2B_1.png ...    seven tiles a picture, numbered (see `ugatit_fast.media.tiles`)
     TensorFlow    results/RUN/<name of the picture>  the translation alone, and index.html
 
 The checkpoint becomes two engines, the fastest that this machine can run; they stay in the result folder, and serve
@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from ugatit_fast.choices import BackendChoice, Direction, TranslateOptions
+from ugatit_fast.choices import BackendChoice, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
 from ugatit_fast.engine import SUFFIXES, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine, choose_backend
 from ugatit_fast.files import make_folder, written_whole
-from ugatit_fast.pipeline import translate_files
-from ugatit_fast.report import Report
-from ugatit_fast.sources import Source, output_name
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.train.data import TEST_FOLDERS, image_files
+from ugatit_fast.translate.options import TranslateOptions
+from ugatit_fast.translate.pipeline import translate_files
+from ugatit_fast.translate.report import Report
+from ugatit_fast.translate.sources import Source, output_name
 from ugatit_fast.translator import Translator
 from ugatit_fast.version import __version__
 

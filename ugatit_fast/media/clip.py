@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Protocol
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.images import Pixels
+from ugatit_fast.media.images import Pixels
 
 ClipKind = Literal["video", "animation"]
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path, PurePath
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.video import VIDEO_SUFFIXES
+from ugatit_fast.media.video import VIDEO_SUFFIXES
 
 PAGE = "index.html"
 INPUT_FOLDER = PurePath("gallery/input")

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from ugatit_fast.choices import TranslateOptions
 from ugatit_fast.errors import BackendUnavailable, InputError, UgatitFastError
 from ugatit_fast.on_ray.cluster import RayOptions, cluster, import_ray
-from ugatit_fast.pipeline import translate_files
-from ugatit_fast.report import Failure, OnFailure, Progress, Report, StageSeconds
-from ugatit_fast.sinks import FolderSink, open_sink
-from ugatit_fast.sources import Source
+from ugatit_fast.translate.options import TranslateOptions
+from ugatit_fast.translate.pipeline import translate_files
+from ugatit_fast.translate.report import Failure, OnFailure, Progress, Report, StageSeconds
+from ugatit_fast.translate.sinks import FolderSink, open_sink
+from ugatit_fast.translate.sources import Source
 
 BLOCK = 32
 """Most photos that a replica takes at once, and has to do again where it dies."""

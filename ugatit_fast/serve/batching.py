@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ugatit_fast.images import Pixels
+from ugatit_fast.media.images import Pixels
 
 OLD_SHARE = 0.8
 """How much of the average time of a picture the batches before the last one make up."""

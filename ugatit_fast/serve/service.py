@@ -18,16 +18,16 @@ from zipfile import ZipFile
 
 from ugatit_fast.choices import Fit
 from ugatit_fast.errors import InputError
-from ugatit_fast.fitting import fit_image, unfit_image
-from ugatit_fast.images import Pixels, decode_image, encode_image
 from ugatit_fast.machine import available_cores
+from ugatit_fast.media.fitting import fit_image, unfit_image
+from ugatit_fast.media.images import Pixels, decode_image, encode_image
+from ugatit_fast.media.tiles import heatmap_overlay
 from ugatit_fast.serve.batching import Batcher, Overloaded, Places, Translated
 from ugatit_fast.serve.metrics import Metrics
 from ugatit_fast.serve.problems import Problem
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.serve.uploads import Photo, refuse_endless_jpeg
-from ugatit_fast.sources import output_name
-from ugatit_fast.tiles import heatmap_overlay
+from ugatit_fast.translate.sources import output_name
 from ugatit_fast.translator import Translator
 
 FAILURES = "failures.json"

@@ -22,8 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
-from ugatit_fast.archives import Archive
 from ugatit_fast.errors import InputError
+from ugatit_fast.media.archives import Archive
 from ugatit_fast.serve.problems import CLIENT_GONE, Problem
 from ugatit_fast.serve.settings import ServeSettings
 

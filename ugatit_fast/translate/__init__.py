@@ -1,0 +1,1 @@
+"""Many photos and clips through one Translator: sources -> framing -> products -> sinks -> report."""

@@ -1,0 +1,76 @@
+"""The part of a photo that is translated: taken out and fitted to the engine, and brought back from its result.
+
+photo -> the part that `crop` names -> what the engine sees (`fit`) -> its result without a border, or pasted back
+"""
+
+from dataclasses import dataclass
+
+from ugatit_fast.choices import Box, Fit
+from ugatit_fast.errors import InputError
+from ugatit_fast.media.fitting import fit_image, paste_image, shown_box, unfit_image
+from ugatit_fast.media.images import Pixels
+from ugatit_fast.translate.faces import FaceFinder, portrait
+from ugatit_fast.translate.options import TranslateOptions
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A photo as the engine sees it."""
+
+    pixels: Pixels
+    """(h, w, 3), of the size that is translated at."""
+    photo_size: tuple[int, int]
+    """(h, w) of the photo as it was decoded."""
+    part: Box
+    """What of the photo was fitted."""
+
+
+class Framing:
+    """How a run's photos meet its engine. Safe to use from several threads at once."""
+
+    def __init__(self, options: TranslateOptions, size: tuple[int, int]) -> None:
+        """size: (h, w) that is translated at. Raises as `FaceFinder` does, where faces are to be found."""
+        self.size = size
+        self.crop = options.crop
+        self.fit: Fit = "crop" if options.crop == "center" else options.fit
+        self.faces = FaceFinder(options.face_model) if options.face_model else None
+        whole = isinstance(options.crop, Box) or self.faces is not None or options.paste_back
+        self.at_least = None if whole else (size[1], size[0])
+        """(w, h) that photos may be decoded at, as `decode_image` takes it; None where their own pixels matter."""
+
+    def frame(self, photo: Pixels, name: str) -> Framed:
+        """What the engine is to see of a photo (h, w, 3) called `name`.
+
+        Raises InputError where the photo has no face, or not all of the box that was asked for.
+        """
+        part = self.part(photo, name)
+        taken = photo[part.top : part.top + part.height, part.left : part.left + part.width]
+        return Framed(fit_image(taken, self.size, self.fit), (photo.shape[0], photo.shape[1]), part)
+
+    def part(self, photo: Pixels, name: str) -> Box:
+        height, width = photo.shape[:2]
+        if isinstance(self.crop, Box):
+            left, top, *sides = self.crop
+            if left + sides[0] > width or top + sides[1] > height:
+                raise InputError(
+                    f"{name} is {width} x {height}, and the box of {sides[0]} x {sides[1]} at {left},{top} reaches "
+                    "outside it; choose a box inside"
+                )
+            return self.crop
+        if self.faces is not None:
+            face = self.faces.largest(photo)
+            if face is None:
+                raise InputError(f"{name} shows no face that the detector can find; give the place with --crop box=…")
+            return portrait(face, (height, width))
+        return Box(0, 0, width, height)
+
+    def cut(self, result: Pixels, framed: Framed) -> Pixels:
+        """The part of a result, or of what the engine saw, that shows the photo."""
+        return unfit_image(result, (framed.part.height, framed.part.width), self.fit)
+
+    def paste(self, photo: Pixels, result: Pixels, framed: Framed) -> Pixels:
+        """The photo, with a result in the place of what was translated."""
+        part = framed.part
+        shown = shown_box((part.height, part.width), self.size, self.fit)
+        place = Box(part.left + shown.left, part.top + shown.top, shown.width, shown.height)
+        return paste_image(photo, self.cut(result, framed), place)

@@ -1,0 +1,104 @@
+"""What is made of a photo: its translation, or the published seven tiles.
+
+    what the engine sees, in batches -> passes through the engine (`run`) -> pictures with their names (`pictures`)
+
+A product says what to ask the engine, on the thread that drives it, and what to make of the answer, on any other.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Protocol
+
+import numpy as np
+
+from ugatit_fast.backends.base import Images
+from ugatit_fast.errors import EngineError, InputError
+from ugatit_fast.media.folders import HEATMAP_FOLDER, INPUT_FOLDER
+from ugatit_fast.media.images import Pixels
+from ugatit_fast.media.tiles import Heatmap, Pass, heatmap_overlay, stack_tiles
+from ugatit_fast.translate.framing import Framed, Framing
+from ugatit_fast.translate.sources import Source
+from ugatit_fast.translator import Translator
+
+
+class Product(Protocol):
+    """What a run makes of each photo."""
+
+    def run(self, batch: Images) -> Sequence[Any]:
+        """The engine's part: what `pictures` needs to know, for each picture of a batch (n, h, w, 3)."""
+
+    def pictures(self, source: Source, framed: Framed, made: Any) -> Iterator[tuple[PurePath, Pixels]]:
+        """The rest: every picture to write, with its name in the output. Called from several threads at once.
+
+        Raises InputError where the photo has changed meanwhile.
+        """
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The translation of each photo; beside it, what the network saw and where it looked."""
+
+    translator: Translator
+    framing: Framing
+    paste_back: bool
+    gallery: bool
+    """Whether what the network saw is written too, for the page to show."""
+
+    def run(self, batch: Images) -> list[tuple[Pixels, Heatmap | None]]:
+        if not self.translator.heatmap:
+            return [(picture, None) for picture in self.translator.run(batch)]
+        return list(zip(*self.translator.run(batch), strict=True))
+
+    def pictures(
+        self, source: Source, framed: Framed, made: tuple[Pixels, Heatmap | None]
+    ) -> Iterator[tuple[PurePath, Pixels]]:
+        picture, heatmap = made
+        yield (
+            source.relative,
+            self.pasted(source, framed, picture) if self.paste_back else self.framing.cut(picture, framed),
+        )
+        if self.gallery:
+            yield INPUT_FOLDER / source.relative, self.framing.cut(framed.pixels, framed)
+        if heatmap is not None:
+            overlay = heatmap_overlay(framed.pixels, heatmap)
+            yield HEATMAP_FOLDER / source.relative, self.framing.cut(overlay, framed)
+
+    def pasted(self, source: Source, framed: Framed, picture: Pixels) -> Pixels:
+        photo = source.load()  # once more: the photos on their way through the engine would take gigabytes
+        if photo.shape[:2] != framed.photo_size:
+            raise InputError(f"{source.path} has changed while it was being translated; translate it again")
+        return self.framing.paste(photo, picture, framed)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The published test picture of each photo, in the place of its translation: see `tiles.stack_tiles`."""
+
+    translator: Translator
+    back: Translator
+    """The engine of the other direction."""
+    framing: Framing
+
+    def __post_init__(self) -> None:
+        for translator in (self.translator, self.back):
+            if not translator.heatmap:
+                raise InputError("tiles show heat maps: load both engines with heatmap=True")
+        there, back = self.translator.spec.direction, self.back.spec.direction
+        if there == back:
+            raise EngineError(f"tiles need engines of both directions, and both of these are {there}")
+
+    def run(self, batch: Images) -> list[tuple[Pass, ...]]:
+        translated, translated_maps = self.translator.run(batch)
+        passes = [
+            self.back.run(batch),
+            (translated, translated_maps),
+            self.back.run(translated),
+        ]
+        return list(zip(*([Pass(*made) for made in zip(*each, strict=True)] for each in passes), strict=True))
+
+    def pictures(
+        self, source: Source, framed: Framed, made: tuple[Pass, Pass, Pass]
+    ) -> Iterator[tuple[PurePath, Pixels]]:
+        tiles = np.split(stack_tiles(framed.pixels, *made), 1 + 2 * len(made))
+        yield source.relative, np.concatenate([self.framing.cut(tile, framed) for tile in tiles])
