@@ -16,9 +16,9 @@ from tests.media.pictures import photo
 from tests.serve.clients import a_photo, decoded, encoded, fake
 from tests.serve.hosts import all_of, ask, get, hosted, raw, served
 from ugatit_fast import cli
+from ugatit_fast.commands.serve import read_key
 from ugatit_fast.errors import InputError
 from ugatit_fast.serve import server
-from ugatit_fast.serve.cli import read_key
 from ugatit_fast.serve.server import is_loopback, listen, serve
 from ugatit_fast.serve.settings import ServeSettings
 

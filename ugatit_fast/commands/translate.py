@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ugatit_fast.arguments import (
+from ugatit_fast.choices import Device, Fit, Format
+from ugatit_fast.commands.arguments import (
     Cropping,
     Flag,
     HeatmapFlag,
@@ -17,7 +18,6 @@ from ugatit_fast.arguments import (
     progress_bar,
     say,
 )
-from ugatit_fast.choices import Device, Fit, Format
 from ugatit_fast.errors import InputError
 from ugatit_fast.translate.options import TranslateOptions
 

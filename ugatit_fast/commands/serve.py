@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ugatit_fast.arguments import Flag, say
 from ugatit_fast.choices import Device, Fit
+from ugatit_fast.commands.arguments import Flag, say
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.serve.settings import ServeSettings
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from ugatit_fast.arguments import Flag, MaybeOutput, parse_batch, parse_size, say
 from ugatit_fast.choices import Device, Direction
+from ugatit_fast.commands.arguments import Flag, MaybeOutput, parse_batch, parse_size, say
 
 Network = Literal["light", "full"]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ugatit_fast.arguments import Flag, say
+from ugatit_fast.commands.arguments import Flag, say
 from ugatit_fast.export.triton_repository import export_triton_repo
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ugatit_fast.arguments import say
+from ugatit_fast.commands.arguments import say
 from ugatit_fast.compat.flags import OfficialFlags, refuse_what_cannot_be_done, remarks
 
 NO_FLAGS = OfficialFlags()

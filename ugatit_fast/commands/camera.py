@@ -5,8 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ugatit_fast.arguments import Flag, Size, parse_size, say
 from ugatit_fast.choices import Device, Fit
+from ugatit_fast.commands.arguments import Flag, Size, parse_size, say
 from ugatit_fast.errors import InputError
 from ugatit_fast.translate.options import TranslateOptions
 

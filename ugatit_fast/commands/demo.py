@@ -1,0 +1,24 @@
+"""`ugatit-fast demo`."""
+
+from pathlib import Path
+
+from ugatit_fast.commands.arguments import (
+    Output,
+    say,
+)
+
+
+def demo(output: Output = Path("demo")) -> None:
+    """Build an engine from sample weights and translate sample photos with it.
+
+    Parameters
+    ----------
+    output
+        The folder for the weights, the engine and the pictures; made if missing.
+    """
+    from ugatit_fast.demo import run_demo
+
+    result = run_demo(output, say)
+    for stage, seconds in result.seconds.items():
+        print(f"{stage:22} {seconds:7.2f} s")
+    print(f"look at {result.page}")

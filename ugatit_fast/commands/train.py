@@ -1,0 +1,77 @@
+"""`ugatit-fast train`."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.config import Toml
+
+from ugatit_fast.commands.arguments import Flag, say
+from ugatit_fast.commands.needs import torch_is_needed
+from ugatit_fast.errors import InputError
+from ugatit_fast.train.settings import TrainSettings
+
+
+def settings_file(app: App, commands: Any, arguments: Any) -> None:
+    """Let the TOML file that --config names fill in the flags that weren't given."""
+    for path in [token.value for argument in arguments if "--config" in argument.names for token in argument.tokens]:
+        try:
+            Toml(path, must_exist=True)(app, (), arguments)  # flat: no [train] table; `data` is a key, not the command
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise InputError(f"{path} can't be read as TOML ({error}); check the name and what is in it") from error
+
+
+train_app = App(name="train", config=settings_file)
+
+
+@train_app.default
+def train_command(
+    settings: Annotated[TrainSettings, Parameter(name="*")],
+    *,
+    config: Path | None = None,
+    resume: Flag = False,
+    export_official: Flag = False,
+) -> int:
+    """Train a pair of generators on two folders of pictures; Ctrl-C saves, --resume goes on.
+
+    Parameters
+    ----------
+    config
+        A TOML file of these settings by name; flags win.
+    resume
+        Go on with the run in the output folder.
+    export_official
+        At the end, however it comes, also write the networks as the published code saves them, to OUTPUT/published.
+    """
+    with torch_is_needed():
+        from ugatit_fast.train import checkpoints
+        from ugatit_fast.train.loop import train
+
+    if export_official:
+        checkpoints.refuse_ablation(settings.norm, settings.cam)
+    trained = train(settings, resume=resume, say=say)
+    if os.environ.get("RANK", "0") == "0":  # under torchrun, one process speaks
+        print(f"{trained.checkpoint}: step {trained.step} of {settings.iterations}")
+        if export_official:
+            print(checkpoints.export_official(trained.checkpoint, settings.output / "published"))
+        say(f"next: ugatit-fast build-engine {trained.checkpoint}")
+    return 130 if trained.stopped else 0
+
+
+@train_app.command(name="export-official")
+def export_official_command(checkpoint: Path, target: Path, /) -> None:
+    """Write the networks of a checkpoint as the published code saves and loads them.
+
+    Parameters
+    ----------
+    checkpoint
+        One that training wrote.
+    target
+        The .pt file to write, or a folder for one of the same name, made if missing.
+    """
+    with torch_is_needed():
+        from ugatit_fast.train import checkpoints
+
+    print(checkpoints.export_official(checkpoint, target))
