@@ -1,15 +1,15 @@
 """Names the packages and where each lives; everything else is in pyproject.toml.
 
-The top-level folders below install as ugatit_fast.<folder>. The links ugatit_fast/<folder> show the same names to a
-bare checkout, editable installs, mypy and IDEs; the search skips them, so that no module is packaged twice.
+The folders below install as ugatit_fast.<name>, with the packages inside them. The links ugatit_fast/<name> show the
+same names to a bare checkout, editable installs, mypy and IDEs; the search skips them, so that no module is packaged
+twice.
 """
 
 from setuptools import find_packages, setup
 
-TOP_LEVEL_FOLDERS = ("kernels", "export", "train", "assets")
-linked = {f"ugatit_fast.{folder}": folder for folder in TOP_LEVEL_FOLDERS}
+FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}
+linked = {f"ugatit_fast.{name}": folder for name, folder in FOLDERS.items()}
+inside = [f"{name}.{package}" for name, folder in linked.items() for package in find_packages(folder)]
+above = find_packages(include=["ugatit_fast", "ugatit_fast.*"], exclude=[*linked, *(f"{name}.*" for name in linked)])
 
-setup(
-    packages=[*find_packages(include=["ugatit_fast", "ugatit_fast.*"], exclude=list(linked)), *linked],
-    package_dir=linked,
-)
+setup(packages=[*above, *linked, *inside], package_dir=linked)

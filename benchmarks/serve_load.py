@@ -32,7 +32,7 @@ from cyclopts import App, Parameter
 from PIL import Image
 
 from ugatit_fast.bench.environment import condition, machine, now
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import decode_image, encode_image

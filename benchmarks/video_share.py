@@ -21,7 +21,7 @@ import numpy as np
 from cyclopts import App, Parameter
 
 from ugatit_fast.bench.environment import condition, machine, now
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.translate.options import TranslateOptions

@@ -9,6 +9,7 @@ COPY kernels kernels
 COPY export export
 COPY train train
 COPY assets assets
+COPY benchmarks/suite benchmarks/suite
 RUN python -m venv /opt/ugatit-fast \
  && /opt/ugatit-fast/bin/pip install --no-cache-dir -c constraints.txt ".[cpu,serve]"
 

@@ -20,6 +20,7 @@ COPY kernels kernels
 COPY export export
 COPY train train
 COPY assets assets
+COPY benchmarks/suite benchmarks/suite
 # PyPI's torch for Linux is a CUDA build, and brings its CUDA libraries and Triton.
 RUN pip install --no-cache-dir -c constraints.txt "tensorrt==${TENSORRT}" ".[cpu,torch,tensorrt,serve]"
 USER 1000

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.model import Generator, GeneratorConfig
 

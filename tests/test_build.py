@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 
 from ugatit_fast import Translator, build_engine
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.errors import ExportError, InputError, UgatitFastError
 from ugatit_fast.export import build as build_module
 from ugatit_fast.export.verify import Difference

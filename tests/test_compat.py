@@ -18,8 +18,8 @@ from tests.tensorflow_reference import RandomVariables, TensorFlowModel
 from tests.test_import_tensorflow import write
 from tests.translate.fake_translator import SPEC, FakeTranslator
 from ugatit_fast import Translator, cli
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.checkpoint import read_checkpoint
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
 from ugatit_fast.compat.flags import TENSORFLOW_ONLY, OfficialFlags, refusals, remarks
 from ugatit_fast.compat.layout import read_direction, tensorflow_name
 from ugatit_fast.compat.testing import Outcome, Translators, serves, write_stacks

@@ -69,10 +69,10 @@ def test_what_is_copied_exists_and_is_sent(file: Path) -> None:
 
 
 def test_everything_that_setup_packages_is_copied(file: Path) -> None:
-    folders = re.search(r"TOP_LEVEL_FOLDERS = (\(.*\))", (ROOT / "setup.py").read_text())
+    folders = re.search(r"FOLDERS = \{(.*)\}", (ROOT / "setup.py").read_text())
     assert folders
     copied = {rest.split()[0] for rest in arguments_of(file, "COPY")}
-    assert set(re.findall(r'"(\w+)"', folders[1])) <= copied
+    assert set(re.findall(r': "([\w/]+)"', folders[1])) <= copied
 
 
 def test_what_is_installed_exists_and_is_pinned(file: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 import ugatit_fast
 
 ROOT = Path(__file__).resolve().parents[1]
-TOP_LEVEL_FOLDERS = ("kernels", "export", "train", "assets")
+FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}
+"""Those that install as ugatit_fast.<name>."""
 HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt"}
 
 
@@ -24,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     source = tmp_path_factory.mktemp("source")
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    for folder in ("ugatit_fast", *TOP_LEVEL_FOLDERS):
+    for folder in ("ugatit_fast", *FOLDERS.values()):
         shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
     subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True, text=True)
@@ -36,9 +37,11 @@ def sources_as_installed() -> set[str]:
     """Every Python file and asset of the checkout, under the name it has in the wheel."""
     python_files = [p for p in (ROOT / "ugatit_fast").rglob("*.py") if not linked(p)]
     names = {p.relative_to(ROOT).as_posix() for p in python_files}
-    for folder in TOP_LEVEL_FOLDERS:
-        pattern = "*" if folder == "assets" else "**/*.py"
-        names |= {f"ugatit_fast/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / folder).glob(pattern)}
+    for name, folder in FOLDERS.items():
+        pattern = "*" if name == "assets" else "**/*.py"
+        names |= {
+            f"ugatit_fast/{name}/{p.relative_to(ROOT / folder).as_posix()}" for p in (ROOT / folder).glob(pattern)
+        }
     return names
 
 
@@ -82,11 +85,11 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     assert core == {"numpy", "pillow", "safetensors", "cyclopts", "rich"}
 
 
-@pytest.mark.parametrize("folder", TOP_LEVEL_FOLDERS)
-def test_links_are_relative(folder: str) -> None:
-    link = ROOT / "ugatit_fast" / folder
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_are_relative(name: str) -> None:
+    link = ROOT / "ugatit_fast" / name
     assert link.is_symlink()
-    assert link.readlink() == Path("..") / folder
+    assert link.readlink() == Path("..") / FOLDERS[name]
 
 
 def test_import_is_light() -> None:

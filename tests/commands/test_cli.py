@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import random_pictures
 from tests.translate.face_models import Sure, write_yunet
 from ugatit_fast import __version__, cli
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.media.images import decode_image, encode_image, load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from tests.conftest import LIGHT, random_pictures
 from tests.translate.fake_translator import SPEC
 from ugatit_fast import Translator, cli
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError, ExportError, InputError
 from ugatit_fast.export.build import build_engine

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import random_pictures
-from ugatit_fast.checkpoint.random_weights import write_random_checkpoint
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.export.verify import Difference, difference, sample_pictures, structural_similarity, verify

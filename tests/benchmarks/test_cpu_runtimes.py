@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from benchmarks.cpu_runtimes import between_planes, contenders, folded_convolutions
-from tests.bench.examples import NETWORK
+from tests.benchmarks.examples import NETWORK
 from tests.conftest import LIGHT, random_pictures
 from ugatit_fast.bench.contenders import PLAIN_ORT, Case
 from ugatit_fast.bench.suite import random_checkpoint

@@ -97,4 +97,4 @@ def says_its_number(case: Case, file: Path | None) -> Fake:
 
 
 def fake(name: str, kind: Kind = "rival", needs: tuple[str, ...] = ()) -> Contender:
-    return Contender(name, kind, "cpu", "fp32", needs, f"pip install {name}", Lazily("tests.bench.fakes", name))
+    return Contender(name, kind, "cpu", "fp32", needs, f"pip install {name}", Lazily("tests.benchmarks.fakes", name))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.examples import NETWORK
+from tests.benchmarks.examples import NETWORK
 from ugatit_fast.bench.scaling import curve, fitted, scaled, thread_counts, work_of
 
 

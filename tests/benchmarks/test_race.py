@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench import fakes
+from tests.benchmarks import fakes
 from ugatit_fast.bench.contenders import Case, Contender
 from ugatit_fast.bench.race import against_best_rival, race
 from ugatit_fast.bench.results import Network, Row, Settings, read_results
@@ -122,7 +122,7 @@ if __name__ == "__main__":
     import numpy as np
     from dataclasses import replace
     from tests.bench import fakes
-    from tests.bench.test_race import NETWORK, SETTINGS, reference
+    from tests.benchmarks.test_race import NETWORK, SETTINGS, reference
     from ugatit_fast.bench.contenders import Case
     from ugatit_fast.bench.suite import Run, measure_case
     folder = Path(sys.argv[1])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.examples import NETWORK, RESULTS
+from tests.benchmarks.examples import NETWORK, RESULTS
 from ugatit_fast.bench import charts
 from ugatit_fast.bench.readme import main, renewed, short_table
 from ugatit_fast.bench.report import all_charts, write_report

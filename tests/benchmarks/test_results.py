@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.examples import RESULTS
+from tests.benchmarks.examples import RESULTS
 from ugatit_fast.bench.results import read_results, write_results
 from ugatit_fast.errors import InputError
 

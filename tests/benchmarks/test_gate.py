@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from tests.bench.examples import RESULTS, ROWS
+from tests.benchmarks.examples import RESULTS, ROWS
 from ugatit_fast.bench.gate import failures
 from ugatit_fast.bench.results import Results, Status
 

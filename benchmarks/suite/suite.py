@@ -17,6 +17,7 @@ from ugatit_fast.bench.kernel_subjects import SUBJECTS
 from ugatit_fast.bench.kernels import FUSED, measure_subject
 from ugatit_fast.bench.limits import limits_of
 from ugatit_fast.bench.race import TIME_WAS_UP, race
+from ugatit_fast.bench.random_weights import random_generator
 from ugatit_fast.bench.results import (
     FULL,
     QUICK,
@@ -37,7 +38,7 @@ from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.verify import reference_pictures
 from ugatit_fast.machine import available_cores
-from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.model import GeneratorConfig
 
 QUICK_SIDE = 128
 SEED = 0
@@ -188,13 +189,11 @@ def all_cases(plan: Plan, scratch: Path) -> list[tuple[Weights, Case]]:
 
 
 def random_checkpoint(scratch: Path, config: GeneratorConfig) -> Path:
-    """Seeded random weights; gamma as large as a trained network's, so that activations are too."""
+    """Seeded random weights."""
     path = scratch / f"{'light' if config.light else 'full'}-{config.ch}-{config.n_res}-{config.img_size}.safetensors"
     if not path.exists():
         torch.manual_seed(SEED)
-        generator = Generator(config)
-        torch.nn.init.normal_(generator.gamma.weight, std=1.0)
-        save_generator(path, generator, "A2B")
+        save_generator(path, random_generator(config), "A2B")
     return path
 
 

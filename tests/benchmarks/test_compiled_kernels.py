@@ -7,11 +7,11 @@ import pytest
 
 triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
 
-from ugatit_fast.kernels.ahead_of_time import SHARED_KIB, cases, compile_case  # noqa: E402
-from ugatit_fast.kernels.report import README, compile_all, table, with_table  # noqa: E402
+from benchmarks.compiled_kernels import SHARED_KIB, cases, compile_case  # noqa: E402
+from benchmarks.kernel_table import README, compile_all, table, with_table  # noqa: E402
 
 if TYPE_CHECKING:
-    from ugatit_fast.kernels.ahead_of_time import Case, Compiled
+    from benchmarks.compiled_kernels import Case, Compiled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -63,4 +63,4 @@ def test_the_table_in_the_readme_is_fresh(compiled: "list[Compiled]") -> None:
     readme = README.read_text("utf-8")
     if f"Triton {triton.__version__}." not in readme:
         pytest.skip(f"the table was made with another Triton than {triton.__version__}")
-    assert readme == with_table(readme, table(compiled)), "run python -m ugatit_fast.kernels.report"
+    assert readme == with_table(readme, table(compiled)), "run python -m benchmarks.kernel_table"

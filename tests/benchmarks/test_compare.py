@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bench.examples import RESULTS, ROWS, timed
+from tests.benchmarks.examples import RESULTS, ROWS, timed
 from ugatit_fast.bench.compare import Change, caveats, compare, report
 from ugatit_fast.bench.results import Results, Row
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bench.examples import NETWORK, timed
+from tests.benchmarks.examples import NETWORK, timed
 from ugatit_fast.bench.cost import count, roofline_seconds
 from ugatit_fast.bench.limits import copied_bytes, limits_of, operations_of
 from ugatit_fast.bench.results import CONVOLUTION, COPY, PRODUCT, Row, fastest_arithmetic
