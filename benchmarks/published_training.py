@@ -49,9 +49,10 @@ class PublishedTraining:
         self.disLA, self.disLB = (PublishedDiscriminator(config.ch, 5) for _ in range(2))
         generators = [*self.genA2B.parameters(), *self.genB2A.parameters()]
         discriminators = [p for dis in (self.disGA, self.disGB, self.disLA, self.disLB) for p in dis.parameters()]
-        settings = {"lr": lr, "betas": (0.5, 0.999), "weight_decay": weight_decay}
-        self.generator_optim = torch.optim.Adam(generators, **settings)
-        self.discriminator_optim = torch.optim.Adam(discriminators, **settings)
+        self.generator_optim, self.discriminator_optim = (
+            torch.optim.Adam(parameters, lr=lr, betas=(0.5, 0.999), weight_decay=weight_decay)
+            for parameters in (generators, discriminators)
+        )
 
     def networks(self) -> dict[str, nn.Module]:
         return {name: value for name, value in vars(self).items() if isinstance(value, nn.Module)}
@@ -60,12 +61,12 @@ class PublishedTraining:
         """One iteration. Returns the discriminators' and the generators' loss."""
         self.discriminator_optim.zero_grad()
         discriminator_loss = self.discriminator_loss(real_a, real_b)
-        discriminator_loss.backward()
+        discriminator_loss.backward()  # type: ignore[no-untyped-call]
         self.discriminator_optim.step()
 
         self.generator_optim.zero_grad()
         generator_loss = self.generator_loss(real_a, real_b)
-        generator_loss.backward()
+        generator_loss.backward()  # type: ignore[no-untyped-call]
         self.generator_optim.step()
         for generator in (self.genA2B, self.genB2A):
             for module in generator.modules():
