@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from ugatit_fast.backends.base import Backend, Heatmaps, Images
+from ugatit_fast.backends.base import Backend
+from ugatit_fast.backends.plain import PlainBackend
+from ugatit_fast.backends.runtimes import choose_backend, open_backend
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, TensorRTOptions, check_choice
+from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
 from ugatit_fast.engine import SUFFIXES, EngineSpec
-from ugatit_fast.errors import BackendUnavailable, ExportError, InputError
+from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
+from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.verify import Difference, compare, sample_pictures
 from ugatit_fast.files import staged
 from ugatit_fast.fold import fold
-from ugatit_fast.translator import open_backend
 
 DEFAULT_PRECISION: dict[EngineKind, Precision] = {"onnxruntime": "fp32", "cuda": "fp16", "tensorrt": "fp16"}
 DEFAULT_BATCH = (1, 4, 16)
@@ -121,32 +121,6 @@ def describe(source: Checkpoint) -> str:
     return f"{source.direction}, {kind}, ch {config.ch}, {config.n_res} blocks"
 
 
-def choose_backend(backend: BackendChoice, say: Callable[[str], None]) -> EngineKind:
-    """The kind of engine to build; for auto the fastest that can run here, saying why a faster one can't.
-
-    BackendUnavailable where a TensorRT engine is asked for and can't be built: only the GPU itself can build its own.
-    """
-    from ugatit_fast.backends import cuda, trt_fit
-
-    if backend == "tensorrt" and (missing := trt_fit.why_unavailable()):
-        raise BackendUnavailable(f"a TensorRT engine is built on the GPU that runs it: {missing}")
-    if backend != "auto":
-        return backend
-    faster: dict[EngineKind, Callable[[], str | None]] = {
-        "tensorrt": trt_fit.why_unavailable,
-        "cuda": cuda.why_unavailable,
-    }
-    passed_over = ""
-    for kind, why in faster.items():
-        reason = why()
-        if reason is None:
-            say(f"backend: {kind}, the fastest that this machine can run{passed_over}")
-            return kind
-        passed_over += f"; not {kind}: {reason.partition(';')[0]}"
-    say(f"backend: onnxruntime{passed_over}")
-    return "onnxruntime"
-
-
 def write_engine(
     source: Checkpoint,
     spec: EngineSpec,
@@ -197,22 +171,3 @@ def runner(path: Path, spec: EngineSpec, say: Callable[[str], None]) -> Backend:
             say("no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU")
             return PlainBackend(path, spec)
     return open_backend(path, spec, "auto", None)
-
-
-class PlainBackend:
-    """A cuda engine in plain PyTorch on the CPU: every operation by its reference, in the engine's precision. Slow."""
-
-    def __init__(self, path: Path, spec: EngineSpec) -> None:
-        from ugatit_fast.backends.cuda import load_folded
-
-        self.spec = spec
-        self.device = "CPU, plain PyTorch"
-        self.folded = load_folded(path, spec)
-
-    @torch.inference_mode()
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
-        translated, heatmaps = self.folded(torch.from_numpy(images))
-        return translated.numpy(), heatmaps.numpy()
-
-    def close(self) -> None:
-        del self.folded

@@ -7,10 +7,11 @@ from onnx import ModelProto, TensorProto, helper
 
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_builder import OnnxBuilder
-from ugatit_fast.export.onnx_convolutions import ConvolutionOperations, PluginShapes
+from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_rows import RowOperations
+from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.files import METADATA_KEY
-from ugatit_fast.fold import FoldedGenerator
+from ugatit_fast.graph import FoldedGenerator
 
 PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
 """A protobuf message can't pass 2 GB; beyond it the weights go into a file of their own."""

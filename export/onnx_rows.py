@@ -37,7 +37,7 @@ from ugatit_fast.export.winograd import (
     Matrix,
     plane,
 )
-from ugatit_fast.fold import FoldedGenerator, Weights
+from ugatit_fast.graph import FoldedGenerator, Weights
 from ugatit_fast.model import EPS
 
 POINTS = WINDOW_TRANSFORM.shape[0] ** 2
@@ -68,7 +68,7 @@ class Rows:
 
 
 class RowOperations:
-    """Writes the folded network down as pixel rows; see `ugatit_fast.fold.Operations`."""
+    """Writes the folded network down as pixel rows; see `ugatit_fast.graph.Operations`."""
 
     def __init__(self, builder: OnnxBuilder, folded: FoldedGenerator) -> None:
         self.builder = builder

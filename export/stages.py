@@ -26,7 +26,8 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.verify import sample_pictures
-from ugatit_fast.fold import FoldedGenerator, TorchOperations, fold
+from ugatit_fast.fold import fold
+from ugatit_fast.graph import FoldedGenerator, TorchOperations
 
 DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
 """Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""

@@ -19,14 +19,15 @@ from safetensors.numpy import save_file
 
 from ugatit_fast.backends.gpu import GpuError, architecture, open_gpu
 from ugatit_fast.backends.trt import Log, plan_name, time_plan
-from ugatit_fast.choices import Kernels, TensorRTOptions
+from ugatit_fast.choices import Kernels
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError, ExportError
-from ugatit_fast.export.onnx_convolutions import PluginShapes
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
+from ugatit_fast.export.options import TensorRTOptions
+from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.export.timing_cache import timing_cache, timing_cache_path
 from ugatit_fast.files import METADATA_KEY
-from ugatit_fast.fold import FoldedGenerator
+from ugatit_fast.graph import FoldedGenerator
 
 Plan = NDArray[np.uint8]
 Say = Callable[[str], None]

@@ -12,7 +12,7 @@ import tensorrt.plugin as trtp
 
 from ugatit_fast.backends.gpu import open_gpu
 from ugatit_fast.export.onnx_builder import DOMAIN
-from ugatit_fast.export.onnx_convolutions import APPLY, APPLY_ADD, STATS
+from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, STATS
 from ugatit_fast.export.plugin_kernels import (
     CHANNELS_LAST_TILES,
     STATS_TILES,

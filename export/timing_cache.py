@@ -13,7 +13,7 @@ import tensorrt as trt
 
 from ugatit_fast.backends.gpu import Gpu, architecture
 from ugatit_fast.errors import InputError
-from ugatit_fast.export.onnx_convolutions import KERNEL_VERSION
+from ugatit_fast.export.plugin_contract import KERNEL_VERSION
 from ugatit_fast.files import written_whole
 from ugatit_fast.machine import cache_folder
 

@@ -1,13 +1,13 @@
 """Engine against checkpoint: how far the pictures are from those of the float32 reference generator."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ugatit_fast.backends.base import Backend, Images
+from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.choices import Device, Precision
 from ugatit_fast.engine import EngineSpec
@@ -15,9 +15,9 @@ from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import load_image
 from ugatit_fast.model import Generator
-from ugatit_fast.translator import describe_engine, open_backend
+from ugatit_fast.samples import sample_photos
+from ugatit_fast.translator import describe_engine
 
-SAMPLE_PHOTOS = ("astronaut.jpg", "grace_hopper.jpg")
 FP32_MAX_ABS = 1e-3
 FP16_PSNR_DB = 45.0
 FP16_SHARE_WITHIN_2 = 0.999
@@ -126,11 +126,6 @@ def reference_pictures(generator: Generator, pictures: Images, dtype: torch.dtyp
     """uint8 (n, h, w, 3) through the reference generator, which is of `dtype`: (n, h, w, 3) in [-1, 1]."""
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(dtype) / 127.5 - 1
     return generator(x)[0].permute(0, 2, 3, 1).numpy()
-
-
-def sample_photos() -> list[Path]:
-    """The photographs that come with the package."""
-    return [Path(str(files("ugatit_fast") / "assets" / name)) for name in SAMPLE_PHOTOS]
 
 
 def sample_pictures(spec: EngineSpec) -> Images:

@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel
+from tests.checkpoint.test_import_tensorflow import write
 from tests.conftest import LIGHT
 from tests.media.pictures import photo
-from tests.tensorflow_reference import RandomVariables, TensorFlowModel
-from tests.test_import_tensorflow import write
 from tests.translate.fake_translator import SPEC, FakeTranslator
 from ugatit_fast import Translator, cli
 from ugatit_fast.bench.random_weights import write_random_checkpoint

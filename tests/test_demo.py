@@ -3,10 +3,10 @@ import pytest
 
 from ugatit_fast.backends.eager import EagerBackend
 from ugatit_fast.choices import Direction
-from ugatit_fast.demo import SIZE, shipped_weights
-from ugatit_fast.export.verify import sample_photos
+from ugatit_fast.demo import SIZE
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import load_image
+from ugatit_fast.samples import sample_photos, shipped_weights
 
 
 def test_the_shipped_weights_are_small() -> None:

@@ -9,15 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.conftest import FULL, LIGHT, random_generator
-from ugatit_fast.fold import (
-    FoldedGenerator,
-    TorchOperations,
-    Weights,
-    fold,
-    merge_attention,
-    phase_kernels,
-    row_kernels,
-)
+from ugatit_fast.fold import fold, merge_attention, phase_kernels, row_kernels
+from ugatit_fast.graph import FoldedGenerator, TorchOperations, Weights
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.image import image_of, sum_of_rows
 from ugatit_fast.kernels.phases import interleave_phases

@@ -3,25 +3,18 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from ugatit_fast.choices import Direction
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.build import build_engine
-from ugatit_fast.export.verify import sample_photos
 from ugatit_fast.files import cause_of
+from ugatit_fast.samples import sample_photos, shipped_weights
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.sources import find_images
 from ugatit_fast.translator import Translator
 
 SIZE = (256, 256)
 """Height and width of the demonstration's pictures; a light generator translates at any size."""
-
-
-def shipped_weights(direction: Direction = "A2B") -> Path:
-    """A small generator that comes with the package: from photos (A) to cartoons (B), or back."""
-    return Path(str(files("ugatit_fast") / "assets" / f"photo2cartoon-{direction}.safetensors"))
 
 
 @dataclass(frozen=True)

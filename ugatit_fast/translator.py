@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ugatit_fast.backends.base import Backend, DeviceBackend
-from ugatit_fast.choices import Device, check_choice
+from ugatit_fast.backends.runtimes import open_backend
+from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
@@ -114,24 +115,3 @@ def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
     from ugatit_fast.backends.trt import describe_plan
 
     return describe_plan(path)
-
-
-def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> Backend:
-    """The runtime that an engine names, loaded with it; its library is imported here and not before."""
-    check_choice("device", device, Device)
-    if spec.kind == "onnxruntime":
-        from ugatit_fast.backends.ort import OrtBackend
-
-        return OrtBackend(path, spec, device=device, threads=threads)
-    if spec.kind == "cuda":
-        from ugatit_fast.backends.cuda import CudaBackend
-
-        return CudaBackend(path, spec, device=device)
-    if spec.kind == "tensorrt":
-        from ugatit_fast.backends.trt_fit import check_fits
-
-        check_fits(path, spec, device)
-        from ugatit_fast.backends.trt import TrtBackend
-
-        return TrtBackend(path, spec)
-    raise EngineError(f"{path} is an engine for {spec.kind}, which this version cannot run; upgrade ugatit-fast")

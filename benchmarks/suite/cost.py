@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.choices import Precision
-from ugatit_fast.fold import FoldedGenerator, Weights, fold
+from ugatit_fast.fold import fold
+from ugatit_fast.graph import FoldedGenerator, Weights
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.model import Generator, GeneratorConfig
 
@@ -46,7 +47,7 @@ class Work:
 
 
 class CountingOperations:
-    """Walks the folded network and writes down the cost of each operation; see `ugatit_fast.fold.Operations`."""
+    """Walks the folded network and writes down the cost of each operation; see `ugatit_fast.graph.Operations`."""
 
     def __init__(self, item_bytes: int) -> None:
         """item_bytes: of an activation."""

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from ugatit_fast.backends.base import Backend, Images
+from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.bench.contenders import Case
 from ugatit_fast.bench.results import Target
 from ugatit_fast.choices import BackendChoice, Precision
 from ugatit_fast.engine import SUFFIXES, read_spec
-from ugatit_fast.translator import open_backend
 
 
 def build(case: Case, *, kind: BackendChoice, precision: Precision) -> tuple[Path, float]:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import LIGHT
 from ugatit_fast.bench.cost import Activation, CountingOperations, Work, count, roofline_seconds
-from ugatit_fast.fold import TorchOperations, fold
+from ugatit_fast.fold import fold
+from ugatit_fast.graph import TorchOperations
 from ugatit_fast.model import Generator, GeneratorConfig
 
 

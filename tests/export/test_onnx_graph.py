@@ -17,12 +17,14 @@ from tests.conftest import FULL, LIGHT, random_generator, random_pictures
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_builder import DOMAIN, OPSET, OnnxBuilder
-from ugatit_fast.export.onnx_convolutions import APPLY, APPLY_ADD, STATS, ConvolutionOperations, PluginShapes
+from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_graph import drop_unused, to_onnx
 from ugatit_fast.export.onnx_rows import RowOperations
+from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, STATS, PluginShapes
 from ugatit_fast.export.verify import difference, reference_pictures
 from ugatit_fast.files import METADATA_KEY
-from ugatit_fast.fold import FoldedGenerator, fold
+from ugatit_fast.fold import fold
+from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.model import Generator, GeneratorConfig
 
 FORMS: list[Precision] = ["fp32", "fp16"]

@@ -11,8 +11,9 @@ from tests.conftest import LIGHT, random_pictures
 from ugatit_fast import Translator, build_engine
 from ugatit_fast.backends.trt_fit import why_unavailable
 from ugatit_fast.bench.random_weights import write_random_checkpoint
-from ugatit_fast.choices import Kernels, Precision, TensorRTOptions
+from ugatit_fast.choices import Kernels, Precision
 from ugatit_fast.engine import read_spec
+from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.verify import verify
 
 MISSING = why_unavailable()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ugatit_fast import cli
-from ugatit_fast.train.inception import WIDTH
+from ugatit_fast.train.evaluation.inception import WIDTH
 from ugatit_fast.train.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]

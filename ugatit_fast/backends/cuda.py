@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ugatit_fast.backends.base import Heatmaps, Images
-from ugatit_fast.batches import pieces
+from ugatit_fast.backends.relay import pieces
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
-from ugatit_fast.fold import FoldedGenerator
+from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.kernels.counters import graph_counters
 from ugatit_fast.model import GeneratorConfig
 

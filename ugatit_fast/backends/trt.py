@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.gpu import Gpu, GpuError, OutOfGpuMemory, Shape, Stream, open_gpu
-from ugatit_fast.batches import pieces
+from ugatit_fast.backends.relay import pieces
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 

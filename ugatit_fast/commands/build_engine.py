@@ -2,14 +2,7 @@
 
 from pathlib import Path
 
-from ugatit_fast.choices import (
-    BackendChoice,
-    Direction,
-    KernelChoice,
-    Precision,
-    Smoothing,
-    TensorRTOptions,
-)
+from ugatit_fast.choices import BackendChoice, Direction, KernelChoice, Precision, Smoothing
 from ugatit_fast.commands.arguments import (
     Batch,
     Flag,
@@ -21,6 +14,7 @@ from ugatit_fast.commands.arguments import (
     say,
     smooths,
 )
+from ugatit_fast.export.options import TensorRTOptions
 
 
 def build_engine_command(

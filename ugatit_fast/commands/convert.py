@@ -44,7 +44,7 @@ def convert(
     offline
         Take what hf:// names from the cache; don't use the network.
     """
-    from ugatit_fast.convert import convert as convert_checkpoint
+    from ugatit_fast.checkpoint.convert import convert as convert_checkpoint
 
     written = convert_checkpoint(
         source,

@@ -44,7 +44,7 @@ def example(folder: Path, /, *, count: int = 600, seed: int = 0) -> None:
     seed
         Of everything random in it.
     """
-    from ugatit_fast.train.example_data import build_example_data
+    from ugatit_fast.train.example.example_data import build_example_data
 
     with phase_bars() as progress:
         counts = build_example_data(folder, count, seed, on_progress=progress)

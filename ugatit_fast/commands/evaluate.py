@@ -5,7 +5,7 @@ from pathlib import Path
 from ugatit_fast.choices import Device
 from ugatit_fast.commands.arguments import Flag, phase_bars, say
 from ugatit_fast.commands.needs import torch_is_needed
-from ugatit_fast.train.protocols import EvaluateOptions, Protocol
+from ugatit_fast.train.evaluation.protocols import EvaluateOptions, Protocol
 
 
 def evaluate_command(
@@ -52,7 +52,7 @@ def evaluate_command(
         Where the Inception network runs.
     """
     with torch_is_needed():
-        from ugatit_fast.train.evaluate import evaluate
+        from ugatit_fast.train.evaluation.evaluate import evaluate
 
     options = EvaluateOptions(
         translated=translated,

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
+from ugatit_fast.backends.runtimes import choose_backend
 from ugatit_fast.choices import BackendChoice, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
 from ugatit_fast.engine import SUFFIXES, read_spec
 from ugatit_fast.errors import EngineError, InputError
-from ugatit_fast.export.build import build_engine, choose_backend
+from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import make_folder, written_whole
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.train.data import TEST_FOLDERS, image_files

@@ -21,7 +21,7 @@ Protocol = Literal["fidelity", "blocks10", "ugatit-mean"]
 Role = Literal["translated", "real", "source"]
 """The sides of a comparison."""
 Resize = Literal["tf1-bilinear", "pil-bilinear"]
-"""How pictures come to 299 x 299: see `ugatit_fast.train.features`."""
+"""How pictures come to 299 x 299: see `ugatit_fast.train.evaluation.features`."""
 
 RESIZE: dict[Protocol, Resize] = {
     "fidelity": "tf1-bilinear",

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 from tests.train.conftest import Run, rows_of
-from tests.train.test_inception import LEAST_SIDE, shake
+from tests.train.evaluation.test_inception import LEAST_SIDE, shake
 from ugatit_fast.errors import BackendUnavailable, InputError
-from ugatit_fast.train import features, inception_file
-from ugatit_fast.train.evaluate import Evaluation, evaluate
-from ugatit_fast.train.inception import WIDTH, Inception
-from ugatit_fast.train.kid_fid import fid, kid_of_blocks, kid_of_subsets
-from ugatit_fast.train.protocols import EvaluateOptions
+from ugatit_fast.train.evaluation import features, inception_file
+from ugatit_fast.train.evaluation.evaluate import Evaluation, evaluate
+from ugatit_fast.train.evaluation.inception import WIDTH, Inception
+from ugatit_fast.train.evaluation.kid_fid import fid, kid_of_blocks, kid_of_subsets
+from ugatit_fast.train.evaluation.protocols import EvaluateOptions
 
 
 def saved(file: Path, rows: Any, **about: str) -> Path:

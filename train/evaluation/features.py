@@ -26,8 +26,8 @@ from ugatit_fast.files import written_whole
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.folders import IMAGE_SUFFIXES, INPUT_FOLDER, PAGE, photos_below
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.train.inception import SIDE_PIXELS, WIDTH, Inception
-from ugatit_fast.train.protocols import Resize, Role
+from ugatit_fast.train.evaluation.inception import SIDE_PIXELS, WIDTH, Inception
+from ugatit_fast.train.evaluation.protocols import Resize, Role
 
 BATCH = 16
 """Pictures in one call of the network."""

@@ -14,10 +14,10 @@ from ugatit_fast.cli import main
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.media.images import load_image
 from ugatit_fast.model import Generator, GeneratorConfig
-from ugatit_fast.train import example_data
-from ugatit_fast.train.cartoon import INK, cartoon, ink_lines
 from ugatit_fast.train.data_check import check_data
-from ugatit_fast.train.example_data import (
+from ugatit_fast.train.example import example_data
+from ugatit_fast.train.example.cartoon import INK, cartoon, ink_lines
+from ugatit_fast.train.example.example_data import (
     HELD_OUT,
     PHOTOS_A,
     PHOTOS_B,
@@ -27,7 +27,7 @@ from ugatit_fast.train.example_data import (
     located,
     recoloured,
 )
-from ugatit_fast.train.rendered import landscape, portrait, rendered
+from ugatit_fast.train.example.rendered import landscape, portrait, rendered
 
 
 def test_a_data_set_that_training_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugatit_fast.batches import pieces
+from ugatit_fast.backends.relay import pieces
 
 SIZES = st.lists(st.integers(1, 9), max_size=3, unique=True).map(tuple)
 

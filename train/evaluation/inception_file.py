@@ -13,7 +13,7 @@ import torch
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import make_folder, written_whole
 from ugatit_fast.machine import cache_folder
-from ugatit_fast.train.inception import Inception
+from ugatit_fast.train.evaluation.inception import Inception
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{NAME}"

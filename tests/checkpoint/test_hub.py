@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.bundle_writer import write_bundle
-from tests.tensorflow_reference import RandomVariables, TensorFlowModel
+from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel
+from tests.tensor_bundle.bundle_writer import write_bundle
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.checkpoint.hub import Reference, parse_reference
 from ugatit_fast.errors import CheckpointError

@@ -12,11 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.bundle_writer import Layout, write_bundle
+from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel, checkpoint_shapes
 from tests.conftest import LIGHT, random_generator
-from tests.tensorflow_reference import RandomVariables, TensorFlowModel, checkpoint_shapes
+from tests.tensor_bundle.bundle_writer import Layout, write_bundle
 from ugatit_fast.checkpoint import SuspiciousWeightsWarning, read_checkpoint
-from ugatit_fast.convert import convert
+from ugatit_fast.checkpoint.convert import convert
 from ugatit_fast.errors import CheckpointError, InputError
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.tensor_bundle.crc32c import crc32c
@@ -143,7 +143,7 @@ import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from ugatit_fast.convert import convert
+from ugatit_fast.checkpoint.convert import convert
 started = time.perf_counter()
 convert(sys.argv[1], sys.argv[2])
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.conftest import random_pictures
 from tests.train.conftest import rows_of
 from ugatit_fast.errors import InputError
-from ugatit_fast.train.features import (
+from ugatit_fast.train.evaluation.features import (
     FeatureSet,
     as_seen,
     common,
@@ -22,7 +22,7 @@ from ugatit_fast.train.features import (
     save_features,
     tf1_bilinear,
 )
-from ugatit_fast.train.inception import SIDE_PIXELS, WIDTH
+from ugatit_fast.train.evaluation.inception import SIDE_PIXELS, WIDTH
 
 
 def resized_by_loops(image: NDArray[np.float32], side: int) -> NDArray[np.float64]:

@@ -66,7 +66,7 @@ def build_example_data(
     Half of the pictures are photos. on_progress gets a folder's name, the pictures in it and those it will have. Raises
     InputError for a folder with something in it, BackendUnavailable where a package is missing.
     """
-    from ugatit_fast.train.cartoon import cartoon
+    from ugatit_fast.train.example.cartoon import cartoon
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already and isn't empty; name a new folder")
@@ -105,7 +105,7 @@ def located(photo: Photo) -> Path:
 
 def drawn(photos: list[Pixels], random: RandomGenerator, real: bool) -> Pixels:
     """One picture, uint8 RGB (160, 160, 3): from a photo, or rendered."""
-    from ugatit_fast.train.rendered import rendered
+    from ugatit_fast.train.example.rendered import rendered
 
     if not real:
         return rendered(SIZE_PIXELS, random)

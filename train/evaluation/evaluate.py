@@ -14,9 +14,9 @@ import numpy as np
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
-from ugatit_fast.train import inception_file
 from ugatit_fast.train.distributed import chosen_device
-from ugatit_fast.train.features import (
+from ugatit_fast.train.evaluation import inception_file
+from ugatit_fast.train.evaluation.features import (
     UNKNOWN,
     FeatureSet,
     common,
@@ -25,9 +25,9 @@ from ugatit_fast.train.features import (
     read_features,
     save_features,
 )
-from ugatit_fast.train.inception import WIDTH
-from ugatit_fast.train.kid_fid import Estimate, Features, blocks_of, fid, kid_of_blocks, kid_of_subsets
-from ugatit_fast.train.protocols import (
+from ugatit_fast.train.evaluation.inception import WIDTH
+from ugatit_fast.train.evaluation.kid_fid import Estimate, Features, blocks_of, fid, kid_of_blocks, kid_of_subsets
+from ugatit_fast.train.evaluation.protocols import (
     BLOCK_SIZE,
     SUBSET_SIZE,
     SUBSETS,

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tensorflow_reference import RandomVariables, TensorFlowModel, checkpoint_shapes, generator_shapes, translate
+from tests.checkpoint.tensorflow_reference import (
+    RandomVariables,
+    TensorFlowModel,
+    checkpoint_shapes,
+    generator_shapes,
+    translate,
+)
 from ugatit_fast.model import Generator, GeneratorConfig
 
 

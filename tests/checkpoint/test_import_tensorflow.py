@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.bundle_writer import Layout, write_bundle
-from tests.tensorflow_reference import RandomVariables, TensorFlowModel, translate
+from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel, translate
+from tests.tensor_bundle.bundle_writer import Layout, write_bundle
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.fold import TorchOperations, Weights, fold
+from ugatit_fast.fold import fold
+from ugatit_fast.graph import TorchOperations, Weights
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.model import Generator

@@ -14,8 +14,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.bundle_writer import Layout, entry_message, header_message, mask, table, table_block, write_bundle
-from tests.bundle_writer import crc32c as slow_crc32c
+from tests.tensor_bundle.bundle_writer import (
+    Layout,
+    entry_message,
+    header_message,
+    mask,
+    table,
+    table_block,
+    write_bundle,
+)
+from tests.tensor_bundle.bundle_writer import crc32c as slow_crc32c
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.tensor_bundle import TensorBundle, find_prefix, looks_like_bundle
 from ugatit_fast.tensor_bundle.crc32c import FAR_FOLD, NEAR_FOLD, crc32c, unmask

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
-from ugatit_fast.train.kid_fid import blocks, blocks_of, fid, kid_of_blocks, kid_of_subsets, squared_mmd
+from ugatit_fast.train.evaluation.kid_fid import blocks, blocks_of, fid, kid_of_blocks, kid_of_subsets, squared_mmd
 
 Rows = NDArray[np.float64]
 A, B = np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.train import inception_file
-from ugatit_fast.train.inception import CLASSES, WIDTH, BlockA, BlockE, ConvNorm, Inception
-from ugatit_fast.train.inception_file import NAME, find_inception
+from ugatit_fast.train.evaluation import inception_file
+from ugatit_fast.train.evaluation.inception import CLASSES, WIDTH, BlockA, BlockE, ConvNorm, Inception
+from ugatit_fast.train.evaluation.inception_file import NAME, find_inception
 
-PUBLISHED = Path(__file__).parents[1] / "data" / "inception_2015_12_05.txt"
+PUBLISHED = Path(__file__).parents[2] / "data" / "inception_2015_12_05.txt"
 CONTENT = b"weights" * 1000
 LEAST_SIDE = 107
 """Pixels; the network takes 299, and this makes do with a tenth of the work."""

@@ -1,0 +1,1 @@
+"""A data set made without a download."""
