@@ -18,6 +18,7 @@ Traffic on a GPU: x read once where an image fits on the chip, else twice; resid
 256x64x64 float16 with a border of 1: 2.00 MiB + 2.13 MiB.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,56 +32,56 @@ from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.kernels.phase_layout import check_phases, image_shape, interleaved
 
 
-def adalin_reference(
-    x: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    rho: Tensor | None,
-    bias: Tensor | None,
-    residual: Tensor | None,
-    relu: bool,
-    pad: int,
-    pad_mode: str,
-    unbiased: bool,
-    eps: float,
-    phases: bool = False,
-) -> Tensor:
+@dataclass(frozen=True)
+class AdalinCall:
+    """The arguments of `adalin`, where they are described, with its defaults: PyTorch leaves out what equals them."""
+
+    x: Tensor
+    gamma: Tensor | None = None
+    beta: Tensor | None = None
+    rho: Tensor | None = None
+    bias: Tensor | None = None
+    residual: Tensor | None = None
+    relu: bool = False
+    pad: int = 0
+    pad_mode: str = "reflect"
+    unbiased: bool = True
+    eps: float = 1e-5
+    phases: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """n, c, h, w of the normalised image, without border."""
+        return image_shape(self.x, self.phases)
+
+
+def adalin_reference(call: AdalinCall) -> Tensor:
     """The meaning of `adalin`, in plain PyTorch."""
-    x = interleaved(x) if phases else x
-    mean_x, a, b = channel_affine(x, gamma, beta, rho, bias, unbiased, eps)
+    x = interleaved(call.x) if call.phases else call.x
+    mean_x, a, b = channel_affine(x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps)
     y = a[:, :, None, None] * (x - mean_x[:, :, None, None]) + b[:, :, None, None]
-    y = torch.relu(y) if relu else y
-    y = y if residual is None else y + residual
-    return pad_reference(y.to(x.dtype), pad, pad_mode)
+    y = torch.relu(y) if call.relu else y
+    y = y if call.residual is None else y + call.residual
+    return pad_reference(y.to(x.dtype), call.pad, call.pad_mode)
 
 
-def check_adalin(
-    x: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    rho: Tensor | None,
-    bias: Tensor | None,
-    residual: Tensor | None,
-    pad: int,
-    pad_mode: str,
-    unbiased: bool,
-    phases: bool,
-) -> None:
+def check_adalin(call: AdalinCall) -> None:
     """ValueError where an argument of `adalin` doesn't fit."""
+    x, residual = call.x, call.residual
     check_activation("adalin", "x", x)
-    if phases:
+    if call.phases:
         check_phases("adalin", x)
-    n, c, h, w = image_shape(x, phases)
-    for name, parameter in (("gamma", gamma), ("beta", beta)):
+    n, c, h, w = call.shape
+    for name, parameter in (("gamma", call.gamma), ("beta", call.beta)):
         check_parameter("adalin", name, parameter, [(n, c), (1, c)], x)
-    for name, parameter in (("rho", rho), ("bias", bias)):
+    for name, parameter in (("rho", call.rho), ("bias", call.bias)):
         check_parameter("adalin", name, parameter, [(c,)], x)
     if residual is not None:
         check_activation("adalin", "residual", residual, x.dtype, x.device)
         if residual.shape != (n, c, h, w):
             raise ValueError(f"adalin: residual must be like the image {(n, c, h, w)}, got {tuple(residual.shape)}")
-    check_pad("adalin", pad, pad_mode, h, w)
-    if unbiased and h * w == 1:
+    check_pad("adalin", call.pad, call.pad_mode, h, w)
+    if call.unbiased and h * w == 1:
         raise ValueError("adalin: the unbiased variance of one pixel doesn't exist; pass unbiased=False")
 
 
@@ -114,54 +115,31 @@ def adalin(
     a shape, dtype or device doesn't fit, and on a GPU at 2^31 elements. float64 is for tests: it runs the reference
     everywhere.
     """
-    check_adalin(x, gamma, beta, rho, bias, residual, pad, pad_mode, unbiased, phases)
-    y = adalin_reference(x, gamma, beta, rho, bias, residual, relu, pad, pad_mode, unbiased, eps, phases)
-    return y.contiguous(memory_format=memory_format_of(x))
+    call = AdalinCall(x, gamma, beta, rho, bias, residual, relu, pad, pad_mode, unbiased, eps, phases)
+    check_adalin(call)
+    return adalin_reference(call).contiguous(memory_format=memory_format_of(x))
 
 
 @adalin.register_kernel("cuda")
-def _(
-    x: Tensor,
-    gamma: Tensor | None = None,
-    beta: Tensor | None = None,
-    rho: Tensor | None = None,
-    bias: Tensor | None = None,
-    residual: Tensor | None = None,
-    relu: bool = False,
-    pad: int = 0,
-    pad_mode: str = "reflect",
-    unbiased: bool = True,
-    eps: float = 1e-5,
-    phases: bool = False,
-) -> Tensor:
+def _(*arguments: Any, **options: Any) -> Tensor:
     from ugatit_fast.kernels.adalin_launch import Normalised, adalin_on_gpu
 
-    check_adalin(x, gamma, beta, rho, bias, residual, pad, pad_mode, unbiased, phases)
-    if x.dtype == torch.float64:
-        y = adalin_reference(x, gamma, beta, rho, bias, residual, relu, pad, pad_mode, unbiased, eps, phases)
+    call = AdalinCall(*arguments, **options)
+    check_adalin(call)
+    if call.x.dtype == torch.float64:
+        y = adalin_reference(call)
     else:
-        y = adalin_on_gpu(Normalised(x, gamma, beta, rho, bias, unbiased, eps, phases), residual, relu, pad, pad_mode)
-    return y.contiguous(memory_format=memory_format_of(x))
+        inputs = Normalised(call.x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps, call.phases)
+        y = adalin_on_gpu(inputs, call.residual, call.relu, call.pad, call.pad_mode)
+    return y.contiguous(memory_format=memory_format_of(call.x))
 
 
 @adalin.register_fake
-def _(
-    x: Tensor,
-    gamma: Tensor | None = None,
-    beta: Tensor | None = None,
-    rho: Tensor | None = None,
-    bias: Tensor | None = None,
-    residual: Tensor | None = None,
-    relu: bool = False,
-    pad: int = 0,
-    pad_mode: str = "reflect",
-    unbiased: bool = True,
-    eps: float = 1e-5,
-    phases: bool = False,
-) -> Tensor:
-    n, c, h, w = image_shape(x, phases)
-    shape = (n, c, h + 2 * pad, w + 2 * pad)
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=memory_format_of(x))
+def _(*arguments: Any, **options: Any) -> Tensor:
+    call = AdalinCall(*arguments, **options)
+    n, c, h, w = call.shape
+    shape = (n, c, h + 2 * call.pad, w + 2 * call.pad)
+    return torch.empty(shape, dtype=call.x.dtype, device=call.x.device, memory_format=memory_format_of(call.x))
 
 
 def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

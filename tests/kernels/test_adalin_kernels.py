@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tests.kernels.tolerances import assert_as_close
 from ugatit_fast.kernels import adalin_launch
-from ugatit_fast.kernels.adalin import adalin_reference
-from ugatit_fast.kernels.adalin_backward import adalin_backward_reference
+from ugatit_fast.kernels.adalin import AdalinCall, adalin_reference
+from ugatit_fast.kernels.adalin_backward import BackwardCall, adalin_backward_reference
 from ugatit_fast.kernels.adalin_backward_launch import adalin_backward_on_gpu
 from ugatit_fast.kernels.adalin_launch import Normalised, adalin_on_gpu
 from ugatit_fast.kernels.counters import COUNTERS
@@ -80,7 +80,8 @@ class Call:
         case = self.case
         x, *others = (t if t is None or dtype is None else t.to(dtype) for t in tensors)
         assert x is not None
-        return adalin_reference(x, *others, case.relu, case.pad, case.pad_mode, case.unbiased, 1e-5, case.phases)
+        settings = (case.relu, case.pad, case.pad_mode, case.unbiased, 1e-5, case.phases)
+        return adalin_reference(AdalinCall(x, *others, *settings))
 
     def inputs(self) -> Normalised:
         return Normalised(
@@ -201,9 +202,9 @@ def test_backward_is_as_close_as_pytorch(case: Case, dtype: torch.dtype, device:
     grad = torch.randn(n, c, h + 2 * case.pad, w + 2 * case.pad, device=device).to(dtype)
     settings = (case.residual, case.relu, case.pad, case.pad_mode)
     tensors = (grad, made.x, made.gamma, made.beta, made.rho, made.bias)
-    pytorch = adalin_backward_reference(*tensors, *settings, case.unbiased, 1e-5)
+    pytorch = adalin_backward_reference(BackwardCall(*tensors, *settings, case.unbiased, 1e-5))
     in_double = (None if t is None else t.double() for t in tensors)
-    truth = adalin_backward_reference(*in_double, *settings, case.unbiased, 1e-5)
+    truth = adalin_backward_reference(BackwardCall(*in_double, *settings, case.unbiased, 1e-5))
     tile = Tile(8, 16, 4).fitted(h * w, c)
     splits, split_pixels = even_splits(1, c, h * w, tile, 3, 3)
     ours = adalin_backward_on_gpu(

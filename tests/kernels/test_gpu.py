@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.kernels.tolerances import LEVELS_OF_TIES, SHARE_OF_TIES, assert_as_close
-from ugatit_fast.kernels.adalin import adalin, adalin_reference
+from ugatit_fast.kernels.adalin import AdalinCall, adalin, adalin_reference
 from ugatit_fast.kernels.adalin_launch import Normalised, adalin_on_gpu
 from ugatit_fast.kernels.counters import current_counters, graph_counters
 from ugatit_fast.kernels.image import image_of, normalise_image, rows_to_image, sum_of_rows
@@ -45,9 +45,9 @@ def test_adalin_at_the_networks_sizes(schedule: str, n: int, shape: tuple[int, i
         plan = two_stage_plan(n, *shape, dtype, 3, gpu)
     ours = adalin_on_gpu(Normalised(x, gamma, beta, rho, None, True, 1e-5), residual, True, 3, "reflect", plan)
     rest = (residual, True, 3, "reflect", True, 1e-5)
-    pytorch = adalin_reference(x, gamma, beta, rho, None, *rest)
+    pytorch = adalin_reference(AdalinCall(x, gamma, beta, rho, None, *rest))
     double = [tensor.double() for tensor in (x, gamma, beta, rho)]
-    truth = adalin_reference(*double, None, residual.double(), *rest[1:])
+    truth = adalin_reference(AdalinCall(*double, None, residual.double(), *rest[1:]))
     assert_as_close(ours, pytorch, truth)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ugatit_fast.export import plugin_triton
 from ugatit_fast.export.plugin_kernels import KernelSpec, NormShape, apply_spec, stats_spec
-from ugatit_fast.kernels.adalin import adalin_reference
+from ugatit_fast.kernels.adalin import AdalinCall, adalin_reference
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 POINTERS = {torch.float32: "*fp32", torch.float16: "*fp16"}
@@ -58,10 +58,9 @@ def check(
     inputs = {"x": x, "channels": channels, "layer": layer, "gamma": gamma, "beta": beta, "rho": rho, "bias": bias}
     launch(spec, n, inputs | ({"residual": added} if residual else {}) | {"y": y})
     interior = added[:, :, 1:-1, 1:-1].double() if residual else None
-    expected = adalin_reference(
-        x.double(), gamma.double(), beta.double(), rho.double(), bias.double(), interior, relu, pad,
-        "reflect" if reflect else "replicate", unbiased, 1e-5,
-    )  # fmt: skip
+    mode = "reflect" if reflect else "replicate"
+    in_double = (tensor.double() for tensor in (x, gamma, beta, rho, bias))
+    expected = adalin_reference(AdalinCall(*in_double, interior, relu, pad, mode, unbiased, 1e-5))
     error = (y.double() - expected).abs().max().item()
     assert error < (2e-5 if dtype == torch.float32 else 2e-2), (spec.kernel, dtype, tactic, error)
 
