@@ -7,12 +7,11 @@ node's domain when a function of that name exists) and `aot` (ahead-of-time, no 
 long sums are float32 whatever the precision, by explicit casts.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from onnx import TensorProto
-from torch import Tensor
 
 from ugatit_fast.export.onnx_builder import DOMAIN, OnnxBuilder
 from ugatit_fast.export.onnx_functions import (
@@ -25,7 +24,14 @@ from ugatit_fast.export.onnx_functions import (
     rows_to_image,
 )
 from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, PLUGIN, STATS, PluginShapes, tiles_of
-from ugatit_fast.graph import FoldedGenerator, Weights
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    FoldedGenerator,
+    StageWeights,
+    StyleWeights,
+    Weights,
+)
 from ugatit_fast.model import EPS
 
 NO_FLOOR = float(np.finfo(np.float32).min)
@@ -46,7 +52,6 @@ class ConvolutionOperations:
     def __init__(self, builder: OnnxBuilder, folded: FoldedGenerator, plugins: PluginShapes | None = None) -> None:
         """plugins: write normalisations for our TensorRT plugins, for inputs of this shape."""
         self.builder = builder
-        self.names = {id(tensor): name for name, tensor in folded.tensors().items()}
         self.half = folded.stem.weight.dtype == torch.float16
         self.plugins = plugins
         kernel_rows = folded.out.weight.shape[0] // 3
@@ -61,8 +66,9 @@ class ConvolutionOperations:
         """A project node that TensorRT may run as a plugin."""
         return self.project_node(op, *inputs, results=results, **attributes, **(PLUGIN if self.plugins else {}))
 
-    def weight(self, tensor: Tensor) -> str:
-        return self.builder.constant(tensor.numpy(), self.names[id(tensor)])
+    def stored(self, weights: Weights, name: str) -> str:
+        """A tensor that these weights have."""
+        return self.builder.constant(weights.get_buffer(name).numpy(), weights.name(name))
 
     def filled(self, value: float, *shape: int) -> str:
         """A constant of one value, for a parameter that this checkpoint doesn't have."""
@@ -76,7 +82,7 @@ class ConvolutionOperations:
     def stage(
         self,
         x: str,
-        weights: Weights,
+        weights: StageWeights,
         *,
         stride: int = 1,
         style: tuple[str, str] | None = None,
@@ -86,12 +92,12 @@ class ConvolutionOperations:
         pad: int = 0,
         pad_mode: str = "reflect",
     ) -> str:
-        x = self.builder.node("Conv", x, self.weight(weights.weight), strides=[stride, stride])
+        x = self.builder.node("Conv", x, self.stored(weights, "weight"), strides=[stride, stride])
         gamma_beta = style or self.own_style(weights)
         return self.norm(x, gamma_beta, weights, unbiased, relu, residual, pad, pad_mode)
 
-    def up_stage(self, x: str, weights: Weights, *, unbiased: bool, pad: int, pad_mode: str) -> str:
-        phases = self.builder.node("Conv", x, self.weight(weights.weight))
+    def up_stage(self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> str:
+        phases = self.builder.node("Conv", x, self.stored(weights, "weight"))
         (x,) = self.project_node("interleave_phases", phases)
         return self.norm(x, self.own_style(weights), weights, unbiased, True, None, pad, pad_mode)
 
@@ -99,7 +105,7 @@ class ConvolutionOperations:
         self,
         x: str,
         gamma_beta: tuple[str, str],
-        weights: Weights,
+        weights: StageWeights,
         unbiased: bool,
         relu: bool,
         residual: str | None,
@@ -107,8 +113,8 @@ class ConvolutionOperations:
         pad_mode: str,
     ) -> str:
         channels = channels_out(weights)
-        rho = self.filled(1, channels) if weights.rho is None else self.weight(weights.rho)
-        bias = self.filled(0, channels) if weights.bias is None else self.weight(weights.bias)
+        rho = self.filled(1, channels) if weights.rho is None else self.stored(weights, "rho")
+        bias = self.filled(0, channels) if weights.bias is None else self.stored(weights, "bias")
         splits = self.plugins.splits(channels) if self.plugins else 1
         tiles = tiles_of(channels) if self.plugins else 1
         parts, layer = self.plugin_node(STATS, x, bias, results=2, splits=[splits], tiles=[tiles])
@@ -123,20 +129,20 @@ class ConvolutionOperations:
             mode=ONNX_MODES[pad_mode],
         )[0]
 
-    def own_style(self, weights: Weights) -> tuple[str, str]:
+    def own_style(self, weights: StageWeights) -> tuple[str, str]:
         """gamma and beta (1, c) that the weights themselves have, or 1 and 0."""
         channels = channels_out(weights)
-        gamma = self.filled(1, 1, channels) if weights.gamma is None else self.row(weights.gamma)
-        beta = self.filled(0, 1, channels) if weights.beta is None else self.row(weights.beta)
+        gamma = self.filled(1, 1, channels) if weights.gamma is None else self.row(weights, "gamma")
+        beta = self.filled(0, 1, channels) if weights.beta is None else self.row(weights, "beta")
         return gamma, beta
 
-    def row(self, tensor: Tensor) -> str:
-        """A per-channel tensor as (1, c)."""
-        return self.builder.constant(tensor.numpy()[None], self.names[id(tensor)])
+    def row(self, weights: StageWeights, name: str) -> str:
+        """A per-channel tensor that these weights have, as (1, c)."""
+        return self.builder.constant(weights.get_buffer(name).numpy()[None], weights.name(name))
 
-    def attend(self, x: str, weights: Weights, pad_mode: str) -> str:
-        x = self.builder.node("Conv", x, self.weight(weights.weight))
-        bias = self.weight(cast(Tensor, weights.bias))
+    def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
+        x = self.builder.node("Conv", x, self.stored(weights, "weight"))
+        bias = self.stored(weights, "bias")
         return self.project_node("bias_relu", x, bias, pads=borders(1), mode=ONNX_MODES[pad_mode])[0]
 
     def inside(self, x: str) -> str:
@@ -148,7 +154,7 @@ class ConvolutionOperations:
     def heatmap(self, attended: str) -> str:
         return self.builder.node("ReduceSum", self.inside(attended), self.builder.integers(1), keepdims=0)
 
-    def style(self, attended: str, weights: Weights) -> tuple[str, str]:
+    def style(self, attended: str, weights: StyleWeights) -> tuple[str, str]:
         """gamma and beta in float32; a float16 first layer is widened, so that its long sums are float32 too."""
         node = self.builder.node
         features = self.inside(attended)
@@ -157,23 +163,25 @@ class ConvolutionOperations:
             features = node("ReduceMean", features, self.builder.integers(2, 3), keepdims=0)
         else:
             features = node("Flatten", features)
-        first = node("Cast", self.weight(weights.first), to=TensorProto.FLOAT)
-        hidden = node("Relu", self.linear(features, first, weights.bias1))
-        hidden = node("Relu", self.linear(hidden, self.weight(weights.second), weights.bias2))
-        both = self.linear(hidden, self.weight(weights.heads), weights.bias3)
+        first = node("Cast", self.stored(weights, "first"), to=TensorProto.FLOAT)
+        hidden = node("Relu", self.linear(features, first, weights, "bias1"))
+        hidden = node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
+        both = self.linear(hidden, self.stored(weights, "heads"), weights, "bias3")
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=1, num_outputs=2)
         return gamma, beta
 
-    def linear(self, x: str, weight: str, bias: Tensor | None) -> str:
-        return self.builder.node("Gemm", x, weight, *([] if bias is None else [self.weight(bias)]), transB=1)
+    def linear(self, x: str, matrix: str, weights: StyleWeights, bias: str) -> str:
+        """One layer, with that bias where the weights have it."""
+        given = [self.stored(weights, bias)] if weights.has(bias) else []
+        return self.builder.node("Gemm", x, matrix, *given, transB=1)
 
-    def to_image(self, x: str, weights: Weights) -> str:
-        rows = self.builder.node("Conv", x, self.weight(weights.weight))
-        bias = self.filled(0, 3) if weights.bias is None else self.weight(weights.bias)
+    def to_image(self, x: str, weights: ConvolutionWeights) -> str:
+        rows = self.builder.node("Conv", x, self.stored(weights, "weight"))
+        bias = self.filled(0, 3) if weights.bias is None else self.stored(weights, "bias")
         return self.project_node("rows_to_image", rows, bias)[0]
 
 
-def channels_out(weights: Weights) -> int:
+def channels_out(weights: StageWeights) -> int:
     """Channels after a stage's normalisation: those of rho or gamma where it has them (an up-sampling stage), else
     of the convolution.
     """

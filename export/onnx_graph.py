@@ -29,7 +29,7 @@ def to_onnx(
     """
     builder = OnnxBuilder()
     if spec.kind == "onnxruntime" and spec.precision == "fp32":
-        translated, heatmap = folded.graph(RowOperations(builder, folded), "image")
+        translated, heatmap = folded.graph(RowOperations(builder), "image")
     else:
         translated, heatmap = folded.graph(ConvolutionOperations(builder, folded, plugins), "image")
     outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.conftest import FULL, LIGHT, random_generator
 from ugatit_fast.fold import fold, merge_attention, phase_kernels, row_kernels
-from ugatit_fast.graph import FoldedGenerator, TorchOperations, Weights
+from ugatit_fast.graph import ConvolutionWeights, FoldedGenerator, TorchOperations
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.image import image_of, sum_of_rows
 from ugatit_fast.kernels.phases import interleave_phases
@@ -115,7 +115,7 @@ class UnroundedOperations(TorchOperations):
         x = image.permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
         return F.pad(x, (pad, pad, pad, pad), mode="reflect")
 
-    def to_image(self, x: Tensor, weights: Weights) -> Tensor:
+    def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
         rows = F.conv2d(x, weights.weight)
         with patch.object(
             Tensor, "float", lambda tensor: tensor

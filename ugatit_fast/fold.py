@@ -5,13 +5,13 @@ test that proves it. What the training needed and the picture does not (class-ac
 copies) is gone afterwards. `docs/design.md` numbers the rewrites.
 """
 
-from typing import cast
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ugatit_fast.graph import FoldedGenerator
-from ugatit_fast.model import ILN, Generator, ResnetAdaLINBlock, ResnetBlock
+from ugatit_fast.model import Generator, GeneratorConfig
 
 # The rewrites -----------------------------------------------------------------------------------------------------
 
@@ -66,62 +66,101 @@ def row_kernels(weight: Tensor) -> Tensor:
     return weight.permute(2, 0, 1, 3).reshape(rows * colours, c, 1, columns).contiguous()
 
 
+# From the published network to the folded one -----------------------------------------------------------------------
+
+FIRST_BLOCK = 12
+"""Where the encoder's residual blocks begin in `DownBlock`."""
+
+
+def encoder_stages(config: GeneratorConfig) -> dict[str, tuple[str, str]]:
+    """Stage of the folded network -> convolution and instance norm of the published one, in the encoder."""
+    stages = {
+        "stem": ("DownBlock.1", "DownBlock.2"),
+        "down.0": ("DownBlock.5", "DownBlock.6"),
+        "down.1": ("DownBlock.9", "DownBlock.10"),
+    }
+    for i in range(config.n_res):
+        block = f"DownBlock.{FIRST_BLOCK + i}.conv_block"
+        stages[f"encoder.{i}.0"] = (f"{block}.1", f"{block}.2")
+        stages[f"encoder.{i}.1"] = (f"{block}.5", f"{block}.6")
+    return stages
+
+
+def decoder_stages(config: GeneratorConfig) -> dict[str, tuple[str, str]]:
+    """The same in the decoder, whose normalisation is AdaLIN."""
+    return {
+        f"decoder.{i}.{j}": (f"UpBlock1_{i + 1}.conv{j + 1}", f"UpBlock1_{i + 1}.norm{j + 1}")
+        for i in range(config.n_res)
+        for j in range(2)
+    }
+
+
+UP_STAGES = {"up.0": ("UpBlock2.2", "UpBlock2.3"), "up.1": ("UpBlock2.7", "UpBlock2.8")}
+"""The same where the decoder doubles the picture; ILN."""
+LAST_CONVOLUTION = "UpBlock2.11"
+Tensors = Mapping[str, Tensor]
+"""The published network's, by the names in its state dict."""
+Place = dict[str, Tensor | None]
+"""The folded tensors of one place, by the last part of their names."""
+
+
 def fold_tensors(generator: Generator) -> dict[str, Tensor]:
     """The tensors of the folded network from those of the paper's, in the generator's dtype. Nothing is cast."""
-    down, up = generator.DownBlock, generator.UpBlock2
-    stages: dict[str, dict[str, Tensor | None]] = {"stem": encoder_stage(down[1], down[2])}
-    for i, conv_at in enumerate((5, 9)):
-        stages[f"down.{i}"] = encoder_stage(down[conv_at], down[conv_at + 1])
-    for i in range(generator.config.n_res):
-        encoder = cast(ResnetBlock, down[12 + i]).conv_block
-        decoder = cast(ResnetAdaLINBlock, generator.get_submodule(f"UpBlock1_{i + 1}"))
-        for j, conv_at in enumerate((1, 5)):
-            stages[f"encoder.{i}.{j}"] = encoder_stage(encoder[conv_at], encoder[conv_at + 1])
-        for j, (conv, norm) in enumerate(((decoder.conv1, decoder.norm1), (decoder.conv2, decoder.norm2))):
-            stages[f"decoder.{i}.{j}"] = {"weight": conv.weight, "bias": conv.bias, "rho": norm.rho.flatten()}
-    stages["attention"] = attention_stage(generator)
-    stages["style"] = style_layers(generator)
-    for i, conv_at in enumerate((2, 7)):
-        stages[f"up.{i}"] = up_stage(cast(nn.Conv2d, up[conv_at]), cast(ILN, up[conv_at + 1]))
-    last = cast(nn.Conv2d, up[11])
-    stages["out"] = {"weight": row_kernels(last.weight), "bias": last.bias}
+    config, tensors = generator.config, generator.state_dict()
+    places = {stage: encoder_stage(tensors, *modules) for stage, modules in encoder_stages(config).items()}
+    places |= {stage: decoder_stage(tensors, *modules) for stage, modules in decoder_stages(config).items()}
+    places |= {stage: up_stage(tensors, *modules) for stage, modules in UP_STAGES.items()}
+    places |= {"attention": attention(tensors), "style": style(tensors), "out": last_convolution(tensors)}
     return {
-        f"{stage}.{name}": tensor.detach()
-        for stage, tensors in stages.items()
-        for name, tensor in tensors.items()
+        f"{place}.{name}": tensor
+        for place, folded in places.items()
+        for name, tensor in folded.items()
         if tensor is not None
     }
 
 
-def encoder_stage(conv: nn.Module, norm: nn.Module) -> dict[str, Tensor | None]:
+def encoder_stage(tensors: Tensors, conv: str, norm: str) -> Place:
     """Rewrite 5: instance norm takes away any constant, so the convolution's bias goes. The norm's own affine map,
     where it has one, is a gamma and a beta.
     """
-    norm = cast(nn.InstanceNorm2d, norm)
-    return {"weight": cast(nn.Conv2d, conv).weight, "gamma": norm.weight, "beta": norm.bias}
+    own = {"gamma": tensors.get(f"{norm}.weight"), "beta": tensors.get(f"{norm}.bias")}
+    return {"weight": tensors[f"{conv}.weight"], **own}
 
 
-def up_stage(conv: nn.Conv2d, norm: ILN) -> dict[str, Tensor | None]:
-    own = {name: parameter.flatten() for name, parameter in norm.named_parameters()}  # gamma, beta, rho
-    return {"weight": phase_kernels(conv.weight), "bias": conv.bias, **own}
+def decoder_stage(tensors: Tensors, conv: str, norm: str) -> Place:
+    """AdaLIN's gamma and beta are the style's, for all stages."""
+    return {**convolution(tensors, conv), "rho": tensors[f"{norm}.rho"].flatten()}
 
 
-def attention_stage(generator: Generator) -> dict[str, Tensor | None]:
-    conv = generator.conv1x1
-    weight = merge_attention(conv.weight, generator.gap_fc.weight, generator.gmp_fc.weight)
-    return {"weight": weight, "bias": conv.bias}
+def up_stage(tensors: Tensors, conv: str, norm: str) -> Place:
+    own = {name: tensors[f"{norm}.{name}"].flatten() for name in ("gamma", "beta", "rho")}
+    return {**convolution(tensors, conv), "weight": phase_kernels(tensors[f"{conv}.weight"]), **own}
 
 
-def style_layers(generator: Generator) -> dict[str, Tensor | None]:
-    first, second = cast(nn.Linear, generator.FC[0]), cast(nn.Linear, generator.FC[2])
-    gamma, beta = generator.gamma, generator.beta
+def last_convolution(tensors: Tensors) -> Place:
+    weight = row_kernels(tensors[f"{LAST_CONVOLUTION}.weight"])
+    return {**convolution(tensors, LAST_CONVOLUTION), "weight": weight}
+
+
+def convolution(tensors: Tensors, conv: str) -> Place:
+    return {"weight": tensors[f"{conv}.weight"], "bias": tensors.get(f"{conv}.bias")}
+
+
+def attention(tensors: Tensors) -> Place:
+    weight = merge_attention(tensors["conv1x1.weight"], tensors["gap_fc.weight"], tensors["gmp_fc.weight"])
+    return {"weight": weight, "bias": tensors["conv1x1.bias"]}
+
+
+def style(tensors: Tensors) -> Place:
+    """Two hidden layers, and the heads of gamma and beta as one."""
+    biased = "gamma.bias" in tensors
     return {
-        "first": first.weight,
-        "bias1": first.bias,
-        "second": second.weight,
-        "bias2": second.bias,
-        "heads": torch.cat([gamma.weight, beta.weight]),
-        "bias3": torch.cat([gamma.bias, beta.bias]) if generator.config.bias else None,
+        "first": tensors["FC.0.weight"],
+        "bias1": tensors.get("FC.0.bias"),
+        "second": tensors["FC.2.weight"],
+        "bias2": tensors.get("FC.2.bias"),
+        "heads": torch.cat([tensors["gamma.weight"], tensors["beta.weight"]]),
+        "bias3": torch.cat([tensors["gamma.bias"], tensors["beta.bias"]]) if biased else None,
     }
 
 

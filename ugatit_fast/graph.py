@@ -5,7 +5,7 @@ the exporters write it down, the cost model counts it. Its tensors come from `ug
 """
 
 from collections.abc import Mapping
-from typing import Protocol, TypeVar, cast
+from typing import ClassVar, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,35 +21,76 @@ from ugatit_fast.model import EPS, GeneratorConfig
 Value = TypeVar("Value")
 Style = TypeVar("Style")
 Picture = TypeVar("Picture")
-NORM_TENSORS = ("gamma", "beta", "rho", "bias")
-STYLE_TENSORS = ("first", "second", "heads", "bias1", "bias2", "bias3")
 HALF_TENSORS = ("weight", "first")
 """Tensors that a half-precision engine stores as float16, by the last part of their name; all others stay float32."""
 
 
 class Weights(nn.Module):
-    """Named tensors of one place in the network; a tensor that a checkpoint doesn't have is None.
+    """The tensors of one place in the network, and the prefix of their names in the whole of it."""
 
-    A stage (convolution and normalisation) has `weight` and what of gamma, beta, rho and bias applies; see
-    `ugatit_fast.kernels.adalin`. `bias` is the convolution's, which moves the statistics instead of the pixels.
-    """
+    required: ClassVar[tuple[str, ...]]
+    optional: ClassVar[tuple[str, ...]]
+    """A tensor that a checkpoint doesn't have is None."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
+        """KeyError where a required tensor is missing."""
+        super().__init__()
+        self.prefix = prefix
+        for name in self.required:
+            self.register_buffer(name, tensors[self.name(name)])
+        for name in self.optional:
+            self.register_buffer(name, tensors.get(self.name(name)))
+
+    def name(self, tensor: str) -> str:
+        """What one of the tensors is called in `FoldedGenerator.tensors`."""
+        return f"{self.prefix}.{tensor}"
+
+    def has(self, tensor: str) -> bool:
+        """Whether this checkpoint has it."""
+        return self._buffers[tensor] is not None
+
+
+class ConvolutionWeights(Weights):
+    """A convolution, and its bias where it has one."""
 
     weight: Tensor
+    bias: Tensor | None
+    required = ("weight",)
+    optional: ClassVar[tuple[str, ...]] = ("bias",)
+
+
+class StageWeights(ConvolutionWeights):
+    """Convolution and normalisation, with what of gamma, beta and rho applies; see `ugatit_fast.kernels.adalin`.
+
+    `bias` is the convolution's, which moves the statistics instead of the pixels.
+    """
+
     gamma: Tensor | None
     beta: Tensor | None
     rho: Tensor | None
-    bias: Tensor | None
+    optional = ("gamma", "beta", "rho", "bias")
+
+
+class AttentionWeights(Weights):
+    """A convolution that always has a bias."""
+
+    weight: Tensor
+    bias: Tensor
+    required = ("weight", "bias")
+    optional = ()
+
+
+class StyleWeights(Weights):
+    """The linear layers that make gamma and beta; see `ugatit_fast.kernels.style`."""
+
     first: Tensor
     second: Tensor
     heads: Tensor
     bias1: Tensor | None
     bias2: Tensor | None
     bias3: Tensor | None
-
-    def __init__(self, tensors: Mapping[str, Tensor], prefix: str, names: tuple[str, ...]) -> None:
-        super().__init__()
-        for name in names:
-            self.register_buffer(name, tensors.get(f"{prefix}.{name}"))
+    required = ("first", "second", "heads")
+    optional = ("bias1", "bias2", "bias3")
 
 
 class Operations(Protocol[Picture, Value, Style]):
@@ -66,7 +107,7 @@ class Operations(Protocol[Picture, Value, Style]):
     def stage(
         self,
         x: Value,
-        weights: Weights,
+        weights: StageWeights,
         *,
         stride: int = 1,
         style: Style | None = None,
@@ -80,19 +121,19 @@ class Operations(Protocol[Picture, Value, Style]):
         border.
         """
 
-    def up_stage(self, x: Value, weights: Weights, *, unbiased: bool, pad: int, pad_mode: str) -> Value:
+    def up_stage(self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Value:
         """Up-sampling convolution of x (with a replicated border of 1), ILN, ReLU, border."""
 
-    def attend(self, x: Value, weights: Weights, pad_mode: str) -> Value:
+    def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
 
-    def style(self, attended: Value, weights: Weights) -> Style:
+    def style(self, attended: Value, weights: StyleWeights) -> Style:
         """gamma and beta from the interior of the attended features."""
 
     def heatmap(self, attended: Value) -> Picture:
         """float32 (n, h, w): the sum of the attended features' interior over channels."""
 
-    def to_image(self, x: Value, weights: Weights) -> Picture:
+    def to_image(self, x: Value, weights: ConvolutionWeights) -> Picture:
         """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
 
 
@@ -107,19 +148,26 @@ class FoldedGenerator(nn.Module):
         super().__init__()
         self.config = config
         self.unbiased = unbiased
-        stage = ("weight", *NORM_TENSORS)
-        self.stem = Weights(tensors, "stem", stage)
-        self.down = nn.ModuleList(Weights(tensors, f"down.{i}", stage) for i in range(2))
-        self.encoder, self.decoder = (
-            nn.ModuleList(
-                nn.ModuleList(Weights(tensors, f"{part}.{i}.{j}", stage) for j in range(2)) for i in range(config.n_res)
-            )
+        self.down_stages = [StageWeights(tensors, f"down.{i}") for i in range(2)]
+        self.encoder_blocks, self.decoder_blocks = (
+            [
+                (StageWeights(tensors, f"{part}.{i}.0"), StageWeights(tensors, f"{part}.{i}.1"))
+                for i in range(config.n_res)
+            ]
             for part in ("encoder", "decoder")
         )
-        self.attention = Weights(tensors, "attention", ("weight", "bias"))
-        self.style = Weights(tensors, "style", STYLE_TENSORS)
-        self.up = nn.ModuleList(Weights(tensors, f"up.{i}", stage) for i in range(2))
-        self.out = Weights(tensors, "out", ("weight", "bias"))
+        self.up_stages = [StageWeights(tensors, f"up.{i}") for i in range(2)]
+        # In the order of the network. PyTorch finds buffers in modules, not in lists: each under its flat name.
+        self.stem = StageWeights(tensors, "stem")
+        self.down = nn.ModuleList(self.down_stages)
+        self.encoder, self.decoder = (
+            nn.ModuleList(nn.ModuleList(block) for block in blocks)
+            for blocks in (self.encoder_blocks, self.decoder_blocks)
+        )
+        self.attention = AttentionWeights(tensors, "attention")
+        self.style = StyleWeights(tensors, "style")
+        self.up = nn.ModuleList(self.up_stages)
+        self.out = ConvolutionWeights(tensors, "out")
 
     def tensors(self) -> dict[str, Tensor]:
         """The folded tensors by name."""
@@ -163,22 +211,6 @@ class FoldedGenerator(nn.Module):
         x = ops.up_stage(x, self.up_stages[1], unbiased=self.unbiased, pad=3, pad_mode="reflect")
         return ops.to_image(x, self.out), heatmap
 
-    @property
-    def down_stages(self) -> list[Weights]:
-        return cast(list[Weights], list(self.down))
-
-    @property
-    def up_stages(self) -> list[Weights]:
-        return cast(list[Weights], list(self.up))
-
-    @property
-    def encoder_blocks(self) -> list[tuple[Weights, Weights]]:
-        return [cast(tuple[Weights, Weights], tuple(cast(nn.ModuleList, block))) for block in self.encoder]
-
-    @property
-    def decoder_blocks(self) -> list[tuple[Weights, Weights]]:
-        return [cast(tuple[Weights, Weights], tuple(cast(nn.ModuleList, block))) for block in self.decoder]
-
 
 class TorchOperations:
     """The folded network in PyTorch: its own convolutions and the project's operations."""
@@ -193,7 +225,7 @@ class TorchOperations:
     def stage(
         self,
         x: Tensor,
-        weights: Weights,
+        weights: StageWeights,
         *,
         stride: int = 1,
         style: Tensor | None = None,
@@ -203,40 +235,48 @@ class TorchOperations:
         pad: int = 0,
         pad_mode: str = "reflect",
     ) -> Tensor:
-        x = F.conv2d(x, weights.weight, stride=stride)
-        gamma, beta = (weights.gamma, weights.beta) if style is None else style.unbind()
-        added = None if residual is None else interior(residual, 1)
-        return normalised(x, gamma, beta, weights, unbiased, relu, added, pad, pad_mode)
+        convolved = F.conv2d(x, weights.weight, stride=stride)
+        return normalised(
+            convolved, weights, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad, pad_mode=pad_mode
+        )
 
-    def up_stage(self, x: Tensor, weights: Weights, *, unbiased: bool, pad: int, pad_mode: str) -> Tensor:
+    def up_stage(self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Tensor:
         phases = F.conv2d(x, weights.weight)
-        gamma, beta = cast(Tensor, weights.gamma), cast(Tensor, weights.beta)
-        return normalised(phases, gamma, beta, weights, unbiased, True, None, pad, pad_mode, phases=True)
+        return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
 
-    def attend(self, x: Tensor, weights: Weights, pad_mode: str) -> Tensor:
-        return bias_relu(F.conv2d(x, weights.weight), cast(Tensor, weights.bias), 1, pad_mode)
+    def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
+        return bias_relu(F.conv2d(x, weights.weight), weights.bias, 1, pad_mode)
 
     def heatmap(self, attended: Tensor) -> Tensor:
         return interior(attended, 1).sum(dim=1, dtype=torch.promote_types(attended.dtype, torch.float32))
 
-    def style(self, attended: Tensor, weights: Weights) -> Tensor:
-        return style(interior(attended, 1), *[getattr(weights, name) for name in STYLE_TENSORS])
+    def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
+        biases = (weights.bias1, weights.bias2, weights.bias3)
+        return style(interior(attended, 1), weights.first, weights.second, weights.heads, *biases)
 
-    def to_image(self, x: Tensor, weights: Weights) -> Tensor:
+    def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
         return rows_to_image(F.conv2d(x, weights.weight), weights.bias)
 
 
 def normalised(
     x: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    weights: Weights,
+    weights: StageWeights,
+    *,
+    style: Tensor | None = None,
     unbiased: bool,
     relu: bool,
-    residual: Tensor | None,
+    residual: Tensor | None = None,
     pad: int,
     pad_mode: str,
     phases: bool = False,
 ) -> Tensor:
-    gamma, beta = (g.unsqueeze(0) if g is not None and g.dim() == 1 else g for g in (gamma, beta))
-    return adalin(x, gamma, beta, weights.rho, weights.bias, residual, relu, pad, pad_mode, unbiased, EPS, phases)
+    """What follows the convolution of a stage; phases: of an up-sampling one, whose result these are."""
+    gamma, beta = own_style(weights) if style is None else style
+    added = None if residual is None else interior(residual, 1)
+    return adalin(x, gamma, beta, weights.rho, weights.bias, added, relu, pad, pad_mode, unbiased, EPS, phases)
+
+
+def own_style(weights: StageWeights) -> tuple[Tensor | None, Tensor | None]:
+    """gamma and beta that the weights themselves have, (1, c) for all images alike."""
+    gamma, beta = weights.gamma, weights.beta
+    return None if gamma is None else gamma[None], None if beta is None else beta[None]

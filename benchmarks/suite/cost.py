@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ugatit_fast.choices import Precision
 from ugatit_fast.fold import fold
-from ugatit_fast.graph import FoldedGenerator, Weights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.model import Generator, GeneratorConfig
 
@@ -79,7 +79,7 @@ class CountingOperations:
     def stage(
         self,
         x: Activation,
-        weights: Weights,
+        weights: StageWeights,
         *,
         stride: int = 1,
         style: None = None,
@@ -95,7 +95,7 @@ class CountingOperations:
         self.normalisation(y, residual, padded(y, pad))
         return padded(y, pad)
 
-    def up_stage(self, x: Activation, weights: Weights, *, unbiased: bool, pad: int, pad_mode: str) -> Activation:
+    def up_stage(self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Activation:
         """Each of the four phases has one row and column that no pixel of the image comes from."""
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
         y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))
@@ -103,13 +103,13 @@ class CountingOperations:
         self.normalisation(phases, None, padded(y, pad))
         return padded(y, pad)
 
-    def attend(self, x: Activation, weights: Weights, pad_mode: str) -> Activation:
+    def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         y = x._replace(c=len(weights.weight))
         self.convolution("attention 1x1", x, weights.weight, y, y.elements)
         self.add("bias, ReLU", 0, [self.size(y)], self.size(padded(y, 1)))
         return padded(y, 1)
 
-    def style(self, attended: Activation, weights: Weights) -> None:
+    def style(self, attended: Activation, weights: StyleWeights) -> None:
         matrices = (weights.first, weights.second, weights.heads)
         macs = attended.n * sum(matrix.numel() for matrix in matrices)
         read = [self.size(attended.inside(1)), *[matrix.nbytes for matrix in matrices]]
@@ -119,7 +119,7 @@ class CountingOperations:
         """Nothing: an engine for pictures leaves it out."""
         return attended._replace(c=1)
 
-    def to_image(self, x: Activation, weights: Weights) -> Activation:
+    def to_image(self, x: Activation, weights: ConvolutionWeights) -> Activation:
         channels, _, _, columns = weights.weight.shape
         kernel_rows = channels // COLOURS
         rows = Activation(x.n, channels, x.h, x.w - columns + 1)

@@ -20,7 +20,7 @@ from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import fold
-from ugatit_fast.graph import TorchOperations, Weights
+from ugatit_fast.graph import ConvolutionWeights, TorchOperations
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.model import Generator
@@ -39,7 +39,7 @@ class Exact(TorchOperations):
     def normalise(self, image: Tensor, pad: int) -> Tensor:
         return pad_reference(image, pad, "reflect")
 
-    def to_image(self, x: Tensor, weights: Weights) -> Tensor:
+    def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
         rows = torch.conv2d(x, weights.weight).unflatten(1, (-1, COLOURS))
         h = rows.shape[3] - rows.shape[1] + 1
         image = sum(rows[:, r, :, r : r + h] for r in range(rows.shape[1]))

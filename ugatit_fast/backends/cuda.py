@@ -183,6 +183,8 @@ def load_folded(path: Path, spec: EngineSpec) -> FoldedGenerator:
         return FoldedGenerator(config, load_file(path), unbiased=spec.unbiased)
     except (SafetensorError, OSError) as error:
         raise EngineError(f"{path} is truncated or damaged ({error}); build it again") from error
+    except KeyError as error:
+        raise EngineError(f"{path} has no tensor {error}, which its description needs; build it again") from error
 
 
 def advice_on_memory(folded: FoldedGenerator, size: int, spec: EngineSpec, gpu: str) -> str:
