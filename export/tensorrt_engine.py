@@ -41,6 +41,35 @@ VECTOR_CHANNELS = 8
 
 
 @dataclass(frozen=True)
+class Network:
+    """A model that TensorRT has read, and what lives until its plan is built."""
+
+    definition: trt.INetworkDefinition
+    builder: trt.Builder
+    parser: trt.OnnxParser
+    """Holds the weights."""
+    log: Log
+
+
+def network_of(model: ModelProto) -> Network:
+    """ExportError where TensorRT's parser refuses the model. By way of a file, since weights may lie beside it."""
+    log = Log()
+    builder = trt.Builder(log)
+    definition = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(definition, log)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        save_onnx(model, path)
+        parsed = parser.parse_from_file(str(path))
+    if not parsed:
+        errors = [" ".join(parser.get_error(i).desc().split()) for i in range(parser.num_errors)]
+        raise ExportError(
+            f"TensorRT {trt.__version__} cannot parse this: {'; '.join(errors) or log.last_error}; please report it"
+        )
+    return Network(definition, builder, parser, log)
+
+
+@dataclass(frozen=True)
 class PlanBuilder:
     """What the plans of an engine have in common."""
 
@@ -52,23 +81,11 @@ class PlanBuilder:
 
     def plan(self, size: int, kernels: Kernels) -> Plan:
         """The plan for one batch size (or all up to it), with or without our kernels. Raises ExportError."""
-        model = self.model(size, kernels)
         if kernels == "triton":
             register_plugins()
-        log = Log()
-        builder = trt.Builder(log)
-        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, log)  # holds the weights until the plan is built
-        parse(parser, model, log)
-        config = self.configure(builder, size)
-        with timing_cache(config, timing_cache_path(self.options.timing_cache, open_gpu()), self.say):
-            plan = build(builder, network, config, self.progress)
-        if plan is None:
-            raise ExportError(
-                f"TensorRT {trt.__version__} could not build the {kernels} plan for batch {size}: "
-                f"{log.last_error or 'it does not say why'}"
-            )
-        return np.frombuffer(memoryview(plan), np.uint8)
+        network = network_of(self.model(size, kernels))
+        config = self.configured(network.builder, size)
+        return self.plan_of(network, config, f"{kernels} plan for batch {size}")
 
     def model(self, size: int, kernels: Kernels) -> ModelProto:
         """What TensorRT parses: of fixed batch, and with nodes that name our plugins, where asked."""
@@ -84,7 +101,7 @@ class PlanBuilder:
         shapes = PluginShapes.of(self.folded, min(spec.batch_sizes) if batch is None else size, spec.height, spec.width)
         return to_onnx(self.folded, spec, batch=batch, plugins=shapes)
 
-    def configure(self, builder: trt.Builder, size: int) -> trt.IBuilderConfig:
+    def configured(self, builder: trt.Builder, size: int) -> trt.IBuilderConfig:
         config = builder.create_builder_config()
         config.clear_flag(trt.BuilderFlag.TF32)
         config.builder_optimization_level = self.options.optimization_level
@@ -96,6 +113,15 @@ class PlanBuilder:
             profile.set_shape("image", (1, *image), (size, *image), (size, *image))
             config.add_optimization_profile(profile)
         return config
+
+    def plan_of(self, network: Network, config: trt.IBuilderConfig, what: str) -> Plan:
+        """Built with what earlier builds have measured. ExportError, naming `what`, where TensorRT fails."""
+        with timing_cache(config, timing_cache_path(self.options.timing_cache, open_gpu()), self.say):
+            plan = build(network.builder, network.definition, config, self.progress)
+        if plan is None:
+            reason = network.log.last_error or "it does not say why"
+            raise ExportError(f"TensorRT {trt.__version__} could not build the {what}: {reason}")
+        return np.frombuffer(memoryview(plan), np.uint8)
 
     def fastest(self, size: int) -> tuple[Kernels, Plan]:
         """The plan that the options ask for, or the faster of both on this GPU, with what it has inside."""
@@ -150,20 +176,6 @@ def register_plugins() -> None:
         raise ExportError(
             f'our kernels need Triton ({error}); pip install "ugatit-fast[kernels]", or build with --kernels native'
         ) from error
-
-
-def parse(parser: trt.OnnxParser, model: ModelProto, log: Log) -> None:
-    """ExportError where TensorRT's parser refuses the model. By way of a file, since weights may lie beside it."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        save_onnx(model, path)
-        parsed = parser.parse_from_file(str(path))
-    if parsed:
-        return
-    errors = [" ".join(parser.get_error(i).desc().split()) for i in range(parser.num_errors)]
-    raise ExportError(
-        f"TensorRT {trt.__version__} cannot parse this: {'; '.join(errors) or log.last_error}; please report it"
-    )
 
 
 def build(

@@ -12,7 +12,7 @@ from ugatit_fast.kernels.adalin_launch import Normalised, adalin_on_gpu
 from ugatit_fast.kernels.counters import current_counters, graph_counters
 from ugatit_fast.kernels.image import image_of, normalise_image, rows_to_image, sum_of_rows
 from ugatit_fast.kernels.schedule import gpu_of, norm_plan, two_stage_plan
-from ugatit_fast.kernels.style import style, style_reference
+from ugatit_fast.kernels.style import StyleCall, style, style_reference
 
 pytestmark = [
     pytest.mark.gpu,
@@ -165,7 +165,7 @@ def test_the_full_generators_first_layer(n: int) -> None:
     first = (torch.randn(256, 256 * 64 * 64, device="cuda") / 1024).half()
     second, heads = torch.randn(256, 256, device="cuda") / 16, torch.randn(512, 256, device="cuda") / 16
     ours = style(x, first, second, heads)
-    pytorch = style_reference(x, first, second, heads, None, None, None)
-    truth = style_reference(x.double(), first.double(), second.double(), heads.double(), None, None, None)
+    pytorch = style_reference(StyleCall(x, first, second, heads))
+    truth = style_reference(StyleCall(x.double(), first.double(), second.double(), heads.double()))
     assert_as_close(ours, pytorch, truth)
     assert torch.equal(style(x, first, second, heads), ours)

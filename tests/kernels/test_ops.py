@@ -1,19 +1,20 @@
 """What every operation of `torch.ops.ugatit` owes PyTorch, and the errors it owes its callers."""
 
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from ugatit_fast.kernels.adalin import adalin
-from ugatit_fast.kernels.adalin_backward import adalin_backward
+from ugatit_fast.kernels.adalin import AdalinCall, adalin
+from ugatit_fast.kernels.adalin_backward import BackwardCall, adalin_backward
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.checks import check_activation, check_parameter
 from ugatit_fast.kernels.image import normalise_image, rows_to_image
 from ugatit_fast.kernels.phases import interleave_phases
-from ugatit_fast.kernels.style import style
+from ugatit_fast.kernels.style import StyleCall, style
 
 
 def image(*shape: int, dtype: torch.dtype = torch.float32, channels_last: bool = False) -> Tensor:
@@ -67,17 +68,57 @@ def test_export_sees_one_node(name: str) -> None:
     assert called == [f"ugatit.{name.split(',')[0]}.default"]
 
 
-def test_compile_sees_one_node() -> None:
+def compiled(operation: Callable[..., Any], use_compile: bool) -> Callable[..., Any]:
+    """The operation as it is, or inside a compiled graph, in which nothing may break."""
+    if not use_compile:
+        return operation
+    torch.compiler.reset()
+    return torch.compile(operation, backend="aot_eager", fullgraph=True)
+
+
+@pytest.mark.parametrize("name", list(arguments()))
+def test_compile_sees_one_node(name: str) -> None:
+    torch.compiler.reset()  # it gives up on a function that it has compiled for many kinds of arguments
     targets: list[str] = []
 
     def backend(module: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
         targets.extend(str(node.target) for node in module.graph.nodes if node.op == "call_function")
         return module.forward
 
-    operation, call = arguments()["adalin"]
-    compiled = torch.compile(lambda x: operation(x, *call[1:]), backend=backend, fullgraph=True)
-    assert torch.equal(compiled(call[0]), operation(*call))
-    assert targets == ["ugatit.adalin.default"]
+    operation, call = arguments()[name]
+    run = torch.compile(lambda x: operation(x, *call[1:]), backend=backend, fullgraph=True)
+    torch.testing.assert_close(run(call[0]), operation(*call), rtol=0, atol=0)
+    assert [target for target in targets if "ugatit" in target] == [f"ugatit.{name.split(',')[0]}.default"]
+
+
+CALLS: dict[str, tuple[Any, type]] = {
+    "adalin": (adalin, AdalinCall),
+    "adalin_backward": (adalin_backward, BackwardCall),
+    "style": (style, StyleCall),
+}
+
+
+@pytest.mark.parametrize("name", list(CALLS))
+def test_a_call_is_the_operators_schema(name: str) -> None:
+    """PyTorch leaves out of a kernel's call what equals the schema's defaults."""
+    operation, call = CALLS[name]
+    schema = {
+        argument.name: argument.default_value if argument.has_default_value() else MISSING
+        for argument in operation._opoverload._schema.arguments
+    }
+    assert {field.name: field.default for field in fields(call)} == schema
+
+
+@pytest.mark.parametrize("use_compile", [False, True], ids=["eager", "compiled"])
+def test_keywords_and_defaults(use_compile: bool) -> None:
+    x, rho, weights = torch.randn(2, 8, 5, 6), torch.rand(8), (torch.randn(8, 8), torch.randn(8, 8))
+    heads, bias = torch.randn(16, 8), torch.randn(16)
+    whole = (None, None, rho, None, None, False, 1, "reflect", True, 1e-5, False)
+
+    assert torch.equal(compiled(adalin, use_compile)(x, rho=rho, pad=1), adalin(x, *whole))
+    assert torch.equal(
+        compiled(style, use_compile)(x, *weights, heads, bias3=bias), style(x, *weights, heads, None, None, bias)
+    )
 
 
 X = torch.zeros(2, 8, 4, 4)
@@ -124,10 +165,28 @@ def test_wrong_arguments_are_named(call: Callable[[], Tensor], message: str) -> 
         call()
 
 
+@pytest.mark.parametrize("use_compile", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("n", range(6))
-def test_images_of_a_batch_know_nothing_of_each_other(n: int) -> None:
+def test_images_of_a_batch_know_nothing_of_each_other(n: int, use_compile: bool) -> None:
     x, rho = torch.randn(n, 8, 4, 4), torch.rand(8)
-    together = adalin(x, rho=rho, pad=1)
+    together = compiled(adalin, use_compile)(x, rho=rho, pad=1)
     assert together.shape == (n, 8, 6, 6)
     for one, expected in zip(x, together, strict=True):
         torch.testing.assert_close(adalin(one[None], rho=rho, pad=1)[0], expected)
+
+
+@pytest.mark.parametrize("use_compile", [False, True], ids=["eager", "compiled"])
+def test_gradients(use_compile: bool) -> None:
+    """Those of `adalin_backward` by itself, through autograd."""
+    x, gamma, rho = image(2, 8, 5, 6), torch.randn(1, 8), torch.rand(8)
+    residual, grad = image(2, 8, 5, 6), torch.randn(2, 8, 7, 8)
+    leaves = [tensor.requires_grad_() for tensor in (x, gamma, rho, residual)]
+
+    y = compiled(adalin, use_compile)(x, gamma, None, rho, residual=residual, relu=True, pad=1)
+    found = torch.autograd.grad(y, leaves, grad)
+
+    of_x, of_gamma, _, of_rho, of_residual = adalin_backward(
+        grad, x.detach(), gamma.detach(), None, rho.detach(), None, True, True, 1, "reflect", True, 1e-5
+    )
+    expected = (of_x, of_gamma.sum(dim=0, keepdim=True), of_rho, of_residual)
+    torch.testing.assert_close(found, expected)

@@ -7,7 +7,7 @@ from tests.kernels.conftest import INTERPRETED
 from tests.kernels.tolerances import assert_as_close
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.schedule import Gpu, StylePlan, style_plan
-from ugatit_fast.kernels.style import style, style_reference
+from ugatit_fast.kernels.style import StyleCall, style, style_reference
 from ugatit_fast.kernels.style_launch import style_on_gpu
 
 SMALL_GPU = Gpu((9, 0), 3, 100 * 1024)
@@ -34,8 +34,8 @@ def test_style(
     tensors = (x, first, second, heads, *bias)
     plan: StylePlan | None = style_plan(x, first, SMALL_GPU) if n else None
     ours = style_on_gpu(*tensors, plan)
-    truth = style_reference(*(None if t is None else t.double() for t in tensors))
-    assert_as_close(ours, style_reference(*tensors), truth)
+    truth = style_reference(StyleCall(*(None if t is None else t.double() for t in tensors)))
+    assert_as_close(ours, style_reference(StyleCall(*tensors)), truth)
 
 
 def test_weights_may_be_float32_beside_half_features(device: torch.device) -> None:
@@ -43,8 +43,8 @@ def test_weights_may_be_float32_beside_half_features(device: torch.device) -> No
     first, second, heads = (torch.randn(m, k, device=device) / 8 for m, k in ((16, 256), (16, 16), (32, 16)))
     tensors = (x, first, second, heads, None, None, None)
     ours = style_on_gpu(*tensors, style_plan(x, first, SMALL_GPU))
-    truth = style_reference(x.double(), first.double(), second.double(), heads.double(), None, None, None)
-    assert_as_close(ours, style_reference(*tensors), truth)
+    truth = style_reference(StyleCall(x.double(), first.double(), second.double(), heads.double()))
+    assert_as_close(ours, style_reference(StyleCall(*tensors)), truth)
 
 
 def test_autocast_changes_nothing() -> None:
