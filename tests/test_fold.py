@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.conftest import FULL, LIGHT, random_generator
 from ugatit_fast.fold import fold, merge_attention, phase_kernels, row_kernels
-from ugatit_fast.graph import ConvolutionWeights, FoldedGenerator, TorchOperations
+from ugatit_fast.graph import ConvolutionWeights, FoldedGenerator, TorchOperations, Weights
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.image import image_of, sum_of_rows
 from ugatit_fast.kernels.phases import interleave_phases
@@ -196,6 +196,28 @@ def test_half_precision_stays_close() -> None:
 def test_folding_rounds_nothing() -> None:
     """Folded tensors stay in the generator's dtype, so that float64 proofs prove the code that runs."""
     assert {tensor.dtype for tensor in fold(random_generator(LIGHT).double()).tensors().values()} == {torch.float64}
+
+
+@pytest.mark.parametrize("config", [FULL, replace(LIGHT, bias=True, affine_encoder=True)], ids=str)
+def test_weights_know_the_names_of_their_tensors(config: GeneratorConfig) -> None:
+    folded = fold(random_generator(config))
+    named = {
+        weights.name(name): tensor
+        for weights in folded.modules()
+        if isinstance(weights, Weights)
+        for name, tensor in weights.named_buffers()
+    }
+    tensors = folded.tensors()
+    assert named.keys() == tensors.keys()
+    assert all(named[name] is tensor for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("name", ["stem.weight", "attention.bias", "style.heads", "up.1.weight"])
+def test_a_place_without_what_it_needs_is_refused(name: str) -> None:
+    tensors = fold(random_generator(LIGHT)).tensors()
+    del tensors[name]
+    with pytest.raises(KeyError, match=name):
+        FoldedGenerator(LIGHT, tensors)
 
 
 def test_every_parameter_of_the_generator_matters_to_the_folded_network() -> None:

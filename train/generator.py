@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from ugatit_fast.fold import merge_attention, phase_kernels, transposed_kernel
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.padding import interior
-from ugatit_fast.model import EPS, ILN, AdaLIN, Generator, GeneratorConfig, ResnetAdaLINBlock, ResnetBlock
+from ugatit_fast.model import EPS, FIRST_BLOCK, ILN, AdaLIN, Generator, GeneratorConfig, ResnetAdaLINBlock, ResnetBlock
 from ugatit_fast.train.precision import bordered, wide
 from ugatit_fast.train.settings import Norm
 
@@ -87,7 +87,7 @@ class TrainingGenerator(Generator):
         for conv, stride in ((1, 1), (5, 2), (9, 2)):
             x = normalised(F.conv2d(x, weight(down[conv]), stride=stride), down[conv + 1], relu=True, pad=1)
         for i in range(self.config.n_res):
-            x = self.run_block(encoder_block, x, down[12 + i], None)
+            x = self.run_block(encoder_block, x, down[FIRST_BLOCK + i], None)
 
         attended, cam_logit = self.attention(interior(x, 1)) if self.cam else (interior(x, 1), None)
         heatmap = wide(attended).sum(dim=1, keepdim=True)

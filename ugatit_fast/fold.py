@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.graph import FoldedGenerator
-from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.model import FIRST_BLOCK, Generator, GeneratorConfig
 
 # The rewrites -----------------------------------------------------------------------------------------------------
 
@@ -67,9 +67,6 @@ def row_kernels(weight: Tensor) -> Tensor:
 
 
 # From the published network to the folded one -----------------------------------------------------------------------
-
-FIRST_BLOCK = 12
-"""Where the encoder's residual blocks begin in `DownBlock`."""
 
 
 def encoder_stages(config: GeneratorConfig) -> dict[str, tuple[str, str]]:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 EPS = 1e-5
+FIRST_BLOCK = 12
+"""Where the residual blocks begin in the published `DownBlock`, after three convolutions with what belongs to each."""
 
 
 @dataclass(frozen=True, kw_only=True)

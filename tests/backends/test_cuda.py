@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from tests.conftest import random_pictures
 from ugatit_fast import Translator, build_engine
@@ -68,6 +69,15 @@ def test_a_truncated_engine(engine: Path, tmp_path: Path) -> None:
     cut.write_bytes(engine.read_bytes()[:-1000])
     with pytest.raises(EngineError, match="truncated or damaged"):
         cuda.load_folded(cut, read_spec(cut))
+
+
+def test_an_engine_that_lacks_a_tensor(engine: Path, tmp_path: Path) -> None:
+    tensors = load_file(engine)
+    del tensors["style.heads"]
+    lacking = tmp_path / "lacking.safetensors"
+    save_file(tensors, lacking)
+    with pytest.raises(EngineError, match=r"has no tensor 'style\.heads'"):
+        cuda.load_folded(lacking, read_spec(engine))
 
 
 @pytest.mark.parametrize("batch", [(0,), (-1, 2), (5000,)])

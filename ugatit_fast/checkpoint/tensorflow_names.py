@@ -1,6 +1,6 @@
 """What the TensorFlow repository (github.com/taki0112/UGATIT) calls each of the generator's tensors."""
 
-from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.model import FIRST_BLOCK, GeneratorConfig
 
 FIRST_STYLE_KERNEL = "MLP/linear_0/dense/kernel"
 ATTENTION_KERNEL, ATTENTION_BIAS = "CAM_logit/kernel", "CAM_logit/bias"
@@ -41,7 +41,7 @@ def layer_names(n_res: int) -> tuple[dict[str, str], dict[str, str], dict[str, s
     norms = {"DownBlock.2": "ins_norm", "DownBlock.6": "ins_norm_0", "DownBlock.10": "ins_norm_1"}
     for i in range(n_res):
         for j, at in ((1, 1), (2, 5)):
-            encoder = f"DownBlock.{12 + i}.conv_block"
+            encoder = f"DownBlock.{FIRST_BLOCK + i}.conv_block"
             convs[f"{encoder}.{at}"] = f"resblock_{i}/res{j}/conv_0"
             norms[f"{encoder}.{at + 1}"] = f"resblock_{i}/res{j}/instance_norm"
             convs[f"UpBlock1_{i + 1}.conv{j}"] = f"adaptive_resblock{i}/res{j}/conv_0"  # no underscore there
