@@ -78,6 +78,14 @@ def raw(port: int, *pieces: bytes) -> socket.socket:
     return connection
 
 
+def status_of(connection: socket.socket) -> int:
+    """Of one whole answer, on a connection that stays open."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    response.read()
+    return response.status
+
+
 def all_of(connection: socket.socket) -> bytes:
     """What comes on a connection until the server closes it."""
     received = b""
