@@ -1,17 +1,28 @@
-"""The wheel holds one top-level name and each file once; importing the package is cheap; the repository is portable."""
+"""The wheel holds one top-level name and each file once, the source distribution all that its tests need, and both work
+where they are installed; importing the package is cheap; the repository is portable.
+"""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tarfile
+import venv
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from email.parser import Parser
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
 import ugatit_fast
+from tests.serve.clients import decoded
+from tests.serve.hosts import ask, served
+from ugatit_fast.media.images import load_image
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}
@@ -19,18 +30,67 @@ FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets":
 HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt"}
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """A wheel built without the network from a copy of the sources, so that the checkout stays clean."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for folder in ("ugatit_fast", *FOLDERS.values()):
-        shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
+NOT_SHIPPED = {".gitignore", ".ci/run"}
+"""Of use to the repository alone."""
+WRITTEN_BY_SETUPTOOLS = re.compile(r"PKG-INFO|setup\.cfg|ugatit_fast\.egg-info/.*")
+
+
+def copied_to(folder: Path) -> Path:
+    """The sources, so that building leaves the checkout clean."""
+    made = (".*", "build", "dist", "demo", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns(*made))
+    shutil.copy(ROOT / ".dockerignore", folder)
+    return folder
+
+
+def built(kind: str, source: Path) -> Path:
+    """The one `wheel` or `sdist` of a folder of sources, built without the network."""
+    build = f"from setuptools import build_meta; build_meta.build_{kind}('dist')"
     subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True, text=True)
-    (built,) = (source / "dist").glob("*.whl")
-    return zipfile.ZipFile(built)
+    (made,) = (source / "dist").iterdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built("wheel", copied_to(tmp_path_factory.mktemp("wheel") / "source"))
+
+
+@pytest.fixture(scope="module")
+def wheel(wheel_file: Path) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(wheel_file) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, built and unpacked again."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(built("sdist", copied_to(folder / "source"))) as archive:
+        archive.extractall(folder, filter="data")
+    (sources,) = folder.glob("ugatit_fast-*")
+    return sources
+
+
+@pytest.fixture(scope="module")
+def installed(wheel_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The console script of an environment that holds the wheel, and sees the libraries of this one behind it.
+
+    -I: neither the working directory nor PYTHONPATH leads to the checkout.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder, symlinks=True)
+    (packages,) = (folder / "lib").glob("python*/site-packages")
+    libraries = {str(Path(str(distribution("numpy").locate_file(""))).resolve()), sysconfig.get_path("purelib")}
+    (packages / "libraries.pth").write_text("".join(f"{path}\n" for path in sorted(libraries)))
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
+    offline = ["--no-deps", "--no-index", "--ignore-installed", "--disable-pip-version-check", str(wheel_file)]
+    subprocess.run([*pip, *offline], check=True, capture_output=True, text=True)
+    python = str(folder / "bin" / "python")
+    where = [python, "-I", "-c", "import ugatit_fast; print(ugatit_fast.__file__)"]
+    found = subprocess.run(where, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    assert Path(found) == packages / "ugatit_fast" / "__init__.py"
+    return python, "-I", str(folder / "bin" / "ugatit-fast")
 
 
 def sources_as_installed() -> set[str]:
@@ -85,6 +145,60 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     assert core == {"numpy", "pillow", "safetensors", "cyclopts", "rich"}
 
 
+def test_the_wheel_holds_no_papers(wheel: zipfile.ZipFile) -> None:
+    """What MANIFEST.in names for the source distribution stays there."""
+    papers = {name for name in wheel.namelist() if name.startswith("ugatit_fast/") and name.endswith(".md")}
+    assert papers == {"ugatit_fast/assets/PROVENANCE.md"}
+
+
+def test_the_source_distribution_holds_all_that_the_repository_does(unpacked: Path) -> None:
+    held = {path.relative_to(unpacked).as_posix() for path in files_below(unpacked)}
+    extra = {name for name in held if WRITTEN_BY_SETUPTOOLS.fullmatch(name)}
+    assert held - extra == set(tracked()) - NOT_SHIPPED
+    assert {name: (unpacked / "ugatit_fast" / name).readlink() for name in FOLDERS} == {
+        name: Path("..") / folder for name, folder in FOLDERS.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_source_distribution_passes_its_own_tests(unpacked: Path) -> None:
+    """A few: they need what is behind the links, the documents, the benchmarks' results and the test data."""
+    golden = "tests/tensor_bundle/test_tensor_bundle.py::test_golden_checkpoint_bit_for_bit"
+    some = ["tests/test_arrows.py", "tests/test_tree.py", "tests/test_docker.py", "tests/benchmarks/test_report.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *some, golden]
+    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    done = subprocess.run(command, cwd=unpacked, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "skipped" not in done.stdout
+
+
+def test_the_source_distribution_builds_the_same_wheel(unpacked: Path, wheel: zipfile.ZipFile) -> None:
+    with zipfile.ZipFile(built("wheel", unpacked)) as other:
+        assert sorted(other.namelist()) == sorted(wheel.namelist())
+        assert all(other.read(name) == wheel.read(name) for name in wheel.namelist())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_installed_wheel_demonstrates_translates_and_serves(installed: tuple[str, ...], tmp_path: Path) -> None:
+    def ran(*arguments: str) -> str:
+        done = subprocess.run([*installed, *arguments], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "index.html" in ran("demo")
+    (engine,) = (tmp_path / "demo").rglob("*.onnx")
+    photo = ROOT / "assets" / "astronaut.jpg"
+    ran("translate", str(engine), str(photo), "-o", "translated")
+    picture = load_image(tmp_path / "translated" / "astronaut.jpg")
+    assert picture.std() > 10
+    with served(engine, program=installed) as (_, port):
+        status, answer = ask(port, "POST", "/v1/translate", photo.read_bytes(), {"Content-Type": "image/jpeg"})
+    assert status == 200
+    assert decoded(answer).shape == picture.shape  # PNG of what is a JPEG beside it
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_links_are_relative(name: str) -> None:
     link = ROOT / "ugatit_fast" / name
@@ -98,17 +212,31 @@ def test_import_is_light() -> None:
     assert done.stdout.split() == []
 
 
-def test_no_file_names_a_package_index_or_a_private_path() -> None:
+def tracked() -> list[str]:
+    """The repository's files, those not yet added among them."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: no list of the repository's files")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    return [name for name in names if name and ((ROOT / name).is_symlink() or (ROOT / name).exists())]
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Files and links, which aren't followed."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            yield from files_below(path)
+        else:
+            yield path
+
+
+def test_no_file_names_a_package_index_or_a_private_path() -> None:
     forbidden = re.compile(
         r"index-ur[l]|find-link[s]|pythonhoste[d]|\bpypi\.\w|download\.pytorch\.\w"
         r"|(?<![\w.-])/(?:home|root|Users|wor[k])/" + f"|{re.escape(str(ROOT))}/"
     )
     found = []
-    for path in (ROOT / name for name in names if name):
+    for path in (ROOT / name for name in tracked()):
         if not path.is_file() or path.is_symlink():
             continue
         text = path.read_bytes().decode("utf-8", errors="ignore")

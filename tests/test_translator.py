@@ -1,9 +1,12 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given
@@ -113,8 +116,18 @@ def test_heat_maps_of_an_engine_without(full_engine: Path) -> None:
         Translator(full_engine, heatmap=True)
 
 
-def test_warmup(translator: Translator) -> None:
+@pytest.mark.parametrize(("batch_sizes", "expected"), [((), [1]), ((1, 4), [1, 4])])
+def test_warmup_runs_an_empty_picture_of_each_batch_size(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch, batch_sizes: tuple[int, ...], expected: list[int]
+) -> None:
+    spec = replace(translator.spec, batch_sizes=batch_sizes)
+    seen: list[npt.NDArray[np.uint8]] = []
+    monkeypatch.setattr(translator, "spec", spec)
+    monkeypatch.setattr(translator, "backend", SimpleNamespace(run=seen.append))
     translator.warmup()
+    assert [pictures.shape for pictures in seen] == [(size, spec.height, spec.width, 3) for size in expected]
+    assert not any(pictures.any() for pictures in seen)
+    assert {pictures.dtype for pictures in seen} == {np.dtype(np.uint8)}
 
 
 def test_threads_share_a_translator(translator: Translator) -> None:

@@ -90,7 +90,8 @@ class Comparing(CountingOperations):
 def test_shapes_are_those_of_the_network_that_runs() -> None:
     folded = fold(Generator(LIGHT).eval())
     image = torch.zeros(2, 16, 24, 3, dtype=torch.uint8)
-    folded.graph(Comparing(), (Activation(2, 3, 16, 24), image))
+    shape, picture = folded.graph(Comparing(), (Activation(2, 3, 16, 24), image))[0]  # each verb compares on its way
+    assert (shape, picture.shape) == (Activation(2, 3, 16, 24), image.shape)
 
 
 @settings(max_examples=20, deadline=None)

@@ -111,6 +111,8 @@ def test_a_damaged_member_harms_no_other() -> None:
 
 @given(data=st.data())
 def test_spoilt_archives_give_an_input_error_or_what_they_hold(data: st.DataObject) -> None:
+    """Names can be spoilt unseen, contents can't: a checksum is over them."""
+    contents = {b"first" * 20, bytes(300)}
     content = bytearray(packed(("a.png", b"first" * 20), ("b/c.png", bytes(300))))
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -120,4 +122,4 @@ def test_spoilt_archives_give_an_input_error_or_what_they_hold(data: st.DataObje
         return
     for member in archive.members:
         with contextlib.suppress(InputError):
-            archive.read(member)
+            assert archive.read(member) in contents

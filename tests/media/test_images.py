@@ -287,7 +287,7 @@ def test_truncated_file(tmp_path: Path, name: str, kept: float) -> None:
     data = encoded(Image.fromarray(photo(200, 150)), name)
     path = tmp_path / "photo.jpg"
     path.write_bytes(data[: max(3, int(len(data) * kept))])
-    refusal(path)
+    assert "photo.jpg" in refusal(path)
 
 
 def test_too_many_pixels_are_refused_from_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from ugatit_fast.serve.server import listen, server_of
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.translator import Translator
 
+PROGRAM = (sys.executable, "-m", "ugatit_fast.cli")
+
 
 @contextmanager
 def hosted(translators: Sequence[Translator], settings: ServeSettings | None = None) -> Iterator[int]:
@@ -36,9 +38,9 @@ def hosted(translators: Sequence[Translator], settings: ServeSettings | None = N
 
 
 @contextmanager
-def served(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def served(*arguments: str | Path, program: Sequence[str] = PROGRAM) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`ugatit-fast serve` in a process of its own; gives it and its port once it is ready."""
-    command = [sys.executable, "-m", "ugatit_fast.cli", "serve", *map(str, arguments), "--port", "0", "--threads", "1"]
+    command = [*program, "serve", *map(str, arguments), "--port", "0", "--threads", "1"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
@@ -76,6 +78,14 @@ def raw(port: int, *pieces: bytes) -> socket.socket:
     for piece in pieces:
         connection.sendall(piece)
     return connection
+
+
+def status_of(connection: socket.socket) -> int:
+    """Of one whole answer, on a connection that stays open."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    response.read()
+    return response.status
 
 
 def all_of(connection: socket.socket) -> bytes:

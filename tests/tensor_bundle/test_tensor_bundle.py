@@ -31,7 +31,7 @@ from ugatit_fast.tensor_bundle.leveldb_table import MAX_FILE_BYTES
 
 Tensors = dict[str, NDArray[Any]]
 
-GOLDEN = Path(__file__).parent / "data" / "tensorflow_2_21" / "m.model-1000"
+GOLDEN = Path(__file__).parents[1] / "data" / "tensorflow_2_21" / "m.model-1000"
 
 
 def assert_same(read: NDArray[Any], written: NDArray[Any]) -> None:
@@ -595,7 +595,7 @@ def test_reading_needs_no_torch() -> None:
     import subprocess
 
     code = "import sys, ugatit_fast.tensor_bundle; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 100])
