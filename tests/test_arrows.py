@@ -114,7 +114,7 @@ def for_people(arrows: Arrows) -> list[str]:
     return [
         f"{name} -> {target}"
         for name, targets in arrows.items()
-        if room_of(name) not in ("commands", "cli", "compat")
+        if room_of(name) not in ("commands", "cli")
         for target in sorted(targets)
         if target.split(".")[0] in FOR_PEOPLE
     ]

@@ -16,7 +16,6 @@ from tests.media.pictures import photo
 from tests.serve.clients import a_photo, decoded, encoded, fake
 from tests.serve.hosts import all_of, ask, get, hosted, raw, served
 from ugatit_fast import cli
-from ugatit_fast.commands.serve import read_key
 from ugatit_fast.errors import InputError
 from ugatit_fast.serve import server
 from ugatit_fast.serve.server import is_loopback, listen, serve
@@ -226,15 +225,6 @@ def test_a_missing_library_names_its_extra(
     monkeypatch.delitem(sys.modules, "ugatit_fast.serve.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert 'pip install "ugatit-fast[serve]"' in failed(capsys, light_engine)
-
-
-def test_the_key_comes_from_a_file_or_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("UGATIT_API_KEY", raising=False)
-    assert read_key(None) is None
-    monkeypatch.setenv("UGATIT_API_KEY", "0123456789abcdef")
-    assert read_key(None) == "0123456789abcdef"
-    (tmp_path / "key").write_text("fedcba9876543210\n")
-    assert read_key(tmp_path / "key") == "fedcba9876543210"
 
 
 def test_only_this_machine_is_served_without_a_key() -> None:
