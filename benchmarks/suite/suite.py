@@ -59,7 +59,7 @@ class Plan:
     batches: tuple[int, ...] = (1,)
     directions: tuple[Direction, ...] = ("A2B",)
     device: Device = "auto"
-    """Whose contenders: those of the GPU where there is one, else those of the CPU."""
+    """As in `BenchOptions`."""
     names: tuple[str, ...] = ()
     """Contenders whose name has one of these in it; none: all."""
     quick: bool = False

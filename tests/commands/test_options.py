@@ -73,8 +73,11 @@ def test_commands_are_thin(app: App, function: Callable[..., object]) -> None:
 
 
 @pytest.mark.parametrize(("app", "function"), COMMANDS)
-def test_a_sentence_is_said_once(app: App, function: Callable[..., object], said: Counter[str]) -> None:
+def test_every_option_has_a_sentence_that_is_said_once(
+    app: App, function: Callable[..., object], said: Counter[str]
+) -> None:
     found = sentences(app)
+    assert [name for name, sentence in found.items() if not sentence] == []
     assert {name: said[sentence] for name, sentence in found.items() if said[sentence] != 1} == {}
     assert not [name for name, sentence in found.items() if sentence.startswith("As for")]
 

@@ -96,9 +96,9 @@ def translate_request_on_ray(
     on_failure: OnFailure = lambda failure: None,
 ) -> Report:
     """As `request.translate_request`, on Ray. Also raises InputError for what can't be done there."""
-    work = work_of(inputs, output, request, options)
     if request.watch or request.stack:
         raise InputError("--watch and --stack can't be done on Ray; leave them out, or --on ray")
+    work = work_of(inputs, output, request, options)
     return translate_on_ray(
         engine,
         work.sources,
