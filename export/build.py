@@ -52,13 +52,7 @@ def build_engine(
 
     checkpoint: what `read_checkpoint` reads, or what it gave.
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
-    backend: "auto" takes the fastest that this machine can run.
-    precision: None is the backend's own: fp32 for onnxruntime, fp16 for GPU engines.
-    batch: the batch sizes that a GPU engine serves in one call, 1, 4 and 16 unless given; others are put together from
-    them. An onnxruntime engine serves any.
-    size: (height, width) in pixels; the training size unless given. Full generators serve that one only.
-    direction: which generator of a file with both; A2B unless given.
-    heatmap: also compute the attention heat map.
+    backend, precision, batch, size, direction, heatmap: as `ugatit_fast.export.options.BuildOptions` says.
     tensorrt: how to build a TensorRT engine; no other takes these.
     say: called with a line of progress now and then.
     progress: called with a phase of a TensorRT build, its steps done, and its steps in all.

@@ -1,10 +1,30 @@
-"""How an engine is asked for, beyond its kind and precision."""
+"""How an engine is asked for."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.choices import KernelChoice, check_choice
+from ugatit_fast.choices import BackendChoice, Direction, KernelChoice, Precision, check_choice
 from ugatit_fast.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """Which engine to build. Sizes are (height, width); an onnxruntime engine serves any number of pictures at once,
+    whatever `batch` is, and a GPU engine puts other numbers together from those it has, 1, 4 and 16 unless given.
+    """
+
+    backend: BackendChoice = "auto"
+    """What runs the engine; auto is the fastest that this machine can run."""
+    precision: Precision | None = None
+    """fp32 or fp16; the backend's own choice unless given."""
+    batch: tuple[int, ...] = ()
+    """Batch sizes that a GPU engine serves in one call, such as 1,4,16."""
+    size: tuple[int, int] | None = None
+    """Height x width in pixels; the training size unless given. A full generator serves that one only."""
+    direction: Direction | None = None
+    """Which generator to take from a file with both; A2B unless given."""
+    heatmap: bool = False
+    """Let the engine also compute the attention heat map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,14 +32,15 @@ class TensorRTOptions:
     """How a TensorRT engine is built."""
 
     kernels: KernelChoice = "auto"
+    """TensorRT only, as all that follow: normalise with its own kernels or with ours; auto keeps the faster."""
     dynamic_batch: bool = False
-    """One plan for all batch sizes up to the largest, instead of one for each."""
+    """One plan for every batch size up to the largest, instead of one for each: a smaller file, and slower."""
     optimization_level: int = 3
-    """TensorRT's, 0 (builds fastest) to 5 (searches longest)."""
+    """0 builds fastest, 5 searches longest for fast kernels."""
     workspace_mib: int | None = None
-    """GPU memory that a layer may take for itself; None is all there is."""
+    """MiB of GPU memory that a layer may take for itself; all there is unless given."""
     timing_cache: Path | None = None
-    """Folder for what earlier builds measured; None is the user's cache folder."""
+    """Folder for what builds measure, so that the next is faster; the user's cache folder unless given."""
     keep_plan: bool = False
     """Also write the bare plans beside the engine, for trtexec and the C++ runtime."""
 

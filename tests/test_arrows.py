@@ -39,8 +39,6 @@ NEVERS = {
 }
 """Rooms below that a room must not know all the same: the trainer knows no engines, what serves them builds none."""
 COMMAND_LINE = ("commands", "cli")
-FLAGS_OF_OTHERS = "ugatit_fast.compat.flags"
-"""The one file elsewhere that imports cyclopts: its whole subject is two published command lines, flag by flag."""
 FOR_PEOPLE = ("cyclopts", "rich")
 """What only the command line may import."""
 MOST_ROOMS = 26
@@ -155,7 +153,6 @@ def for_people(sources: Sources) -> list[str]:
             continue
         tree = parse(text)
         libraries = {target.split(".")[0] for target in imported(tree, sources)} & set(FOR_PEOPLE)
-        libraries -= {"cyclopts"} if name == FLAGS_OF_OTHERS else set()
         found += [f"{name} -> {library}" for library in sorted(libraries)]
         found += [f"{name}:{node.lineno} prints" for node in ast.walk(tree) if is_print(node)]
     return found

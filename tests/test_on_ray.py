@@ -24,8 +24,9 @@ from tests.media.pictures import photo
 from ugatit_fast import Translator
 from ugatit_fast.errors import BackendUnavailable, EngineError, InputError
 from ugatit_fast.media.images import load_image
-from ugatit_fast.on_ray.cluster import PRIVATE, RayOptions, refuse_too_much, refuse_unreachable
+from ugatit_fast.on_ray.cluster import PRIVATE, refuse_too_much, refuse_unreachable, resources
 from ugatit_fast.on_ray.folder import Replica, _Done, translate_on_ray
+from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.sources import Source, find_images
 
@@ -36,11 +37,11 @@ ONE_EACH = RayOptions(replicas=2, threads=1)
 
 
 def test_resources(light_engine: Path) -> None:
-    assert ONE_EACH.resources(light_engine) == {"num_cpus": 1, "num_gpus": 0}
-    assert replace(ONE_EACH, gpus_per_replica=0.5).resources(light_engine)["num_gpus"] == 0.5
-    assert replace(ONE_EACH, device="cuda", threads=3).resources(light_engine) == {"num_cpus": 3, "num_gpus": 1}
+    assert resources(ONE_EACH, light_engine) == {"num_cpus": 1, "num_gpus": 0}
+    assert resources(replace(ONE_EACH, gpus_per_replica=0.5), light_engine)["num_gpus"] == 0.5
+    assert resources(replace(ONE_EACH, device="cuda", threads=3), light_engine) == {"num_cpus": 3, "num_gpus": 1}
     with pytest.raises(EngineError):
-        ONE_EACH.resources(Path(__file__))
+        resources(ONE_EACH, Path(__file__))
 
 
 @pytest.mark.parametrize("wrong", [{"replicas": 0}, {"gpus_per_replica": -1.0}, {"gpus_per_replica": float("nan")}])

@@ -1,5 +1,6 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from ugatit_fast.errors import InputError
@@ -47,6 +48,18 @@ class Box(NamedTuple):
 
 Crop = Literal["center", "face"] | Box
 """The part of a photo that is translated: see `TranslateOptions.crop`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How engines are loaded: see `Translator`."""
+
+    device: Device = "auto"
+    """Where the engine runs."""
+    threads: int | None = None
+    """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
+    trust_plan: bool = False
+    """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
 
 
 def check_choice(name: str, value: str | None, choices: Any) -> None:

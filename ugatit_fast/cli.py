@@ -26,35 +26,26 @@ app = App(
 )
 
 VERBS = {
-    "build-engine": ("build_engine:build_engine_command", "Build an engine from a checkpoint, and check it."),
-    "translate": (
-        "translate:translate",
-        "Translate photos, videos and animations, folders of them, patterns or zip archives.",
-    ),
-    "verify": ("verify:verify", "Compare an engine's pictures with those of the reference generator."),
-    "inspect": ("inspection:inspect", "Say what an engine or a checkpoint holds."),
-    "convert": ("convert:convert", "Convert any checkpoint to one small .safetensors generator."),
-    "doctor": ("doctor:doctor", "Say what this machine can build and run, and what to install for the rest."),
-    "demo": ("demo:demo", "Build an engine from sample weights and translate sample photos with it."),
-    "bench": ("bench:bench_app", "Measure every engine and rival that this machine can run, or compare two results."),
-    "train": ("train:train_app", "Train a pair of generators on two folders of pictures."),
-    "data": ("data:data_app", "Look after data sets."),
-    "evaluate": ("evaluate:evaluate_command", "Measure how far translations are from real pictures: KID and FID."),
-    "camera": (
-        "camera:camera_command",
-        "Translate this machine's camera, live, on a page that only this machine can see.",
-    ),
-    "serve": ("serve:serve_command", "Serve an engine over HTTP, with a page to try it on."),
-    "export-triton-repo": (
-        "export_triton_repo:triton_repo_command",
-        "Write an engine into a model repository of NVIDIA's Triton Inference Server.",
-    ),
-    "compat": ("compat:compat_command", "Train or test with the flags and folders of the published repositories."),
+    "build-engine": "build_engine:build_engine_command",
+    "translate": "translate:translate",
+    "verify": "verify:verify",
+    "inspect": "inspection:inspect",
+    "convert": "convert:convert",
+    "doctor": "doctor:doctor",
+    "demo": "demo:demo",
+    "bench": "bench:bench_app",
+    "train": "train:train_app",
+    "data": "data:data_app",
+    "evaluate": "evaluate:evaluate_command",
+    "camera": "camera:camera_command",
+    "serve": "serve:serve_command",
+    "export-triton-repo": "export_triton_repo:triton_repo_command",
+    "compat": "compat:compat_command",
 }
-"""Where each verb is, below `ugatit_fast.commands`, and its line in the help; imported when it is asked for."""
+"""Where each verb is, below `ugatit_fast.commands`, imported when it is asked for; its docstring is its help."""
 
-for name, (where, line) in VERBS.items():
-    app.command(f"ugatit_fast.commands.{where}", name=name, help=line)
+for name, where in VERBS.items():
+    app.command(f"ugatit_fast.commands.{where}", name=name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

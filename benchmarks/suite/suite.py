@@ -16,6 +16,7 @@ from ugatit_fast.bench.contenders import PLAIN_ORT, TABLE, Case, Contender, Lazi
 from ugatit_fast.bench.kernel_subjects import SUBJECTS
 from ugatit_fast.bench.kernels import FUSED, measure_subject
 from ugatit_fast.bench.limits import limits_of
+from ugatit_fast.bench.options import BenchOptions
 from ugatit_fast.bench.race import TIME_WAS_UP, race
 from ugatit_fast.bench.random_weights import random_generator
 from ugatit_fast.bench.results import (
@@ -58,13 +59,28 @@ class Plan:
     batches: tuple[int, ...] = (1,)
     directions: tuple[Direction, ...] = ("A2B",)
     device: Device = "auto"
-    """Whose contenders: those of the GPU where there is one, else those of the CPU."""
+    """As in `BenchOptions`."""
     names: tuple[str, ...] = ()
     """Contenders whose name has one of these in it; none: all."""
     quick: bool = False
     scaling: bool = False
     kernels: bool = False
     """Time the operations of kernels/ too."""
+
+    @classmethod
+    def of(cls, files: Sequence[Path], options: BenchOptions) -> "Plan":
+        """What people ask for."""
+        return cls(
+            files=tuple(files),
+            configs=(GeneratorConfig(light=options.network == "light"),),
+            sizes=options.sizes,
+            batches=options.batches,
+            directions=("A2B", "B2A") if options.direction == "both" else (options.direction,),
+            device=options.device,
+            names=options.names,
+            quick=options.quick,
+            scaling=options.scaling,
+        )
 
     def target(self) -> Target:
         if self.device != "auto":

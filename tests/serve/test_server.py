@@ -16,7 +16,6 @@ from tests.media.pictures import photo
 from tests.serve.clients import a_photo, decoded, encoded, fake
 from tests.serve.hosts import all_of, ask, get, hosted, raw, served, status_of
 from ugatit_fast import cli
-from ugatit_fast.commands.serve import read_key
 from ugatit_fast.errors import InputError
 from ugatit_fast.serve import server
 from ugatit_fast.serve.server import is_loopback, listen, serve
@@ -198,9 +197,7 @@ def test_known_failures_are_one_line(
         assert f"port {port} (Address already in use)" in failed(capsys, light_engine, "--port", port)
 
 
-def test_every_option_has_help_and_asking_for_it_is_cheap() -> None:
-    for argument in cli.app["serve"].assemble_argument_collection(parse_docstring=True):
-        assert argument.parameter.help, f"{argument.name} has no help"
+def test_asking_for_help_is_cheap() -> None:
     heavy = {"torch", "onnxruntime", "fastapi", "uvicorn", "starlette", "numpy", "PIL"}
     program = (
         "import sys; from ugatit_fast.cli import main; main(['serve', '--help']);"
@@ -212,7 +209,7 @@ def test_every_option_has_help_and_asking_for_it_is_cheap() -> None:
 
 def test_the_guide_knows_every_option_and_its_default() -> None:
     guides = [(Path(__file__).parents[2] / "docs" / name).read_text() for name in ("serving.md", "deploy.md")]
-    for argument in cli.app["serve"].assemble_argument_collection(parse_docstring=True):
+    for argument in cli.app["serve"].assemble_argument_collection(parse_docstring=True).filter_by(parse=True):
         if argument.name.startswith("--"):
             assert any(argument.name in guide for guide in guides), argument.name
     for name in ("max_wait_ms", "max_queue", "timeout_s", "max_upload_mib", "max_megapixels", "max_archive_mib",
@@ -226,15 +223,6 @@ def test_a_missing_library_names_its_extra(
     monkeypatch.delitem(sys.modules, "ugatit_fast.serve.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert 'pip install "ugatit-fast[serve]"' in failed(capsys, light_engine)
-
-
-def test_the_key_comes_from_a_file_or_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("UGATIT_API_KEY", raising=False)
-    assert read_key(None) is None
-    monkeypatch.setenv("UGATIT_API_KEY", "0123456789abcdef")
-    assert read_key(None) == "0123456789abcdef"
-    (tmp_path / "key").write_text("fedcba9876543210\n")
-    assert read_key(tmp_path / "key") == "fedcba9876543210"
 
 
 def test_only_this_machine_is_served_without_a_key() -> None:

@@ -113,27 +113,34 @@ class Evaluation:
 
 
 def evaluate(
-    options: EvaluateOptions, *, say: Callable[[str], None] = print, on_progress: OnProgress = lambda *_: None
+    translated: Path,
+    real: Path,
+    options: EvaluateOptions,
+    *,
+    say: Callable[[str], None] = print,
+    on_progress: OnProgress = lambda *_: None,
 ) -> Evaluation:
-    """Measure how far translated pictures are from real ones.
+    """Measure how far translated pictures are from real ones; either is a folder, or an .npz file of features.
 
     say gets a line for every file that is skipped, and for a download. Raises InputError for folders, features and
     weights that can't be used or are too few; BackendUnavailable without the GPU that was asked for.
     """
     if options.save_features is not None and not options.save_features.parent.is_dir():
         raise InputError(f"cannot write {options.save_features}: the folder does not exist; make it first")
-    sets = feature_sets(options, say, on_progress)
+    given: dict[Role, Path] = {"translated": translated, "real": real}
+    if options.source is not None:
+        given["source"] = options.source
+    sets = feature_sets(given, options, say, on_progress)
     if options.save_features is not None:
         save_features(options.save_features, sets)
     results = mean_results(sets, options) if options.protocol == "ugatit-mean" else plain_results(sets, options)
     return Evaluation(results, {role: of_role.skipped for role, of_role in sets.items()}, list(notes(sets, options)))
 
 
-def feature_sets(options: EvaluateOptions, say: Callable[[str], None], on_progress: OnProgress) -> Sets:
+def feature_sets(
+    given: Mapping[Role, Path], options: EvaluateOptions, say: Callable[[str], None], on_progress: OnProgress
+) -> Sets:
     """The features of every side. What files and names alone can show to be wrong is refused before any work."""
-    given: dict[Role, Path] = {"translated": options.translated, "real": options.real}
-    if options.source is not None:
-        given["source"] = options.source
     read = {role: read_features(path, role) for role, path in given.items() if path.suffix == ".npz"}
     for role, of_role in read.items():
         if of_role.resize not in (options.resize, UNKNOWN):

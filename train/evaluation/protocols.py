@@ -38,25 +38,24 @@ WEIGHT_OF_REAL, WEIGHT_OF_SOURCE = 0.02 / 2, 0.98 / 2
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """What to compare, and how. Raises InputError where that makes no sense."""
+    """How to compare pictures. Raises InputError where that makes no sense."""
 
-    translated: Path
-    """Folder of pictures, or .npz file of features."""
-    real: Path
-    """The same of the domain that they should look like."""
-    source: Path | None = None
-    """The same of what was translated; for ugatit-mean only."""
     protocol: Protocol = "fidelity"
+    """How: fidelity as torch-fidelity does, blocks10 and ugatit-mean as the code of U-GAT-IT's author. Numbers of
+    different protocols can't be compared.
+    """
+    source: Path | None = None
+    """For ugatit-mean: the pictures that were translated."""
     subset_size: int | None = None
-    """Pictures in each of fidelity's subsets; None is 1000, or all where there are fewer."""
+    """Pictures in each of fidelity's 100 subsets; 1000, or all where there are fewer, unless given."""
     seed: int = 2020
-    """Of subsets and blocks; torch-fidelity's."""
+    """Of subsets and blocks."""
     inception: Path | None = None
-    """The published weights of the Inception network; None is where they were downloaded to."""
+    """The published Inception weights, weights-inception-2015-12-05-6726825d.pth; those downloaded unless given."""
     download: bool = False
-    """Fetch the weights if they aren't there."""
+    """Fetch the Inception weights (96 MB) if they aren't there."""
     save_features: Path | None = None
-    """An .npz file to write the features of all sides to, which can stand in for the folders."""
+    """Also write the features of all sides to this .npz file, which can stand in for any of the folders."""
     device: Device = "auto"
     """Where the Inception network runs."""
 

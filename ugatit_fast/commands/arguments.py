@@ -1,14 +1,19 @@
 """What the commands share: options with their parsing, lines and bars of progress."""
 
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token, default_name_transform
 
 from ugatit_fast.choices import Box, Crop, Smoothing
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def say(line: str) -> None:
@@ -16,10 +21,46 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
+# Options that come as a dataclass ---------------------------------------------------------------------------------
+
+
+def options(*, without: Iterable[str] = (), **named: str) -> Parameter:
+    """For a parameter that is a dataclass: a flag for each field, with the field's default and docstring as its help.
+
+    without: fields that are no flags. named: field -> the flag's name, where that isn't the field's.
+    """
+    return Parameter(
+        name="*",
+        negative="",
+        parse=re.compile(rf"^(?!({'|'.join(without)})$)"),
+        name_transform=lambda name: default_name_transform(named.get(name, name)),
+    )
+
+
+def all_but(asked: type["DataclassInstance"], *names: str) -> list[str]:
+    """The fields of a dataclass that are none of `names`, for `options(without=...)`."""
+    return [field.name for field in fields(asked) if field.name not in names]
+
+
+def as_text(parse: Callable[[str], object], show: Callable[[Any], str] | bool = False) -> Parameter:
+    """For a field whose value `parse` makes of one word; it raises ValueError for wrong usage.
+
+    show: how a default becomes a word in the help, where it is to be shown.
+    """
+
+    def convert(kind: object, tokens: Sequence[Token]) -> object:
+        return parse(tokens[0].value)
+
+    return Parameter(
+        converter=convert, n_tokens=1, accepts_keys=False, metavar="STR", show_choices=False, show_default=show
+    )
+
+
+# Words that are parsed --------------------------------------------------------------------------------------------
+
+
+def parse_size(text: str) -> tuple[int, int]:
     """`256x256` (height x width), or `256` for a square, as (height, width)."""
-    if text is None:
-        return None
     try:
         sides = [int(part) for part in text.lower().split("x")]
     except ValueError:
@@ -29,7 +70,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     return sides[0], sides[-1]
 
 
-def parse_batch(text: str | None) -> tuple[int, ...]:
+def parse_batch(text: str) -> tuple[int, ...]:
     """`1,4,16` as numbers."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
@@ -37,10 +78,8 @@ def parse_batch(text: str | None) -> tuple[int, ...]:
         raise ValueError(f"expected batch sizes such as 1,4,16, got {text!r}") from None
 
 
-def parse_crop(text: str | None) -> Crop | None:
+def parse_crop(text: str) -> Crop:
     """`center`, `face`, or `box=X,Y,W,H`: left, top, width and height in pixels of the photo."""
-    if text is None:
-        return None
     if text in ("center", "face"):
         return cast(Crop, text)
     kind, _, rest = text.partition("=")
@@ -59,32 +98,41 @@ def refuse_options(_: object, text: str) -> None:
         raise ValueError(f"unknown option {text}; see --help, and write a file of that name as ./{text}")
 
 
-Size = Annotated[str | None, Parameter(validator=lambda _, text: parse_size(text))]
-
-
 def smooths(smoothing: Smoothing | None) -> bool | None:
     """`--smoothing` as `read_checkpoint` takes it."""
     return None if smoothing is None else smoothing == "yes"
 
 
+Size = Annotated[tuple[int, int] | None, as_text(parse_size)]
+
+# Options that several commands have -------------------------------------------------------------------------------
+
 Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
-PipeOutput = Annotated[Path, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
-PipeInput = Annotated[str, Parameter(validator=refuse_options, allow_leading_hyphen=True)]
-Cropping = Annotated[str | None, Parameter(validator=lambda _, text: parse_crop(text))]
-HeatmapFlag = Annotated[bool, Parameter(name=["--heatmap", "--cam"], negative="")]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
-Batch = Annotated[str | None, Parameter(validator=lambda _, text: parse_batch(text))]
+EngineFile = Annotated[Path, Parameter(help="The engine file, from build-engine.")]
+Offline = Annotated[bool, Parameter(negative="", help="Take what hf:// names from the cache; don't use the network.")]
+Checksums = Annotated[
+    bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
+]
+Smoothed = Annotated[
+    Smoothing | None,
+    Parameter(
+        help="Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."
+    ),
+]
+
+# Progress ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None]]:
+def progress_bar(shown: bool = True) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr where that is a terminal. Gives the function that moves it: photos done, photos in all."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
         task = progress.add_task("translating", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

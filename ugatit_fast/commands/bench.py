@@ -1,24 +1,40 @@
 """`ugatit-fast bench` and `bench compare`."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from ugatit_fast.choices import Device, Direction
-from ugatit_fast.commands.arguments import Flag, MaybeOutput, parse_batch, parse_size, say
-
-Network = Literal["light", "full"]
+from ugatit_fast.bench.options import BenchOptions
+from ugatit_fast.commands.arguments import MaybeOutput, as_text, options, parse_batch, parse_size, say
 
 
-def parse_sizes(text: str | None) -> tuple[tuple[int, int], ...]:
+def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
     """`128,256x192` as a tuple of (height, width)."""
-    return tuple(size for part in text.split(",") if (size := parse_size(part))) if text else ()
+    return tuple(parse_size(part) for part in text.split(",")) if text else ()
 
 
-Sizes = Annotated[str | None, Parameter(validator=lambda _, text: parse_sizes(text))]
-Batches = Annotated[str, Parameter(validator=lambda _, text: parse_batch(text))]
+def parse_names(text: str) -> tuple[str, ...]:
+    """`eager,ort` as names."""
+    return tuple(text.split(",")) if text else ()
+
+
+def as_numbers(batches: tuple[int, ...]) -> str:
+    return ",".join(map(str, batches))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchFlags(BenchOptions):
+    """The options as people type them."""
+
+    sizes: Annotated[tuple[tuple[int, int], ...], as_text(parse_sizes)] = BenchOptions.sizes
+    batches: Annotated[tuple[int, ...], as_text(parse_batch, as_numbers)] = BenchOptions.batches
+    names: Annotated[tuple[str, ...], as_text(parse_names)] = BenchOptions.names
+
+
+MEASURED = BenchFlags()
 
 bench_app = App(name="bench")
 
@@ -27,19 +43,13 @@ bench_app = App(name="bench")
 def bench(
     *files: Path,
     output: MaybeOutput = None,
-    quick: Flag = False,
-    network: Network = "light",
-    size: Sizes = None,
-    batch: Batches = "1",
-    direction: Direction | Literal["both"] = "A2B",
-    device: Device = "auto",
-    contender: str | None = None,
-    scaling: Flag = False,
+    measured: Annotated[BenchFlags, options(sizes="size", batches="batch", names="contender")] = MEASURED,
     floor_psnr: float | None = None,
 ) -> int:
-    """Measure every engine that this machine can run against every rival it has; exit 1 where one of ours fails.
+    """Measure every engine and rival that this machine can run, or compare two results.
 
-    Writes the results (JSON), a page and charts after every round; docs/benchmarks.md explains the figures.
+    Writes the results (JSON), a page and charts after every round; docs/benchmarks.md explains the figures. Exit 1
+    where one of our engines fails.
 
     Parameters
     ----------
@@ -47,22 +57,6 @@ def bench(
         Checkpoints, and engines with the checkpoints they were made from. Random weights unless given.
     output
         The results file. Named after the machine unless given, in benchmarks/results/ where there is one.
-    quick
-        Under a minute: few contenders, few rounds, 128x128.
-    network
-        Whose random weights to take, without a checkpoint.
-    size
-        Height x width in pixels, several with commas; the training size unless given.
-    batch
-        Batch sizes, with commas.
-    direction
-        Which generator of a checkpoint with both.
-    device
-        Whose contenders: those of the GPU where there is one, else those of the CPU.
-    contender
-        Only those with one of these, with commas, in their names.
-    scaling
-        Also the cost of our engines against batch, size, channels and threads.
     floor_psnr
         Fail where one of our engines is further than this many dB from the reference.
     """
@@ -70,20 +64,8 @@ def bench(
     from ugatit_fast.bench.report import write_report
     from ugatit_fast.bench.suite import Plan, run_suite
     from ugatit_fast.bench.tables import markdown
-    from ugatit_fast.model import GeneratorConfig
 
-    plan = Plan(
-        files=files,
-        configs=(GeneratorConfig(light=network == "light"),),
-        sizes=parse_sizes(size),
-        batches=parse_batch(batch),
-        directions=("A2B", "B2A") if direction == "both" else (direction,),
-        device=device,
-        names=tuple(contender.split(",")) if contender else (),
-        quick=quick,
-        scaling=scaling,
-    )
-    results, path = run_suite(plan, output, say=say)
+    results, path = run_suite(Plan.of(files, measured), output, say=say)
     page = write_report(results, path)
     print(markdown(results))
     say(f"{path}, and for people {page}")

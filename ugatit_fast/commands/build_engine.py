@@ -1,20 +1,33 @@
 """`ugatit-fast build-engine`."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from ugatit_fast.choices import BackendChoice, Direction, KernelChoice, Precision, Smoothing
 from ugatit_fast.commands.arguments import (
-    Batch,
-    Flag,
     MaybeOutput,
+    Offline,
     Size,
+    Smoothed,
+    as_text,
+    options,
     parse_batch,
-    parse_size,
     phase_bars,
     say,
     smooths,
 )
-from ugatit_fast.export.options import TensorRTOptions
+from ugatit_fast.export.options import BuildOptions, TensorRTOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildFlags(BuildOptions):
+    """The options as people type them."""
+
+    batch: Annotated[tuple[int, ...], as_text(parse_batch)] = BuildOptions.batch
+    size: Size = BuildOptions.size
+
+
+WANTED, TENSORRT = BuildFlags(), TensorRTOptions()
 
 
 def build_engine_command(
@@ -22,22 +35,14 @@ def build_engine_command(
     /,
     *,
     output: MaybeOutput = None,
-    backend: BackendChoice = "auto",
-    precision: Precision | None = None,
-    batch: Batch = None,
-    size: Size = None,
-    direction: Direction | None = None,
-    heatmap: Flag = False,
-    smoothing: Smoothing | None = None,
-    offline: Flag = False,
-    kernels: KernelChoice = TensorRTOptions.kernels,
-    dynamic_batch: Flag = TensorRTOptions.dynamic_batch,
-    optimization_level: int = TensorRTOptions.optimization_level,
-    workspace: int | None = TensorRTOptions.workspace_mib,
-    timing_cache: Path | None = TensorRTOptions.timing_cache,
-    keep_plan: Flag = TensorRTOptions.keep_plan,
+    wanted: Annotated[BuildFlags, options()] = WANTED,
+    smoothing: Smoothed = None,
+    offline: Offline = False,
+    tensorrt: Annotated[TensorRTOptions, options(workspace_mib="workspace")] = TENSORRT,
 ) -> None:
-    """Build an engine from a checkpoint, and check it against the reference generator.
+    """Build an engine from a checkpoint, and check it.
+
+    The check compares its pictures with those of the reference generator.
 
     Parameters
     ----------
@@ -46,60 +51,13 @@ def build_engine_command(
         folder), or hf://ORG/REPO[@REVISION][/FILE].
     output
         The engine file. Beside the checkpoint unless given.
-    backend
-        What runs the engine; auto is the fastest that this machine can run.
-    precision
-        fp32 or fp16; the backend's own choice unless given.
-    batch
-        Batch sizes that a GPU engine serves in one call, such as 1,4,16.
-    size
-        Height x width in pixels; the training size unless given. A full generator serves that one only.
-    direction
-        Which generator to take from a file with both; A2B unless given.
-    heatmap
-        Let the engine also compute the attention heat map.
-    smoothing
-        Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given.
-    offline
-        Take what hf:// names from the cache; don't use the network.
-    kernels
-        TensorRT only, as all that follow: normalise with its own kernels or with ours; auto keeps the faster.
-    dynamic_batch
-        One plan for every batch size up to the largest, instead of one for each: a smaller file, and slower.
-    optimization_level
-        0 builds fastest, 5 searches longest for fast kernels.
-    workspace
-        MiB of GPU memory that a layer may take for itself; all there is unless given.
-    timing_cache
-        Folder for what builds measure, so that the next is faster; the user's cache folder unless given.
-    keep_plan
-        Also write the bare plans beside the engine, for trtexec and the C++ runtime.
     """
     from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.export.build import build_engine
 
-    tensorrt = TensorRTOptions(
-        kernels=kernels,
-        dynamic_batch=dynamic_batch,
-        optimization_level=optimization_level,
-        workspace_mib=workspace,
-        timing_cache=timing_cache,
-        keep_plan=keep_plan,
-    )
-    source = read_checkpoint(checkpoint, direction, smoothing=smooths(smoothing), offline=offline)
+    source = read_checkpoint(checkpoint, wanted.direction, smoothing=smooths(smoothing), offline=offline)
     with phase_bars() as progress:
-        built = build_engine(
-            source,
-            output,
-            backend=backend,
-            precision=precision,
-            batch=parse_batch(batch),
-            size=parse_size(size),
-            heatmap=heatmap,
-            tensorrt=tensorrt,
-            say=say,
-            progress=progress,
-        )
+        built = build_engine(source, output, **vars(wanted), tensorrt=tensorrt, say=say, progress=progress)
     print(f"{built.path}: built in {built.seconds:.1f} s")
     print(built.difference.describe())
     say(f"next: ugatit-fast translate {built.path} PHOTO_OR_FOLDER -o OUT")

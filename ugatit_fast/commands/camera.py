@@ -1,51 +1,52 @@
 """`ugatit-fast camera`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from ugatit_fast.choices import Device, Fit
-from ugatit_fast.commands.arguments import Flag, Size, parse_size, say
+from ugatit_fast.choices import Loading
+from ugatit_fast.commands.arguments import EngineFile, Size, all_but, options, say
 from ugatit_fast.errors import InputError
 from ugatit_fast.translate.options import TranslateOptions
 
 
+@dataclass(frozen=True, kw_only=True)
+class FramingFlags(TranslateOptions):
+    """The options as people type them."""
+
+    size: Size = TranslateOptions.size
+
+
+FRAMED, LOADING = FramingFlags(), Loading()
+
+
 def camera_command(
-    engine: Path,
+    engine: EngineFile,
     /,
     *,
     device: str | None = None,
     input: Path | None = None,  # noqa: A002 - the option's name
     port: Annotated[int, Parameter(name=["--port", "-p"])] = 8001,
-    fit: Fit = TranslateOptions.fit,
-    size: Size = None,
-    engine_device: Device = "auto",
+    framed: Annotated[FramingFlags, options(without=all_but(FramingFlags, "fit", "size"))] = FRAMED,
+    loading: Annotated[Loading, options(without=["threads"], device="engine_device")] = LOADING,
     threads: int | None = None,
-    trust_plan: Flag = False,
 ) -> None:
-    """Translate this machine's camera, live, beside the original on a page that only this machine can see.
+    """Translate this machine's camera, live, on a page that only this machine can see.
+
+    The page shows it beside the original.
 
     Parameters
     ----------
-    engine
-        The engine file, from build-engine.
     device
         The camera: /dev/video0 on Linux, 0 on macOS, "video=NAME" on Windows.
     input
         A video to take instead of the camera.
     port
         Where the page is; 0 takes a free port.
-    fit
-        As for translate.
-    size
-        As for translate.
-    engine_device
-        Where the engine runs.
     threads
         Threads of a CPU engine; one a core unless given.
-    trust_plan
-        As for translate.
     """
     from ugatit_fast.camera.capture import CameraReader
     from ugatit_fast.camera.live import Live
@@ -57,10 +58,9 @@ def camera_command(
 
     if device and input:
         raise InputError("--device names a camera, --input a video in its place; leave one out")
-    options = TranslateOptions(fit=fit, size=parse_size(size))
     reader = VideoReader(input) if input else CameraReader(device)
-    with Translator(engine, device=engine_device, threads=threads, trust_plan=trust_plan) as translator:
-        framing = Framing(options, served_size(translator.spec, options))
+    with Translator(engine, device=loading.device, threads=threads, trust_plan=loading.trust_plan) as translator:
+        framing = Framing(framed, served_size(translator.spec, framed))
         translator.warmup()
         live = Live(translator, reader, framing, paced=input is not None)
         with CameraServer(live, port) as server, live:

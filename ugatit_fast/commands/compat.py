@@ -2,20 +2,49 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from ugatit_fast.commands.arguments import say
-from ugatit_fast.compat.flags import OfficialFlags, refuse_what_cannot_be_done, remarks
+from ugatit_fast.compat.flags import OfficialFlags, Truth, refuse_what_cannot_be_done, remarks
 
-NO_FLAGS = OfficialFlags()
+
+def parse_truth(_: object, tokens: Sequence[Token]) -> str:
+    """`true` and `False` in any case. The repositories take any other word for False, or `t` for True; it is an error
+    here.
+    """
+    word = tokens[0].value.capitalize()
+    if word not in ("True", "False"):
+        raise ValueError(f"expected True or False, got {tokens[0].value!r}")
+    return word
+
+
+Bool = Annotated[Truth | None, Parameter(converter=parse_truth)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(OfficialFlags):
+    """The flags as people type them."""
+
+    light: Bool = None
+    decay_flag: Bool = None
+    smoothing: Bool = None
+    sn: Bool = None
+    augment_flag: Bool = None
+    benchmark_flag: Bool = None
+    resume: Bool = None
+
+
+NO_FLAGS = Flags()
 
 
 def compat_command(
-    flags: Annotated[OfficialFlags, Parameter(name="*", name_transform=lambda name: name)] = NO_FLAGS,
+    flags: Annotated[Flags, Parameter(name="*", name_transform=lambda name: name)] = NO_FLAGS,
 ) -> int:
-    """Train or test with the flags and folders of the published repositories, PyTorch's or TensorFlow's."""
+    """Train or test with the flags and folders of the published repositories."""
     refuse_what_cannot_be_done(flags)
     for remark in remarks(flags):
         say(f"note: {remark}")

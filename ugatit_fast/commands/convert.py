@@ -2,16 +2,8 @@
 
 from pathlib import Path
 
-from ugatit_fast.choices import (
-    ConvertDirection,
-    Precision,
-    Smoothing,
-)
-from ugatit_fast.commands.arguments import (
-    Flag,
-    say,
-    smooths,
-)
+from ugatit_fast.choices import ConvertDirection, Precision
+from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, say, smooths
 
 
 def convert(
@@ -21,11 +13,13 @@ def convert(
     *,
     direction: ConvertDirection | None = None,
     precision: Precision = "fp32",
-    smoothing: Smoothing | None = None,
-    verify: Flag = False,
-    offline: Flag = False,
+    smoothing: Smoothed = None,
+    verify: Checksums = False,
+    offline: Offline = False,
 ) -> None:
-    """Convert any checkpoint to one small .safetensors generator, which every command reads.
+    """Convert any checkpoint to one small .safetensors generator.
+
+    Every command reads such a file.
 
     Parameters
     ----------
@@ -37,12 +31,6 @@ def convert(
         Which generator to take, or both in a file each; A2B unless given.
     precision
         fp16 halves the size.
-    smoothing
-        As for build-engine.
-    verify
-        Also compare the checksums of the weights, where the format has any.
-    offline
-        Take what hf:// names from the cache; don't use the network.
     """
     from ugatit_fast.checkpoint.convert import convert as convert_checkpoint
 

@@ -7,7 +7,7 @@ from cyclopts import App
 from ugatit_fast.commands.arguments import phase_bars, say
 from ugatit_fast.train.settings import TrainSettings
 
-data_app = App(name="data")
+data_app = App(name="data", help="Look after data sets.")
 
 
 @data_app.command

@@ -6,7 +6,9 @@ from ugatit_fast.commands.arguments import (
 
 
 def doctor(*, json: Flag = False) -> int:
-    """Say what this machine can build and run, and what to install for the rest; exit 1 where something is wrong.
+    """Say what this machine can build and run, and what to install for the rest.
+
+    Exit 1 where something is wrong.
 
     Parameters
     ----------

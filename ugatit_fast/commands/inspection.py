@@ -2,14 +2,8 @@
 
 from pathlib import Path
 
-from ugatit_fast.choices import (
-    Direction,
-    Smoothing,
-)
-from ugatit_fast.commands.arguments import (
-    Flag,
-    smooths,
-)
+from ugatit_fast.choices import Direction
+from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, smooths
 
 
 def inspect(
@@ -17,9 +11,9 @@ def inspect(
     /,
     *,
     direction: Direction | None = None,
-    smoothing: Smoothing | None = None,
-    verify: Flag = False,
-    offline: Flag = False,
+    smoothing: Smoothed = None,
+    verify: Checksums = False,
+    offline: Offline = False,
 ) -> None:
     """Say what an engine or a checkpoint holds.
 
@@ -29,12 +23,6 @@ def inspect(
         An engine, or a checkpoint of any kind that build-engine reads.
     direction
         Which generator of a checkpoint with both to look at; A2B unless given.
-    smoothing
-        As for build-engine.
-    verify
-        Also compare the checksums of the weights, where the format has any.
-    offline
-        Take what hf:// names from the cache; don't use the network.
     """
     from ugatit_fast.engine import read_spec
     from ugatit_fast.errors import CheckpointError, EngineError

@@ -7,6 +7,17 @@ from ugatit_fast.errors import BackendUnavailable
 
 
 @contextmanager
+def serving_is_needed() -> Iterator[None]:
+    """For imports: BackendUnavailable where what serving takes isn't there."""
+    try:
+        yield
+    except ImportError as error:
+        raise BackendUnavailable(
+            f'serving needs FastAPI and its company ({error}); install them: pip install "ugatit-fast[serve]"'
+        ) from error
+
+
+@contextmanager
 def torch_is_needed() -> Iterator[None]:
     """For imports: BackendUnavailable where there is no torch."""
     try:

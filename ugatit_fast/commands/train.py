@@ -34,7 +34,9 @@ def train_command(
     resume: Flag = False,
     export_official: Flag = False,
 ) -> int:
-    """Train a pair of generators on two folders of pictures; Ctrl-C saves, --resume goes on.
+    """Train a pair of generators on two folders of pictures.
+
+    Ctrl-C saves, --resume goes on.
 
     Parameters
     ----------

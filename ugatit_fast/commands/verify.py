@@ -1,54 +1,42 @@
 """`ugatit-fast verify`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from ugatit_fast.choices import (
-    Device,
-    Smoothing,
-)
-from ugatit_fast.commands.arguments import (
-    Flag,
-    smooths,
-)
+from ugatit_fast.choices import Loading
+from ugatit_fast.commands.arguments import EngineFile, Flag, Offline, Smoothed, options, smooths
+
+LOADING = Loading()
 
 
 def verify(
-    engine: Path,
+    engine: EngineFile,
     checkpoint: Path,
     /,
     *,
-    device: Device = "auto",
-    smoothing: Smoothing | None = None,
-    offline: Flag = False,
+    loading: Annotated[Loading, options(without=["threads"])] = LOADING,
+    smoothing: Smoothed = None,
+    offline: Offline = False,
     layers: Flag = False,
-    trust_plan: Flag = False,
 ) -> int:
-    """Compare an engine's pictures with those of the reference generator; exit 1 where they differ too much.
+    """Compare an engine's pictures with those of the reference generator.
+
+    Exit 1 where they differ too much.
 
     Parameters
     ----------
-    engine
-        The engine file.
     checkpoint
         The checkpoint that it was built from.
-    device
-        Where the engine runs.
-    smoothing
-        As for build-engine.
-    offline
-        Take what hf:// names from the cache; don't use the network.
     layers
         Also walk the network, stage by stage, to the first place where the engine drifts from float32.
-    trust_plan
-        As for translate.
     """
     from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.export.verify import verify as compare_with_reference
     from ugatit_fast.translator import describe_engine
 
-    spec = describe_engine(engine, trust_plan)
+    spec = describe_engine(engine, loading.trust_plan)
     source = read_checkpoint(checkpoint, spec.direction, smoothing=smooths(smoothing), offline=offline)
-    found = compare_with_reference(engine, source, device=device, trust_plan=trust_plan)
+    found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
     precision = spec.precision
     passes = found.passes(precision)
     print(found.describe())

@@ -6,27 +6,14 @@ None, so that a checkpoint may say what it is; a flag of the TensorFlow reposito
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
-
-from cyclopts import Parameter, Token
+from typing import Literal, TypeVar
 
 from ugatit_fast.errors import InputError
 
 T = TypeVar("T")
 Truth = Literal["True", "False"]
+"""How the repositories write it on a command line."""
 
-
-def parse_truth(_: object, tokens: tuple[Token, ...]) -> str:
-    """`true` and `False` in any case. The repositories take any other word for False, or `t` for True; it is an error
-    here.
-    """
-    word = tokens[0].value.capitalize()
-    if word not in ("True", "False"):
-        raise ValueError(f"expected True or False, got {tokens[0].value!r}")
-    return word
-
-
-Bool = Annotated[Truth | None, Parameter(converter=parse_truth)]
 
 TENSORFLOW_ONLY = (
     "epoch", "decay_epoch", "GP_ld", "gan_type", "smoothing", "n_critic", "sn", "augment_flag", "checkpoint_dir",
@@ -44,7 +31,7 @@ class OfficialFlags:
 
     phase: Literal["train", "test"] = "train"
     """train or test."""
-    light: Bool = None
+    light: Truth | None = None
     """The light generator. A test takes what the checkpoint holds unless this is given, and then they must agree."""
     dataset: str | None = None
     """Name of the data set: the pictures are in dataset/NAME/trainA, trainB, testA and testB. Always needed here."""
@@ -59,7 +46,7 @@ class OfficialFlags:
     """Steps between sample pictures, and between lines of progress; 1000 unless given."""
     save_freq: int | None = None
     """Steps between checkpoints; 100000 unless given, 1000 for a TensorFlow command."""
-    decay_flag: Bool = None
+    decay_flag: Truth | None = None
     """Let the learning rate fall to 0 in the second half; True unless given."""
     decay_epoch: int | None = None
     """TensorFlow: the epoch after which the learning rate falls. Half of epoch is all that can be done here."""
@@ -80,7 +67,7 @@ class OfficialFlags:
     """Weight of the attention loss; 1000 unless given."""
     gan_type: str | None = None
     """TensorFlow: the adversarial loss. Training has lsgan only; others are refused."""
-    smoothing: Bool = None
+    smoothing: Truth | None = None
     """TensorFlow: whether AdaLIN takes 0.1 off rho. A test reads the checkpoint so; training never does it."""
 
     ch: int | None = None
@@ -93,14 +80,14 @@ class OfficialFlags:
     """
     n_critic: int | None = None
     """TensorFlow: steps of the discriminators for one of the generators. Training has 1; others are refused."""
-    sn: Bool = None
+    sn: Truth | None = None
     """TensorFlow: spectral norm in the discriminators. Training without it is refused."""
 
     img_size: int | None = None
     """Side of the square pictures in pixels; 256 unless given."""
     img_ch: int | None = None
     """Channels of a picture. All but 3 are refused."""
-    augment_flag: Bool = None
+    augment_flag: Truth | None = None
     """TensorFlow: flip and crop pictures at random. Training without it is refused."""
 
     checkpoint_dir: str | None = None
@@ -113,9 +100,9 @@ class OfficialFlags:
     """TensorFlow: has no use here: training writes its sample pictures to img in the result folder."""
     device: Literal["cpu", "cuda"] | None = None
     """PyTorch: where to run. The GPU if there is one, unless given."""
-    benchmark_flag: Bool = None
+    benchmark_flag: Truth | None = None
     """PyTorch: has no use here: what chooses the fastest kernels does so by itself."""
-    resume: Bool = None
+    resume: Truth | None = None
     """PyTorch: go on with the newest checkpoint. A TensorFlow command always does where there is one."""
 
     @property

@@ -6,60 +6,33 @@ import secrets
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ugatit_fast.choices import Device
 from ugatit_fast.errors import BackendUnavailable, InputError
-from ugatit_fast.machine import available_cores
+from ugatit_fast.on_ray.options import LOCAL, RayOptions
 from ugatit_fast.translator import Translator, describe_engine
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Nothing large goes through Ray's shared memory: pictures stay where they are, on disk or in a request."""
 REACHED_WITHIN_S = 5
-LOCAL = "local"
 PRIVATE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """Makes a Ray of our own listen on the loopback address, whatever the system, and to nobody without the token."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RayOptions:
-    """How many engines of a kind, and where."""
+def resources(options: RayOptions, engine: Path) -> dict[str, float]:
+    """What a replica is given, as Ray names it. Raises EngineError where there is no engine."""
+    spec = describe_engine(engine, options.trust_plan)
+    for_gpu = spec.kind in ("cuda", "tensorrt") or options.device == "cuda"
+    gpus = float(for_gpu) if options.gpus_per_replica is None else options.gpus_per_replica
+    return {"num_cpus": options.cores, "num_gpus": gpus}
 
-    replicas: int = 1
-    """Processes, each with an engine of its own."""
-    gpus_per_replica: float | None = None
-    """GPUs for each of them, 0.5 for two on one GPU; None is 1 for an engine for GPUs, and otherwise 0."""
-    address: str = LOCAL
-    """Of a Ray cluster, such as auto or HOST:6379; local starts one on this machine, which ends with the command."""
-    device: Device = "auto"
-    threads: int | None = None
-    """Of each replica, and the cores that Ray sets aside for it; None is an even share of this machine's."""
-    trust_plan: bool = False
-    """As for `Translator`."""
 
-    def __post_init__(self) -> None:
-        if self.replicas < 1:
-            raise InputError(f"expected at least 1 replica, got {self.replicas}")
-        if self.gpus_per_replica is not None and not self.gpus_per_replica >= 0:
-            raise InputError(f"expected 0 or more GPUs a replica, got {self.gpus_per_replica:g}")
-
-    @property
-    def cores(self) -> int:
-        """Of each replica."""
-        return self.threads or max(1, available_cores() // self.replicas)
-
-    def resources(self, engine: Path) -> dict[str, float]:
-        """What a replica is given, as Ray names it. Raises EngineError where there is no engine."""
-        spec = describe_engine(engine, self.trust_plan)
-        for_gpu = spec.kind in ("cuda", "tensorrt") or self.device == "cuda"
-        gpus = float(for_gpu) if self.gpus_per_replica is None else self.gpus_per_replica
-        return {"num_cpus": self.cores, "num_gpus": gpus}
-
-    def open(self, engine: Path, *, heatmap: bool) -> Translator:
-        """Load an engine; in a replica."""
-        return Translator(engine, device=self.device, heatmap=heatmap, threads=self.cores, trust_plan=self.trust_plan)
+def load(options: RayOptions, engine: Path, *, heatmap: bool) -> Translator:
+    """Load an engine; in a replica."""
+    return Translator(
+        engine, device=options.device, heatmap=heatmap, threads=options.cores, trust_plan=options.trust_plan
+    )
 
 
 def import_ray() -> Any:
@@ -82,7 +55,7 @@ def cluster(options: RayOptions, engines: Sequence[Path]) -> Iterator[None]:
 
     Raises InputError where it has less than the replicas need, or can't be reached; BackendUnavailable without Ray.
     """
-    needs = options.resources(engines[0])
+    needs = resources(options, engines[0])
     refuse_unreachable(options.address)
     if options.address == LOCAL:
         os.environ |= PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from ugatit_fast.errors import BackendUnavailable, InputError, UgatitFastError
-from ugatit_fast.on_ray.cluster import RayOptions, cluster, import_ray
-from ugatit_fast.translate.options import TranslateOptions
+from ugatit_fast.on_ray.cluster import cluster, import_ray, load, resources
+from ugatit_fast.on_ray.options import RayOptions
+from ugatit_fast.translate.options import Request, TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.report import Failure, OnFailure, Progress, Report, StageSeconds
+from ugatit_fast.translate.request import work_of
 from ugatit_fast.translate.sinks import FolderSink, open_sink
 from ugatit_fast.translate.sources import Source
 
@@ -69,7 +71,7 @@ def translate_on_ray(
             fn_constructor_args=(engine.absolute(), out.absolute(), options, ray_options, heatmap),
             batch_size=block,
             compute=ray.data.ActorPoolStrategy(size=min(ray_options.replicas, blocks)),
-            **ray_options.resources(engine),
+            **resources(ray_options, engine),
         )
         done = _Done(sources)
         try:
@@ -82,13 +84,40 @@ def translate_on_ray(
     return done.report(out, time.perf_counter() - start, ray_options.replicas)
 
 
+def translate_request_on_ray(
+    engine: Path,
+    inputs: Sequence[str],
+    output: Path,
+    *,
+    request: Request,
+    options: TranslateOptions,
+    ray_options: RayOptions,
+    on_progress: Progress = lambda done, total: None,
+    on_failure: OnFailure = lambda failure: None,
+) -> Report:
+    """As `request.translate_request`, on Ray. Also raises InputError for what can't be done there."""
+    if request.watch or request.stack:
+        raise InputError("--watch and --stack can't be done on Ray; leave them out, or --on ray")
+    work = work_of(inputs, output, request, options)
+    return translate_on_ray(
+        engine,
+        work.sources,
+        work.out,
+        work.options,
+        ray_options,
+        heatmap=request.heatmap,
+        on_progress=on_progress,
+        on_failure=on_failure,
+    )
+
+
 class Replica:
     """An engine in a process of Ray's."""
 
     def __init__(
         self, engine: Path, out: Path, options: TranslateOptions, ray_options: RayOptions, heatmap: bool
     ) -> None:
-        self.translator = ray_options.open(engine, heatmap=heatmap)
+        self.translator = load(ray_options, engine, heatmap=heatmap)
         self.out = out
         self.options = replace(options, threads=ray_options.cores)
 

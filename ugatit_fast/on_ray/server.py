@@ -16,7 +16,8 @@ from types import FrameType
 from typing import Any
 
 from ugatit_fast.errors import BackendUnavailable
-from ugatit_fast.on_ray.cluster import RayOptions, cluster, import_ray
+from ugatit_fast.on_ray.cluster import cluster, import_ray, load, resources
+from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.server import check_address, listen
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.translator import describe_engine
@@ -94,13 +95,13 @@ def deployment(engines: Sequence[Path], heatmaps: Sequence[bool], settings: Serv
         from ugatit_fast.serve.app import create_app
 
         return create_app(
-            settings, [options.open(file, heatmap=heatmap) for file, heatmap in zip(files, heatmaps, strict=True)]
+            settings, [load(options, file, heatmap=heatmap) for file, heatmap in zip(files, heatmaps, strict=True)]
         )
 
     replicated = serve.deployment(
         name=NAME,
         num_replicas=options.replicas,
-        ray_actor_options=options.resources(files[0]),
+        ray_actor_options=resources(options, files[0]),
         # The app itself says when it is full, with when to come back; Ray should never be first.
         max_ongoing_requests=2 * settings.max_queue,
         health_check_period_s=HEALTH_CHECK_S,

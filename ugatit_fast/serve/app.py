@@ -139,9 +139,10 @@ DirectionQuery = Annotated[
 ]
 FitQuery = Annotated[
     Fit | None,
-    Query(description="What to do with a photo of another shape: squash it, crop its middle, or pad it and cut the "
-          "border off again."),
-]  # fmt: skip
+    Query(
+        description="How a photo of another shape is fitted: squashed, cropped to its middle, or padded for the time."
+    ),
+]
 
 
 def _add_translation(app: FastAPI, engines: Engines) -> None:

@@ -5,15 +5,18 @@ import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from ugatit_fast.choices import Loading
 from ugatit_fast.errors import InputError
 from ugatit_fast.serve.app import create_app
 from ugatit_fast.serve.settings import ServeSettings
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translator, describe_engine
 
 HEADERS_TIMEOUT_S = 10
 """How long a request's headers may take; a browser sends them in one packet."""
@@ -116,6 +119,32 @@ def serve(
             server.run([listening])
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def serve_engines(
+    engines: Sequence[Path],
+    settings: ServeSettings,
+    loading: Loading,
+    *,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+) -> None:
+    """Load engines, with their heat maps where they have any, and `serve` them. Raises as `Translator` does, too."""
+    with ExitStack() as stack:
+        translators = [
+            stack.enter_context(
+                Translator(
+                    engine,
+                    device=loading.device,
+                    heatmap=describe_engine(engine, loading.trust_plan).heatmap,
+                    threads=loading.threads,
+                    trust_plan=loading.trust_plan,
+                )
+            )
+            for engine in engines
+        ]
+        serve(translators, settings, host=host, port=port, say=say)
 
 
 def server_of(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:

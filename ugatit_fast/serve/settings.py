@@ -11,31 +11,36 @@ SHORTEST_KEY = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
-    """How the app treats requests. Where it listens is the host process's business."""
+    """How the app treats requests. Where it listens is the host process's business (`Listening`).
+
+    A wait for a batch begins with its first photo. An engine for CPUs serves any number at once, and a batch there only
+    adds latency. Photos are in hand from decoding to encoding, and what comes beyond `max_queue` gets 503. The size of
+    a picture is told by its header, before it is decoded: 64 megapixels let phones of 50 through. An upload's pace is
+    `uploads.PACE_BYTES`.
+    """
 
     max_batch: int | None = None
-    """Most photos in one call of the engine; None is its largest batch size, or 1 for an engine for any number, which
-    runs on a CPU: there a batch only adds latency."""
+    """Most photos in one call of the engine: its largest batch size, or 1 for an engine for CPUs, unless given."""
     max_wait_ms: float = 5.0
-    """How long an idle engine waits for a batch to fill, from its first photo on."""
+    """How long an idle engine waits for a batch to fill."""
     max_queue: int = 64
-    """Photos in hand at once, from decoding to encoding; beyond them requests get 503 and when to come back."""
+    """Photos in hand at once; beyond them requests are told when to come back."""
     timeout_s: float = 60.0
     """Most that a photo may take once its upload is complete."""
     body_timeout_s: float = 20.0
-    """How long a request's body may take, and as long again for every `uploads.PACE_BYTES` that have come."""
+    """How long an upload may take, and as long again for every MiB that has come."""
     max_upload_mib: int = 32
     """Largest photo file."""
     max_archive_mib: int = 256
-    """Largest batch of photo files, as sent and unpacked."""
+    """Largest batch of photos, as sent and unpacked."""
     max_files: int = 200
     """Most photos in a batch."""
     max_megapixels: float = 64.0
-    """Largest picture that is decoded, told by its header; the default lets 50-megapixel phones through."""
+    """Largest photo that is decoded."""
     fit: Fit = "crop"
-    """How a photo of another shape meets the engine's, where the request doesn't say: see `fitting.fit_image`."""
+    """What to do with photos of another shape, where the request doesn't say."""
     threads: int | None = None
-    """Threads that decode and encode; None is one a core."""
+    """Threads that decode and encode in each process; one a core unless given."""
     api_key: str | None = field(default=None, repr=False)
     """What clients must send as `Authorization: Bearer KEY`; None lets everyone in."""
     hosts: tuple[str, ...] = ()

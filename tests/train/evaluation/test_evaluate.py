@@ -38,7 +38,7 @@ def sides(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def found(translated: Path, real: Path, **options: Any) -> Evaluation:
-    return evaluate(EvaluateOptions(translated=translated, real=real, **options))
+    return evaluate(translated, real, EvaluateOptions(**options))
 
 
 def test_fidelity_is_kid_of_subsets_and_fid(sides: tuple[Path, Path]) -> None:
@@ -245,14 +245,20 @@ def test_no_picture_of_a_side_can_be_read(folders: Path, weights: Path) -> None:
     for file in (folders / "real").iterdir():
         file.write_bytes(b"no picture")
     lines: list[str] = []
-    options = EvaluateOptions(translated=folders / "translated", real=folders / "real", inception=weights)
+    options = EvaluateOptions(inception=weights)
     with pytest.raises(InputError, match="real has 0 pictures that can be read"):
-        evaluate(options, say=lines.append)
+        evaluate(folders / "translated", folders / "real", options, say=lines.append)
     assert sum(line.startswith("skipped: ") for line in lines) == 4
 
 
 def test_progress_is_told_by_side(folders: Path, weights: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    options = EvaluateOptions(translated=folders / "translated", real=folders / "real", inception=weights)
-    evaluate(options, say=lambda _: None, on_progress=lambda *step: told.append(step))
+    options = EvaluateOptions(inception=weights)
+    evaluate(
+        folders / "translated",
+        folders / "real",
+        options,
+        say=lambda _: None,
+        on_progress=lambda *step: told.append(step),
+    )
     assert told == [("translated", 4, 4), ("real", 3, 3)]
