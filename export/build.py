@@ -9,7 +9,7 @@ from ugatit_fast.backends.base import Backend
 from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.backends.runtimes import choose_backend, open_backend
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Form, Precision, check_choice
 from ugatit_fast.engine import SUFFIXES, EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
@@ -141,7 +141,8 @@ def write_engine(
         tensors = {name: tensor.contiguous() for name, tensor in folded.tensors().items()}
         write_safetensors(path, tensors, spec.to_json())
     else:
-        save_onnx(to_onnx(folded, spec), path)
+        form: Form = "rows" if spec.precision == "fp32" else "convolutions"
+        save_onnx(to_onnx(folded, spec, form=form), path)
     return spec
 
 

@@ -75,14 +75,14 @@ class PlanBuilder:
         spec = self.spec
         batch = None if spec.dynamic_batch else size
         if kernels == "native":
-            return to_onnx(self.folded, spec, batch=batch)
+            return to_onnx(self.folded, spec, form="convolutions", batch=batch)
         if spec.ch % VECTOR_CHANNELS:
             raise ExportError(
                 f"our kernels in TensorRT need a multiple of {VECTOR_CHANNELS} channels, this generator has {spec.ch}; "
                 "build with --kernels native"
             )
         shapes = PluginShapes.of(self.folded, min(spec.batch_sizes) if batch is None else size, spec.height, spec.width)
-        return to_onnx(self.folded, spec, batch=batch, plugins=shapes)
+        return to_onnx(self.folded, spec, form="convolutions", batch=batch, plugins=shapes)
 
     def configure(self, builder: trt.Builder, size: int) -> trt.IBuilderConfig:
         config = builder.create_builder_config()

@@ -21,6 +21,11 @@ BackendChoice = Literal["auto", "tensorrt", "cuda", "onnxruntime"]
 Precision = Literal["fp32", "fp16"]
 """Of weights and activations; statistics and long sums are float32 in either."""
 
+Form = Literal["rows", "convolutions"]
+"""How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's CPU
+is fastest at in float32; or convolutions, which every other runtime wants.
+"""
+
 Kernels = Literal["native", "triton"]
 """What normalises in a TensorRT engine: kernels that TensorRT makes itself, or ours as plugins."""
 
