@@ -7,7 +7,6 @@ benchmarks/results/cpu-runtimes/; what followed from them is in docs/decisions.m
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -62,7 +61,7 @@ def folded_convolutions(case: Case) -> ModelProto:
     network = case.network
     source = read_checkpoint(case.checkpoint, network.direction)
     size = (network.height, network.width)
-    spec = replace(EngineSpec.of(source, kind="onnxruntime", size=size), any_size=False)
+    spec = EngineSpec.of(source, kind="onnxruntime", any_size=False, size=size)
     model = to_onnx(fold(source.generator()), spec, form="convolutions", batch=network.batch)
     model = inline_local_functions(model)
     shape = [network.batch, *size, COLOURS]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
 from ugatit_fast.choices import Form, Precision
-from ugatit_fast.engine import EngineSpec
+from ugatit_fast.engine import EngineSpec, Network
 from ugatit_fast.export.onnx_builder import DOMAIN, OPSET, OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_graph import drop_unused, to_onnx
@@ -36,18 +36,14 @@ def spec_of(config: GeneratorConfig, precision: Precision, heatmap: bool = True)
     return EngineSpec(
         kind="onnxruntime",
         precision=precision,
-        direction="A2B",
-        ch=config.ch,
-        n_res=config.n_res,
-        light=config.light,
         height=config.img_size,
         width=config.img_size,
         any_size=config.light,
         batch_sizes=(),
         heatmap=heatmap,
-        unbiased=True,
         checkpoint_sha256="0" * 64,
         ugatit_fast_version="0",
+        network=Network(direction="A2B", ch=config.ch, n_res=config.n_res, light=config.light, unbiased=True),
     )
 
 

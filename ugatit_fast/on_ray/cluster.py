@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ugatit_fast.backends.runtimes import runtime_of
 from ugatit_fast.choices import Device
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.machine import available_cores
@@ -53,7 +54,7 @@ class RayOptions:
     def resources(self, engine: Path) -> dict[str, float]:
         """What a replica is given, as Ray names it. Raises EngineError where there is no engine."""
         spec = describe_engine(engine, self.trust_plan)
-        for_gpu = spec.kind in ("cuda", "tensorrt") or self.device == "cuda"
+        for_gpu = runtime_of(engine, spec).on_gpu or self.device == "cuda"
         gpus = float(for_gpu) if self.gpus_per_replica is None else self.gpus_per_replica
         return {"num_cpus": self.cores, "num_gpus": gpus}
 
