@@ -101,9 +101,9 @@ def refuse_unservable(engine: Path, spec: EngineSpec) -> None:
 
 
 def write_model(engine: Path, spec: EngineSpec, folder: Path) -> None:
-    file = server_of(spec).file
+    target = folder / server_of(spec).file
     if RUNTIMES[spec.kind].contents == "graph":
-        shutil.copyfile(engine, folder / file)
+        shutil.copyfile(engine, target)
         weights = engine.with_name(engine.name + ".data")
         if weights.exists():  # past 2 GB; the model names this file
             shutil.copyfile(weights, folder / weights.name)
@@ -111,7 +111,7 @@ def write_model(engine: Path, spec: EngineSpec, folder: Path) -> None:
     try:
         with safe_open(engine, "np") as file:
             (plan,) = file.keys()
-            file.get_tensor(plan).tofile(folder / file)
+            file.get_tensor(plan).tofile(target)
     except (SafetensorError, ValueError) as error:
         raise EngineError(f"{engine} is truncated or damaged ({error}); copy it again or build it again") from error
 

@@ -134,7 +134,7 @@ def test_torch(torch: Library, value: str) -> None:
 def test_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "NVIDIA H200, 143771 MiB, 580.65.06, 9.0\nTesla T4, 15360 MiB, 580.65.06, 7.5\n"
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=lines))
-    cards = doctor.nvidia_cards()
+    cards = needs.nvidia_cards()
     assert cards == lines.splitlines()
     assert [check.name for check in doctor.check_cards(cards)] == ["NVIDIA GPU 0", "NVIDIA GPU 1"]
 
@@ -148,7 +148,7 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         raise error
 
     monkeypatch.setattr(subprocess, "run", refuse)
-    assert doctor.nvidia_cards() == []
+    assert needs.nvidia_cards() == []
     assert [check.status for check in doctor.check_cards([])] == ["absent"]
 
 

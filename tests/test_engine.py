@@ -186,7 +186,7 @@ def test_missing_folder_and_foreign_files(tmp_path: Path) -> None:
 def test_a_checkpoint_is_not_an_engine(tmp_path: Path, light_checkpoint: Path) -> None:
     own = tmp_path / "own.safetensors"
     save_generator(own, Generator(GeneratorConfig(ch=4, n_res=1, light=True)), "A2B")
-    with pytest.raises(EngineError, match=r"is a generator, not an engine.*build-engine"):
+    with pytest.raises(EngineError, match=r"is a checkpoint, not an engine.*build-engine"):
         Translator(own)
     with pytest.raises(EngineError, match="build-engine"):
         Translator(light_checkpoint)
@@ -199,7 +199,7 @@ def test_what_a_file_of_ours_is(tmp_path: Path, light_engine: Path, light_checkp
     safetensors.torch.save_file({"x": torch.zeros(3)}, engine, metadata={METADATA_KEY: SPEC.to_json()})
     kinds = [own_kind(path) for path in (light_engine, engine, generator, light_checkpoint, tmp_path)]
     assert kinds == ["engine", "engine", "generator", None, None]
-    with pytest.raises(CheckpointError, match=r"is an engine, not a generator; it can be run as it is: .* translate"):
+    with pytest.raises(CheckpointError, match=r"is an engine, not a checkpoint; it can be run as it is: .* translate"):
         read_checkpoint(engine)
 
 

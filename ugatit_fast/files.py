@@ -20,11 +20,11 @@ from ugatit_fast.errors import InputError, UgatitFastError
 METADATA_KEY = "ugatit_fast"
 """Where safetensors headers and ONNX metadata hold our JSON description."""
 OwnKind = Literal["engine", "generator"]
-USES: dict[OwnKind, str] = {
-    "engine": "it can be run as it is: ugatit-fast translate",
-    "generator": "build an engine from it: ugatit-fast build-engine",
+USES: dict[OwnKind, tuple[str, str]] = {
+    "engine": ("an engine", "it can be run as it is: ugatit-fast translate"),
+    "generator": ("a checkpoint", "build an engine from it: ugatit-fast build-engine"),
 }
-"""What a file of ours is good for."""
+"""What a file of ours is called, and what it is good for."""
 SHARED_SUFFIX = ".safetensors"
 """Of engines and of generators: what is in such a file only its description tells."""
 METADATA_PROPS = 14
@@ -133,11 +133,8 @@ def parse_description(path: Path, text: str, wanted: OwnKind, refuse: type[Ugati
     document: dict[str, Any] = json.loads(text)
     kind = document["kind"]
     if kind != wanted:
-        use = f"; {USES[kind]} {path}" if kind in USES else ""
-        raise refuse(
-            f"{path} is {'an' if kind == 'engine' else 'a'} {kind}, not {'an' if wanted == 'engine' else 'a'} "
-            f"{wanted}{use}"
-        )
+        name, use = USES[kind]
+        raise refuse(f"{path} is {name}, not {USES[wanted][0]}; {use} {path}")
     return document
 
 
