@@ -61,11 +61,9 @@ def folded_convolutions(case: Case) -> ModelProto:
     network = case.network
     source = read_checkpoint(case.checkpoint, network.direction)
     size = (network.height, network.width)
-    # the kind says which form is written: TensorRT's is that of convolutions
-    spec = EngineSpec.of(
-        source, kind="tensorrt", precision="fp32", size=size, batch_sizes=(network.batch,), heatmap=False
-    )
-    model = inline_local_functions(to_onnx(fold(source.generator()), spec, batch=network.batch))
+    spec = EngineSpec.of(source, kind="onnxruntime", any_size=False, size=size)
+    model = to_onnx(fold(source.generator()), spec, form="convolutions", batch=network.batch)
+    model = inline_local_functions(model)
     shape = [network.batch, *size, COLOURS]
     for picture in (*model.graph.input, *model.graph.output):
         picture.CopyFrom(helper.make_tensor_value_info(picture.name, TensorProto.UINT8, shape))

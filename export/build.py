@@ -2,23 +2,23 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ugatit_fast.backends.base import Backend
 from ugatit_fast.backends.plain import PlainBackend
-from ugatit_fast.backends.runtimes import choose_backend, open_backend
+from ugatit_fast.backends.runtimes import RUNTIMES, Runtime, article, choose_backend, open_backend, runtime_of
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
 from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
-from ugatit_fast.engine import SUFFIXES, EngineSpec
+from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.verify import Difference, compare, sample_pictures
 from ugatit_fast.files import staged
 from ugatit_fast.fold import fold
+from ugatit_fast.graph import FoldedGenerator
 
-DEFAULT_PRECISION: dict[EngineKind, Precision] = {"onnxruntime": "fp32", "cuda": "fp16", "tensorrt": "fp16"}
 DEFAULT_BATCH = (1, 4, 16)
 LARGEST_BATCH = 1024
 TENSORRT_DEFAULTS = TensorRTOptions()
@@ -61,36 +61,50 @@ def build_engine(
     started = time.perf_counter()
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
-    kind = choose_backend(backend, say)
-    if kind != "tensorrt" and tensorrt != TENSORRT_DEFAULTS:
-        given = [name for name, value in vars(tensorrt).items() if value != getattr(TENSORRT_DEFAULTS, name)]
-        raise InputError(f"{', '.join(given)} are for tensorrt engines, not for {kind}; leave them out")
-    precision = precision or DEFAULT_PRECISION[kind]
+    runtime = RUNTIMES[choose_backend(backend, say)]
+    refuse_options_of_others(runtime, tensorrt)
+    precision = precision or runtime.default_precision
+    if precision not in runtime.forms:
+        raise InputError(f"{runtime.kind} engines are {' or '.join(runtime.forms)}, not {precision}")
     source = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction)
-    served = batch_sizes_of(kind, batch)
-    spec = EngineSpec.of(source, kind=kind, precision=precision, size=size, batch_sizes=served, heatmap=heatmap)
-    spec = replace(spec, dynamic_batch=tensorrt.dynamic_batch)
+    spec = EngineSpec.of(
+        source,
+        kind=runtime.kind,
+        any_size=runtime.any_size,
+        precision=precision,
+        size=size,
+        batch_sizes=batch_sizes_of(runtime, batch),
+        heatmap=heatmap,
+    )
     check_spec(source, spec)
-    path = Path(output) if output else source.product(SUFFIXES[spec.kind])
+    path = Path(output) if output else source.product(runtime.suffix)
     if path.exists() and path.samefile(source.path):
         raise InputError(f"the engine would overwrite its checkpoint {path}; name another file with -o")
     say(f"{source.path.name}: {source.format}, {describe(source)}")
     for note in source.notes:
         say(note)
     check_pictures(source, source.generator())
-    say(f"building {path.name}: {kind}, {precision}, {spec.height}x{spec.width}{' or any' if spec.any_size else ''}")
+    or_any = " or any" if spec.any_size else ""
+    say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
     with staged(path) as partial:
-        spec = write_engine(source, spec, partial, tensorrt, say, progress)
+        spec = write_engine(source, spec, partial, Request(tensorrt, say, progress))
         say("comparing with the reference generator")
         found = check(source, spec, partial, say)
     return Built(path, spec, found, time.perf_counter() - started)
 
 
-def batch_sizes_of(kind: EngineKind, batch: Sequence[int]) -> tuple[int, ...]:
+def refuse_options_of_others(runtime: Runtime, tensorrt: TensorRTOptions) -> None:
+    """InputError where options for TensorRT's plans are given to an engine that has none."""
+    given = [name for name, value in vars(tensorrt).items() if value != getattr(TENSORRT_DEFAULTS, name)]
+    if given and runtime.contents != "plans":
+        raise InputError(f"{', '.join(given)} are for tensorrt engines, not for {runtime.kind}; leave them out")
+
+
+def batch_sizes_of(runtime: Runtime, batch: Sequence[int]) -> tuple[int, ...]:
     """The batch sizes to build for, ascending. InputError where they make no sense."""
-    if kind == "onnxruntime":
+    if runtime.any_batch:
         if batch:
-            raise InputError("an onnxruntime engine serves every batch size; leave --batch out")
+            raise InputError(f"{article(runtime.kind)} engine serves every batch size; leave --batch out")
         return ()
     if not all(1 <= size <= LARGEST_BATCH for size in batch):
         raise InputError(f"batch sizes must be from 1 to {LARGEST_BATCH}, got {', '.join(map(str, batch))}")
@@ -115,28 +129,45 @@ def describe(source: Checkpoint) -> str:
     return f"{source.direction}, {kind}, ch {config.ch}, {config.n_res} blocks"
 
 
-def write_engine(
-    source: Checkpoint,
-    spec: EngineSpec,
-    path: Path,
-    tensorrt: TensorRTOptions,
-    say: Callable[[str], None],
-    progress: Callable[[str, int, int], None],
-) -> EngineSpec:
+@dataclass(frozen=True)
+class Request:
+    """What writing an engine takes besides the network and the description."""
+
+    tensorrt: TensorRTOptions
+    say: Callable[[str], None]
+    progress: Callable[[str, int, int], None]
+
+
+def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
     """Write the engine file. Returns its description, with what was found out while building."""
     folded = fold(source.generator())
     if spec.precision == "fp16":
         folded = folded.half_precision()
-    if spec.kind == "tensorrt":
-        from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
+    return WRITERS[spec.kind](folded, spec, path, request)
 
-        return write_tensorrt_engine(folded, spec, tensorrt, path, say, progress)
-    if spec.kind == "cuda":
-        tensors = {name: tensor.contiguous() for name, tensor in folded.tensors().items()}
-        write_safetensors(path, tensors, spec.to_json())
-    else:
-        save_onnx(to_onnx(folded, spec), path)
+
+def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+    save_onnx(to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision]), path)
     return spec
+
+
+def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+    write_safetensors(path, {name: tensor.contiguous() for name, tensor in folded.tensors().items()}, spec.to_json())
+    return spec
+
+
+def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+    from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
+
+    return write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress)
+
+
+WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request], EngineSpec]] = {
+    "onnxruntime": write_graph,
+    "cuda": write_tensors,
+    "tensorrt": write_plans,
+}
+"""What writes the engine files of a kind."""
 
 
 def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Callable[[str], None]) -> Difference:
@@ -157,11 +188,9 @@ def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Callable[[str],
 
 
 def runner(path: Path, spec: EngineSpec, say: Callable[[str], None]) -> Backend:
-    """The engine's own backend, or for a cuda engine on a machine without a GPU its operations' plain meaning."""
-    if spec.kind == "cuda":
-        from ugatit_fast.backends.cuda import why_unavailable
-
-        if why_unavailable():
-            say("no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU")
-            return PlainBackend(path, spec)
+    """The engine's own backend; for the folded tensors, on a machine without a GPU, their operations' plain meaning."""
+    runtime = runtime_of(path, spec)
+    if runtime.contents == "tensors" and runtime.missing("run"):
+        say("no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU")
+        return PlainBackend(path, spec)
     return open_backend(path, spec, "auto", None)

@@ -5,6 +5,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
+from ugatit_fast.choices import Form
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
@@ -18,17 +19,21 @@ PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
 
 
 def to_onnx(
-    folded: FoldedGenerator, spec: EngineSpec, *, batch: int | None = None, plugins: PluginShapes | None = None
+    folded: FoldedGenerator,
+    spec: EngineSpec,
+    *,
+    form: Form,
+    batch: int | None = None,
+    plugins: PluginShapes | None = None,
 ) -> ModelProto:
     """The folded network as one ONNX model: uint8 NHWC in ("image"), uint8 NHWC out ("translated").
 
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
-    dynamic unless given, height and width where the spec serves any size. Pixel rows are for ONNX Runtime's CPU, so
-    they are what a float32 engine for it is written in; all others are convolutions. plugins: let TensorRT run our
-    normalisation kernels. The description of the engine travels in `metadata_props`.
+    dynamic unless given, height and width where the spec serves any size. plugins: let TensorRT run our normalisation
+    kernels, in the form of convolutions. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
-    if spec.kind == "onnxruntime" and spec.precision == "fp32":
+    if form == "rows":
         translated, heatmap = folded.graph(RowOperations(builder), "image")
     else:
         translated, heatmap = folded.graph(ConvolutionOperations(builder, folded, plugins), "image")

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from ugatit_fast.backends.base import Images
-from ugatit_fast.backends.cuda import load_folded, why_unavailable
+from ugatit_fast.backends.cuda import load_folded
+from ugatit_fast.backends.runtimes import runtime_of
 from ugatit_fast.checkpoint import Checkpoint
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import EngineSpec
@@ -77,7 +78,8 @@ class Recorder:
 
 def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
     """Compare the stages on one photograph. InputError for an engine whose stages have no counterpart."""
-    if spec.kind == "onnxruntime" and spec.precision == "fp32":
+    runtime = runtime_of(engine, spec)
+    if runtime.forms[spec.precision] == "rows":
         raise InputError(
             "--layers can't look into a float32 onnxruntime engine: it computes with pixel rows in Winograd's form, "
             "which have no counterpart in the reference; build it with --precision fp16 to look at that"
@@ -85,8 +87,8 @@ def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
     picture = sample_pictures(spec)[:1]
     folded = fold(source.generator())
     reference = torch_stages(folded, picture)
-    if spec.kind == "cuda":
-        device = "cpu" if why_unavailable() else "cuda"
+    if runtime.contents == "tensors":
+        device = "cpu" if runtime.missing("run") else "cuda"
         ours = torch_stages(load_folded(engine, spec).to(device), picture, device)
     else:
         ours = onnx_stages(folded.half_precision() if spec.precision == "fp16" else folded, picture)

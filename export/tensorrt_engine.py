@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from ugatit_fast.backends.gpu import GpuError, architecture, open_gpu
 from ugatit_fast.backends.trt import Log, plan_name, time_plan
 from ugatit_fast.choices import Kernels
-from ugatit_fast.engine import EngineSpec
+from ugatit_fast.engine import EngineSpec, TensorRTFacts
 from ugatit_fast.errors import EngineError, ExportError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
@@ -90,16 +90,17 @@ class PlanBuilder:
     def model(self, size: int, kernels: Kernels) -> ModelProto:
         """What TensorRT parses: of fixed batch, and with nodes that name our plugins, where asked."""
         spec = self.spec
-        batch = None if spec.dynamic_batch else size
+        batch = None if self.options.dynamic_batch else size
         if kernels == "native":
-            return to_onnx(self.folded, spec, batch=batch)
-        if spec.ch % VECTOR_CHANNELS:
+            return to_onnx(self.folded, spec, form="convolutions", batch=batch)
+        ch = self.folded.config.ch
+        if ch % VECTOR_CHANNELS:
             raise ExportError(
-                f"our kernels in TensorRT need a multiple of {VECTOR_CHANNELS} channels, this generator has {spec.ch}; "
+                f"our kernels in TensorRT need a multiple of {VECTOR_CHANNELS} channels, this generator has {ch}; "
                 "build with --kernels native"
             )
         shapes = PluginShapes.of(self.folded, min(spec.batch_sizes) if batch is None else size, spec.height, spec.width)
-        return to_onnx(self.folded, spec, batch=batch, plugins=shapes)
+        return to_onnx(self.folded, spec, form="convolutions", batch=batch, plugins=shapes)
 
     def configured(self, builder: trt.Builder, size: int) -> trt.IBuilderConfig:
         config = builder.create_builder_config()
@@ -107,7 +108,7 @@ class PlanBuilder:
         config.builder_optimization_level = self.options.optimization_level
         if self.options.workspace_mib is not None:
             config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, self.options.workspace_mib * MIB)
-        if self.spec.dynamic_batch:
+        if self.options.dynamic_batch:
             image = (self.spec.height, self.spec.width, 3)
             profile = builder.create_optimization_profile()
             profile.set_shape("image", (1, *image), (size, *image), (size, *image))
@@ -153,14 +154,15 @@ def write_tensorrt_engine(
     Returns the spec with what was found out. Raises ExportError; KeyboardInterrupt once TensorRT has stopped.
     """
     builder = PlanBuilder(folded, spec, options, say, progress)
-    sizes = (max(spec.batch_sizes),) if spec.dynamic_batch else spec.batch_sizes
+    sizes = (max(spec.batch_sizes),) if options.dynamic_batch else spec.batch_sizes
     built = {size: builder.fastest(size) for size in sizes}
-    spec = replace(
-        spec,
+    facts = TensorRTFacts(
         gpu_architecture=architecture(open_gpu()),
         tensorrt_version=trt.__version__,
         kernels=tuple(kernels for kernels, _ in built.values()),
+        dynamic_batch=options.dynamic_batch,
     )
+    spec = replace(spec, tensorrt=facts)
     plans = {plan_name(spec, size): plan for size, (_, plan) in built.items()}
     save_file(plans, path, {METADATA_KEY: spec.to_json()})
     if options.keep_plan:

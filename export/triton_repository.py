@@ -13,6 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from ugatit_fast.backends.runtimes import RUNTIMES, Server, article, runtime_of
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, ExportError, InputError
 from ugatit_fast.files import partial_name, write_errors
@@ -87,12 +88,12 @@ def export_triton_repo(
 
 def refuse_unservable(engine: Path, spec: EngineSpec) -> None:
     """Raises ExportError where none of the server's backends runs the engine."""
-    if spec.kind == "cuda":
+    if runtime_of(engine, spec).server is None:
         raise ExportError(
-            f"{engine} is a cuda engine: PyTorch with our kernels, which no backend of the Triton Inference Server "
-            "runs; build one with --backend onnxruntime, or with --backend tensorrt --dynamic-batch"
+            f"{engine} is {article(spec.kind)} engine, which no backend of the Triton Inference Server runs; "
+            "build one with --backend onnxruntime, or with --backend tensorrt --dynamic-batch"
         )
-    if spec.kind == "tensorrt" and not spec.dynamic_batch:
+    if spec.tensorrt and not spec.tensorrt.dynamic_batch:
         raise ExportError(
             f"{engine} has a plan of fixed shapes for each batch size, and the Triton Inference Server makes its "
             "batches within one plan; build it again with --dynamic-batch"
@@ -100,8 +101,9 @@ def refuse_unservable(engine: Path, spec: EngineSpec) -> None:
 
 
 def write_model(engine: Path, spec: EngineSpec, folder: Path) -> None:
-    if spec.kind == "onnxruntime":
-        shutil.copyfile(engine, folder / "model.onnx")
+    target = folder / server_of(spec).file
+    if RUNTIMES[spec.kind].contents == "graph":
+        shutil.copyfile(engine, target)
         weights = engine.with_name(engine.name + ".data")
         if weights.exists():  # past 2 GB; the model names this file
             shutil.copyfile(weights, folder / weights.name)
@@ -109,7 +111,7 @@ def write_model(engine: Path, spec: EngineSpec, folder: Path) -> None:
     try:
         with safe_open(engine, "np") as file:
             (plan,) = file.keys()
-            file.get_tensor(plan).tofile(folder / "model.plan")
+            file.get_tensor(plan).tofile(target)
     except (SafetensorError, ValueError) as error:
         raise EngineError(f"{engine} is truncated or damaged ({error}); copy it again or build it again") from error
 
@@ -121,26 +123,36 @@ def remove(model: Path) -> None:
     shutil.rmtree(model)
 
 
+def server_of(spec: EngineSpec) -> Server:
+    """How the server runs an engine that `refuse_unservable` let pass."""
+    server = RUNTIMES[spec.kind].server
+    assert server is not None
+    return server
+
+
 def for_cpus(spec: EngineSpec) -> bool:
-    """Whether the graph is pixel rows, the form for ONNX Runtime's CPU (see `onnx_graph.to_onnx`)."""
-    return spec.kind == "onnxruntime" and spec.precision == "fp32"
+    """Whether the graph is pixel rows, the form for ONNX Runtime's CPU."""
+    return RUNTIMES[spec.kind].forms[spec.precision] == "rows"
 
 
 def needs_of(spec: EngineSpec) -> str:
-    if spec.kind == "onnxruntime":
-        return "the onnxruntime backend with ONNX Runtime 1.20 or newer"
-    return f"the tensorrt backend with TensorRT {spec.tensorrt_version} exactly, and a GPU of {spec.gpu_architecture}"
+    backend, facts = server_of(spec).backend, spec.tensorrt
+    if facts is None:
+        return f"the {backend} backend with ONNX Runtime 1.20 or newer"
+    return (
+        f"the {backend} backend with TensorRT {facts.tensorrt_version} exactly, and a GPU of {facts.gpu_architecture}"
+    )
 
 
 def config(spec: EngineSpec, name: str, max_batch: int, max_wait_ms: float) -> str:
     """The model's configuration, in the text form of the server's protobuf message ModelConfig."""
-    backend, file = ("onnxruntime", "model.onnx") if spec.kind == "onnxruntime" else ("tensorrt", "model.plan")
+    backend, file = server_of(spec)
     height, width = (-1, -1) if spec.any_size else (spec.height, spec.width)
     quarter = (-1, -1) if spec.any_size else (spec.height // 4, spec.width // 4)
     outputs = [tensor("translated", "TYPE_UINT8", height, width, 3)]
     if spec.heatmap:
         outputs.append(tensor("heatmap", "TYPE_FP32", *quarter))
-    kind = {"tensorrt": "KIND_GPU"}.get(spec.kind, "KIND_CPU" if for_cpus(spec) else "KIND_AUTO")
+    kind = "KIND_GPU" if RUNTIMES[spec.kind].on_gpu else "KIND_CPU" if for_cpus(spec) else "KIND_AUTO"
     preferred = [size for size in spec.batch_sizes if 1 < size <= max_batch]
     sizes = "height and width must be multiples of 4" if spec.any_size else f"{spec.height} high, {spec.width} wide"
     return f"""\

@@ -102,7 +102,7 @@ def verify(
     path = Path(engine)
     spec = describe_engine(path, trust_plan)
     source = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, spec.direction)
-    if spec.checkpoint_sha256 not in (source.sha256, ""):  # a bare plan doesn't say
+    if not spec.is_bare and spec.checkpoint_sha256 != source.sha256:
         raise EngineError(
             f"{path} was made from another checkpoint (SHA-256 {spec.checkpoint_sha256[:12]}..., "
             f"{source.path} has {source.sha256[:12]}...); name the one it was made from, or build it again"

@@ -115,5 +115,7 @@ def test_a_config_is_told_from_the_weights(tmp_path: Path) -> None:
     for config in (GeneratorConfig(ch=4, n_res=3, light=True), GeneratorConfig(ch=6, n_res=1, img_size=16)):
         write_random_checkpoint(tmp_path / "c.pt", config, seed=0)
         spec = build_engine(tmp_path / "c.pt", tmp_path / "c.onnx", size=(16, 16)).spec
-        assert (spec.ch, spec.n_res, spec.light) == (config.ch, config.n_res, config.light)
+        network = spec.network
+        assert network is not None
+        assert (network.ch, network.n_res, network.light) == (config.ch, config.n_res, config.light)
         assert replace(config, img_size=spec.height if not config.light else config.img_size) == config

@@ -16,7 +16,7 @@ from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowMod
 from tests.checkpoint.test_import_tensorflow import write
 from tests.conftest import LIGHT
 from tests.media.pictures import photo
-from tests.translate.fake_translator import SPEC, FakeTranslator
+from tests.translate.fake_translator import BACK_SPEC, FakeTranslator
 from ugatit_fast import Translator, cli
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.checkpoint import read_checkpoint
@@ -280,7 +280,7 @@ def test_a_broken_picture_does_not_stop_the_others(here: Path) -> None:
     broken.write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     translators: Translators = {
         "A2B": FakeTranslator(heatmap=True).real,
-        "B2A": FakeTranslator(replace(SPEC, direction="B2A"), heatmap=True).real,
+        "B2A": FakeTranslator(BACK_SPEC, heatmap=True).real,
     }
     outcome = write_stacks(here, {"A2B": [broken, sound], "B2A": [sound]}, translators)
     assert (outcome.written, len(outcome.failures)) == (2, 1)

@@ -10,34 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.machines import ABSENT, BROKEN, GPU_MACHINE, FakeMachine, library, torch_build
 from ugatit_fast import doctor
-from ugatit_fast.doctor import Check, Library, as_text, check_engine, check_ort_distributions, find_library, report
-
-
-def library(number: str = "1.0", /, **contents: Any) -> Library:
-    return Library(SimpleNamespace(__version__=number, **contents))  # type: ignore[arg-type]
-
-
-def torch_build(cuda: str | None, gpu: bool = False) -> Library:
-    return library(cuda=SimpleNamespace(is_available=lambda: gpu), version=SimpleNamespace(cuda=cuda))
-
-
-ABSENT = Library(None)
-BROKEN = Library(None, "OSError: libcudart.so.13: cannot open shared object file")
-GPU_MACHINE = {
-    "numpy": library(),
-    "PIL": library(),
-    "onnxruntime": library(),
-    "torch": torch_build("13.0", gpu=True),
-    "onnx": library(),
-    "triton": library(),
-    "tensorrt": library("11.4.0.106"),
-}
-
-
-@pytest.fixture
-def every_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "find_spec", lambda name: object())
+from ugatit_fast.backends import needs
+from ugatit_fast.backends.needs import Library, find_library
+from ugatit_fast.backends.runtimes import ROWS, RUNTIMES
+from ugatit_fast.doctor import Check, as_text, check_engine, check_ort_distributions, report
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -55,7 +33,7 @@ def test_this_machine() -> None:
     assert checks["numpy"].status == "ok"
     assert "JPEG" in checks["photo formats"].value
     assert int(checks["cores"].value) >= 1
-    assert {f"{kind} engine" for kind in doctor.ENGINES} <= set(checks)
+    assert {f"{kind} engine" for kind in RUNTIMES} <= set(checks)
 
 
 def test_the_report_is_plain_data_and_one_line_each() -> None:
@@ -84,11 +62,13 @@ def test_a_machine_where_everything_is_broken(monkeypatch: pytest.MonkeyPatch) -
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError(f"no {arguments}")
 
-    for name in ("import_module", "version", "find_spec", "memory_bytes", "available_cores"):
+    for name in ("version", "memory_bytes", "available_cores"):
         monkeypatch.setattr(doctor, name, refuse)
+    monkeypatch.setattr(needs, "import_module", refuse)
     monkeypatch.setattr(subprocess, "run", refuse)
     checks = by_name(report())
-    assert checks["torch"].status == checks["onnxruntime engine"].status == checks["machine"].status == "problem"
+    assert checks["torch"].status == checks["onnxruntime"].status == checks["machine"].status == "problem"
+    assert "to be repaired" in checks["onnxruntime engine"].value
     assert "could not be examined (OSError: no" in checks["machine"].value
     assert checks["NVIDIA GPU"].status == "absent"
 
@@ -111,7 +91,7 @@ def test_an_import_may_raise_anything(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "broken_library.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(doctor.LIBRARIES, "broken_library", "broken-library")
-    check = doctor.check_library("broken_library", find_library("broken_library"))
+    check = doctor.check_library("broken_library", needs.ThisMachine())
     assert (check.name, check.status) == ("broken-library", "problem")
     assert check.value == f"is installed but can't be imported ({message})"
     assert check.advice == f"{sys.executable} -m pip install --force-reinstall broken-library"
@@ -126,7 +106,7 @@ def test_what_an_uninstalled_twin_leaves_behind(tmp_path: Path, monkeypatch: pyt
 
 def test_a_library_that_is_not_installed_is_no_problem() -> None:
     assert find_library("library_that_nobody_has") == ABSENT
-    assert doctor.check_library("torch", ABSENT) == Check("torch", "absent", "not installed")
+    assert doctor.check_library("torch", FakeMachine({"torch": ABSENT})) == Check("torch", "absent", "not installed")
 
 
 def test_ctrl_c_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +125,7 @@ def test_ctrl_c_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_torch(torch: Library, value: str) -> None:
-    assert value in doctor.check_library("torch", torch).value
+    assert value in doctor.check_library("torch", FakeMachine({"torch": torch})).value
 
 
 # Graphics cards
@@ -154,7 +134,7 @@ def test_torch(torch: Library, value: str) -> None:
 def test_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "NVIDIA H200, 143771 MiB, 580.65.06, 9.0\nTesla T4, 15360 MiB, 580.65.06, 7.5\n"
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=lines))
-    cards = doctor.nvidia_cards()
+    cards = needs.nvidia_cards()
     assert cards == lines.splitlines()
     assert [check.name for check in doctor.check_cards(cards)] == ["NVIDIA GPU 0", "NVIDIA GPU 1"]
 
@@ -168,7 +148,7 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         raise error
 
     monkeypatch.setattr(subprocess, "run", refuse)
-    assert doctor.nvidia_cards() == []
+    assert needs.nvidia_cards() == []
     assert [check.status for check in doctor.check_cards([])] == ["absent"]
 
 
@@ -208,7 +188,7 @@ def test_ort_distributions(
     monkeypatch: pytest.MonkeyPatch, distributions: tuple[str, ...], ort: Library, gpu: bool, kept: str | None
 ) -> None:
     monkeypatch.setattr(doctor, "version", installed(*distributions))
-    checks = check_ort_distributions(ort, gpu)
+    checks = check_ort_distributions(FakeMachine({"onnxruntime": ort}), gpu)
     if kept is None:
         assert checks == []
         return
@@ -222,14 +202,12 @@ def test_ort_distributions(
 # Engines
 
 
-@pytest.mark.usefixtures("every_backend")
 def test_a_complete_gpu_machine_can_do_everything() -> None:
-    for kind in doctor.ENGINES:
-        check = check_engine(kind, GPU_MACHINE, gpu=True)
+    for runtime in ROWS:
+        check = check_engine(runtime, FakeMachine(GPU_MACHINE, gpu=True))
         assert (check.status, check.advice) == ("ok", None)
 
 
-@pytest.mark.usefixtures("every_backend")
 @pytest.mark.parametrize(
     ("kind", "change", "gpu", "value", "cures"),
     [
@@ -239,7 +217,7 @@ def test_a_complete_gpu_machine_can_do_everything() -> None:
             "onnxruntime",
             {"onnxruntime": BROKEN, "onnx": ABSENT},
             False,
-            "can't be run: needs onnxruntime to be repaired; can't be built: needs onnx",
+            f"can't be run: needs onnxruntime to be repaired ({BROKEN.error}); can't be built: needs onnx",
             ["--force-reinstall onnxruntime", "[torch]"],
         ),
         ("eager", {"torch": ABSENT}, False, "can't be run: needs torch", ["[torch]"]),
@@ -259,44 +237,22 @@ def test_a_complete_gpu_machine_can_do_everything() -> None:
             "tensorrt",
             {"tensorrt": library("10.9.0.34")},
             True,
-            "can't be run: needs TensorRT >= 11.2.1, < 12 in place of 10.9.0.34",
+            "can't be run: needs TensorRT >= 10.16, < 12 in place of 10.9.0.34",
             ["[tensorrt]"],
         ),
         (
             "tensorrt",
             {"tensorrt": library("12.0.0rc1")},
             True,
-            "can't be run: needs TensorRT >= 11.2.1, < 12 in place of 12.0.0rc1",
+            "can't be run: needs TensorRT >= 10.16, < 12 in place of 12.0.0rc1",
             ["[tensorrt]"],
         ),
     ],
 )
 def test_what_an_engine_lacks(kind: Any, change: dict[str, Library], gpu: bool, value: str, cures: list[str]) -> None:
-    check = check_engine(kind, GPU_MACHINE | change, gpu)
+    check = check_engine(RUNTIMES[kind], FakeMachine(GPU_MACHINE | change, gpu=gpu))
     assert (check.status, check.value) == ("absent", value)
     advice = check.advice.split("; ") if check.advice else []
     assert len(advice) == len(cures)
     for line, cure in zip(advice, cures, strict=True):
         assert cure in line
-
-
-def test_an_engine_this_version_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
-    assert check_engine("cuda", GPU_MACHINE, gpu=True).value == f"is not a part of ugatit-fast {doctor.__version__}"
-
-
-@pytest.mark.parametrize("kind", doctor.ENGINES)
-def test_the_backends_are_where_doctor_looks(kind: Any) -> None:
-    """A backend renamed without doctor being told would be reported as absent for ever."""
-    module, *_ = doctor.ENGINES[kind]
-    known = {path.stem for path in (Path(doctor.__file__).parent / "backends").glob("*.py")}
-    assert module in known | {"cuda", "trt"}
-
-
-@pytest.mark.parametrize("kind", doctor.ENGINES)
-def test_every_part_has_a_need(kind: Any) -> None:
-    _, *parts = doctor.ENGINES[kind]
-    empty = dict.fromkeys(GPU_MACHINE, ABSENT)
-    for part in {part for group in parts for part in group} - {"torch with CUDA"}:
-        assert doctor.need_of(part, empty, gpu=False) is not None
-        assert doctor.need_of(part, GPU_MACHINE, gpu=True) is None

@@ -15,29 +15,31 @@ from hypothesis import strategies as st
 
 from ugatit_fast import Translator
 from ugatit_fast.backends.ort import OrtBackend, choose_provider
-from ugatit_fast.checkpoint import save_generator
-from ugatit_fast.engine import ENGINE_FORMAT_VERSION, EngineSpec, read_spec
-from ugatit_fast.errors import BackendUnavailable, EngineError
-from ugatit_fast.files import METADATA_KEY
+from ugatit_fast.checkpoint import read_checkpoint, save_generator
+from ugatit_fast.engine import ENGINE_FORMAT_VERSION, EngineSpec, Network, TensorRTFacts, read_spec
+from ugatit_fast.errors import BackendUnavailable, CheckpointError, EngineError
+from ugatit_fast.files import METADATA_KEY, own_kind
 from ugatit_fast.model import Generator, GeneratorConfig
 
 RUNTIMES = {"onnx", "onnxruntime", "tensorrt", "torch", "triton"}
+DATA = Path(__file__).parent / "data"
 SPEC = EngineSpec(
     kind="onnxruntime",
     precision="fp32",
-    direction="A2B",
-    ch=8,
-    n_res=2,
-    light=True,
     height=32,
     width=48,
     any_size=True,
     batch_sizes=(1, 4),
     heatmap=True,
-    unbiased=True,
     checkpoint_sha256="ab" * 32,
     ugatit_fast_version="0.1.0",
+    network=Network(direction="A2B", ch=8, n_res=2, light=True, unbiased=True),
 )
+FACTLESS = '{"kind": "engine", "engine": {"format_version": %d}}'
+VERSION_1: dict[str, str] = {
+    kind: (DATA / f"engine-description-v1-{kind}.json").read_text() for kind in ("onnxruntime", "cuda", "tensorrt")
+}
+"""What engines of the first format say, as the version that wrote them did."""
 
 
 def with_description(engine: Path, path: Path, text: str) -> Path:
@@ -52,10 +54,37 @@ def test_spec_survives_json() -> None:
     assert EngineSpec.from_json(Path("x"), SPEC.to_json()) == SPEC
 
 
+def test_facts_stand_in_groups() -> None:
+    facts = TensorRTFacts(gpu_architecture="sm_90", tensorrt_version="11.4", kernels=("native",), dynamic_batch=True)
+    spec = replace(SPEC, kind="tensorrt", tensorrt=facts)
+    assert EngineSpec.from_json(Path("x"), spec.to_json()) == spec
+    written = json.loads(spec.to_json())["engine"]
+    assert written["format_version"] == 2
+    assert set(written["network"]) == {"direction", "ch", "n_res", "light", "unbiased"}
+    assert set(written["tensorrt"]) == {"gpu_architecture", "tensorrt_version", "kernels", "dynamic_batch"}
+    assert not {*written["network"], *written["tensorrt"]} & {*written}
+    assert spec.facts().keys() >= {"kind", "ch", "gpu_architecture", "format_version"}
+
+
+@pytest.mark.parametrize("kind", VERSION_1)
+def test_the_first_format_is_still_read(kind: str) -> None:
+    spec = EngineSpec.from_json(Path("x"), VERSION_1[kind])
+    assert (spec.kind, spec.format_version, spec.is_bare) == (kind, 1, False)
+    assert spec.network == Network(direction="B2A", ch=64, n_res=4, light=True, unbiased=False)
+    facts = TensorRTFacts(
+        gpu_architecture="sm_90", tensorrt_version="11.4.0.106", kernels=("native", "triton"), dynamic_batch=False
+    )
+    assert spec.tensorrt == (facts if kind == "tensorrt" else None)
+    again = json.loads(spec.to_json())["engine"]
+    assert again["format_version"] == ENGINE_FORMAT_VERSION
+    assert EngineSpec.from_facts(again) == spec
+
+
 def test_engine_describes_itself(light_engine: Path) -> None:
     spec = read_spec(light_engine)
     assert (spec.kind, spec.precision, spec.direction) == ("onnxruntime", "fp32", "A2B")
-    assert (spec.ch, spec.n_res, spec.light, spec.height, spec.width, spec.any_size) == (8, 2, True, 32, 32, True)
+    assert spec.network == Network(direction="A2B", ch=8, n_res=2, light=True, unbiased=True)
+    assert (spec.height, spec.width, spec.any_size, spec.tensorrt, spec.is_bare) == (32, 32, True, None, False)
     assert spec.heatmap
     assert len(spec.checkpoint_sha256) == 64
 
@@ -109,7 +138,7 @@ def test_newer_format_is_refused(light_engine: Path, tmp_path: Path) -> None:
     document["engine"]["format_version"] = ENGINE_FORMAT_VERSION + 1
     document["engine"]["something_new"] = 7
     path = with_description(light_engine, tmp_path / "newer.onnx", json.dumps(document))
-    with pytest.raises(EngineError, match=r"newer\.onnx has engine format 2.*upgrade"):
+    with pytest.raises(EngineError, match=r"newer\.onnx has engine format 3.*upgrade"):
         Translator(path)
 
 
@@ -120,7 +149,16 @@ def test_unknown_facts_of_the_same_format_are_ignored(light_engine: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"kind": "engine"}', '{"kind": "engine", "engine": {"format_version": 1}}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"kind": "engine"}',
+        FACTLESS % 1,
+        FACTLESS % 2,
+    ],
 )
 def test_damaged_description(light_engine: Path, tmp_path: Path, text: str) -> None:
     path = with_description(light_engine, tmp_path / "damaged.onnx", text)
@@ -130,7 +168,7 @@ def test_damaged_description(light_engine: Path, tmp_path: Path, text: str) -> N
 
 def test_engine_for_a_runtime_this_version_does_not_have(light_engine: Path, tmp_path: Path) -> None:
     text = replace(SPEC, kind="eager").to_json()
-    with pytest.raises(EngineError, match="eager"):
+    with pytest.raises(EngineError, match=r"eager.*it knows tensorrt, cuda, onnxruntime: upgrade"):
         Translator(with_description(light_engine, tmp_path / "other.onnx", text))
 
 
@@ -154,10 +192,21 @@ def test_missing_folder_and_foreign_files(tmp_path: Path) -> None:
 def test_a_checkpoint_is_not_an_engine(tmp_path: Path, light_checkpoint: Path) -> None:
     own = tmp_path / "own.safetensors"
     save_generator(own, Generator(GeneratorConfig(ch=4, n_res=1, light=True)), "A2B")
-    with pytest.raises(EngineError, match=r"is a generator, not an engine.*build-engine"):
+    with pytest.raises(EngineError, match=r"is a checkpoint, not an engine.*build-engine"):
         Translator(own)
     with pytest.raises(EngineError, match="build-engine"):
         Translator(light_checkpoint)
+
+
+def test_what_a_file_of_ours_is(tmp_path: Path, light_engine: Path, light_checkpoint: Path) -> None:
+    """One reader tells engines and generators apart, and either says of the other what it is good for."""
+    generator, engine = tmp_path / "generator.safetensors", tmp_path / "engine.safetensors"
+    save_generator(generator, Generator(GeneratorConfig(ch=4, n_res=1, light=True)), "A2B")
+    safetensors.torch.save_file({"x": torch.zeros(3)}, engine, metadata={METADATA_KEY: SPEC.to_json()})
+    kinds = [own_kind(path) for path in (light_engine, engine, generator, light_checkpoint, tmp_path)]
+    assert kinds == ["engine", "engine", "generator", None, None]
+    with pytest.raises(CheckpointError, match=r"is an engine, not a checkpoint; it can be run as it is: .* translate"):
+        read_checkpoint(engine)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

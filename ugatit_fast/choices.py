@@ -13,14 +13,22 @@ ConvertDirection = Literal["A2B", "B2A", "both"]
 Smoothing = Literal["yes", "no"]
 """Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
 
-EngineKind = Literal["onnxruntime", "cuda", "tensorrt", "eager"]
+BuiltKind = Literal["tensorrt", "cuda", "onnxruntime"]
+"""What engines are built for: the names of the rows of `backends.runtimes`."""
+
+EngineKind = Literal[BuiltKind, "eager"]
 """What runs an engine. `eager` has no file of its own: it is a checkpoint run by the reference network."""
 
-BackendChoice = Literal["auto", "tensorrt", "cuda", "onnxruntime"]
+BackendChoice = Literal["auto", BuiltKind]
 """What to build an engine for; auto is the fastest that this machine can run."""
 
 Precision = Literal["fp32", "fp16"]
 """Of weights and activations; statistics and long sums are float32 in either."""
+
+Form = Literal["rows", "convolutions"]
+"""How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
+CPU is fastest at in float32; or convolutions, which every other runtime wants.
+"""
 
 Kernels = Literal["native", "triton"]
 """What normalises in a TensorRT engine: kernels that TensorRT makes itself, or ours as plugins."""

@@ -1,16 +1,35 @@
-"""Files written whole or not at all, and the key under which our files describe themselves."""
+"""Files written whole or not at all, and what ours say about themselves.
+
+A file of ours is an engine or a generator, and carries its description as JSON: in the header of a safetensors file, or
+in the `metadata_props` of an ONNX file. What a description says beyond its kind is for those who read that kind.
+"""
 
 import errno
+import io
+import json
 import secrets
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
-from ugatit_fast.errors import InputError
+from ugatit_fast.errors import InputError, UgatitFastError
 
 METADATA_KEY = "ugatit_fast"
 """Where safetensors headers and ONNX metadata hold our JSON description."""
+OwnKind = Literal["engine", "generator"]
+USES: dict[OwnKind, tuple[str, str]] = {
+    "engine": ("an engine", "it can be run as it is: ugatit-fast translate"),
+    "generator": ("a checkpoint", "build an engine from it: ugatit-fast build-engine"),
+}
+"""What a file of ours is called, and what it is good for."""
+SHARED_SUFFIX = ".safetensors"
+"""Of engines and of generators: what is in such a file only its description tells."""
+METADATA_PROPS = 14
+"""Field of ModelProto (onnx/onnx.proto)."""
+WIRE_VARINT, WIRE_LENGTH_DELIMITED = 0, 2
 
 
 @contextmanager
@@ -82,3 +101,101 @@ def cause_of(error: OSError) -> str:
     if error.errno in (errno.EISDIR, errno.ENOTDIR):
         return f"{error.strerror}; choose another name"
     return error.strerror or str(error)
+
+
+# What our files say about themselves ------------------------------------------------------------------------------
+
+
+def description_of(path: Path) -> str | None:
+    """The description in a file, told by content; None where the file isn't ours. Reads little of it.
+
+    Raises OSError, and ValueError with a sentence about a safetensors file that is damaged.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)
+    return description_in_safetensors(path) if start[8:9] == b"{" else description_in_onnx(path)
+
+
+def own_kind(path: Path) -> OwnKind | None:
+    """Which file of ours this is; None where it isn't ours, or can't be read."""
+    try:
+        kind = json.loads(description_of(path) or "{}").get("kind")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return next((known for known in USES if known == kind), None)
+
+
+def parse_description(path: Path, text: str, wanted: OwnKind, refuse: type[UgatitFastError]) -> dict[str, Any]:
+    """The JSON of a description, of the kind that is wanted; any other is refused, with what it's good for.
+
+    Raises `refuse`, and ValueError, KeyError or TypeError for a damaged one.
+    """
+    document: dict[str, Any] = json.loads(text)
+    kind = document["kind"]
+    if kind != wanted:
+        name, use = USES[kind]
+        raise refuse(f"{path} is {name}, not {USES[wanted][0]}; {use} {path}")
+    return document
+
+
+def description_in_safetensors(path: Path) -> str | None:
+    """Our metadata in a safetensors header (eight bytes of length, JSON), or None."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > path.stat().st_size - 8:
+            raise ValueError(f"is truncated: its header is {length} bytes long")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError as error:
+            raise ValueError(f"has a damaged header ({error})") from error
+    metadata = header.get("__metadata__", {})
+    return metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+
+
+def description_in_onnx(path: Path) -> str | None:
+    """Our entry of a ModelProto's metadata_props, or None where there isn't one or this is no ONNX file.
+
+    Skips the graph unread, so that a gigabyte of weights costs nothing.
+    """
+    with path.open("rb") as file:
+        for field, length in protobuf_fields(file, path.stat().st_size):
+            if field != METADATA_PROPS:
+                continue
+            payload = file.read(length)
+            entry = io.BytesIO(payload)
+            texts = {key: entry.read(size).decode(errors="replace") for key, size in protobuf_fields(entry, length)}
+            if texts.get(1) == METADATA_KEY:
+                return texts.get(2)
+    return None
+
+
+def protobuf_fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
+    """Field number and length of each length-delimited field of a protobuf message, the file standing at its payload.
+
+    Ends quietly at whatever isn't protobuf. (https://protobuf.dev/programming-guides/encoding)
+    """
+    while file.tell() < end:
+        tag = read_varint(file)
+        field, wire = tag >> 3, tag & 7
+        if wire == WIRE_VARINT:
+            read_varint(file)
+        elif wire == WIRE_LENGTH_DELIMITED:
+            length = read_varint(file)
+            payload = file.tell()
+            if payload + length > end:
+                return
+            yield field, length
+            file.seek(payload + length)
+        else:
+            return
+
+
+def read_varint(file: BinaryIO) -> int:
+    """Seven bits a byte, lowest first, at most ten bytes; the end of the file ends the number."""
+    value = 0
+    for i in range(10):
+        byte = file.read(1)
+        value |= (byte[0] & 0x7F) << (7 * i) if byte else 0
+        if not byte or byte[0] < 0x80:
+            break
+    return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ugatit_fast.backends.base import Backend, DeviceBackend
-from ugatit_fast.backends.runtimes import open_backend
+from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
@@ -109,9 +109,7 @@ def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
     except EngineError:
         if not trust_plan or not path.is_file():
             raise
-    from ugatit_fast.backends.trt_fit import require_tensorrt
-
-    require_tensorrt(path, "auto")
+    RUNTIMES["tensorrt"].require(path, "auto")
     from ugatit_fast.backends.trt import describe_plan
 
     return describe_plan(path)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.bench.environment import has_nvidia_gpu
 from ugatit_fast.bench.results import Kind, Network, Target
-from ugatit_fast.choices import Precision
+from ugatit_fast.choices import BuiltKind, Precision
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,6 @@ class Contender:
         if self.target == "cuda" and not has_nvidia_gpu():
             return "no NVIDIA GPU on this machine, or no driver for it"
         absent = [name for name in self.needs if not is_there(name)]
-        if any(name.startswith("ugatit_fast.") for name in absent):
-            return "this version of ugatit-fast has no such engine"
         return f"{' and '.join(absent)} not installed" if absent else None
 
 
@@ -101,11 +100,15 @@ TENSORRT_INSTALL = 'pip install "ugatit-fast[tensorrt]"'
 EXPORT_NEEDS = ("torch", "onnx", "onnxscript")
 
 
-def ours(name: str, target: Target, precision: Precision, kind: str, needs: tuple[str, ...], install: str) -> Contender:
+def ours(kind: BuiltKind) -> Contender:
     """An engine of ours, by the name that `build-engine --backend` knows it by."""
+    runtime = RUNTIMES[kind]
+    target: Target = "cuda" if runtime.on_gpu else "cpu"
+    precision = runtime.default_precision
     options = {"kind": kind, "precision": precision}
     build, load = Lazily(ENGINES, "build", options), Lazily(ENGINES, "load", {"target": target})
-    return Contender(name, "ours", target, precision, needs, install, load, build, quick=True)
+    needs = tuple(library.name for library in runtime.libraries)
+    return Contender(f"ugatit-fast, {kind}", "ours", target, precision, needs, runtime.install, load, build, quick=True)
 
 
 def torch_rival(name: str, target: Target, precision: Precision, *, quick: bool = False, **options: Any) -> Contender:
@@ -127,7 +130,7 @@ def onnx_rival(
 PLAIN_ORT = "ONNX Runtime, plain export"
 
 CPU: tuple[Contender, ...] = (
-    ours("ugatit-fast, onnxruntime", "cpu", "fp32", "onnxruntime", ("onnxruntime", "torch", "onnx"), CPU_INSTALL),
+    ours("onnxruntime"),
     replace(
         onnx_rival(PLAIN_ORT, "cpu", Lazily(ONNX, "OrtRunning", {"target": "cpu"}), ("onnxruntime",), CPU_INSTALL),
         quick=True,
@@ -150,22 +153,8 @@ CPU: tuple[Contender, ...] = (
 )
 
 CUDA: tuple[Contender, ...] = (
-    ours(
-        "ugatit-fast, cuda",
-        "cuda",
-        "fp16",
-        "cuda",
-        ("torch", "triton", "ugatit_fast.backends.cuda"),
-        CUDA_TORCH_INSTALL,
-    ),
-    ours(
-        "ugatit-fast, tensorrt",
-        "cuda",
-        "fp16",
-        "tensorrt",
-        ("torch", "onnx", "tensorrt", "ugatit_fast.backends.trt"),
-        TENSORRT_INSTALL,
-    ),
+    ours("cuda"),
+    ours("tensorrt"),
     torch_rival("eager", "cuda", "fp32", quick=True),
     torch_rival("eager, channels-last", "cuda", "fp16", channels_last=True, quick=True),
     torch_rival("eager, channels-last, CUDA graph", "cuda", "fp16", channels_last=True, graph=True),

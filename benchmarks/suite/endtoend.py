@@ -84,7 +84,9 @@ def spec_of(case: Case) -> EngineSpec:
 
     network = case.network
     checkpoint = read_checkpoint(case.checkpoint, network.direction)
-    return EngineSpec.of(checkpoint, kind="eager", size=(network.height, network.width), batch_sizes=(1,))
+    return EngineSpec.of(
+        checkpoint, kind="eager", any_size=True, size=(network.height, network.width), batch_sizes=(1,)
+    )
 
 
 # In the contender's process ---------------------------------------------------------------------------------------

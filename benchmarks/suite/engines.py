@@ -4,18 +4,18 @@ import json
 from pathlib import Path
 
 from ugatit_fast.backends.base import Backend, Images
-from ugatit_fast.backends.runtimes import open_backend
+from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
 from ugatit_fast.bench.contenders import Case
 from ugatit_fast.bench.results import Target
-from ugatit_fast.choices import BackendChoice, Precision
-from ugatit_fast.engine import SUFFIXES, read_spec
+from ugatit_fast.choices import BuiltKind, Precision
+from ugatit_fast.engine import read_spec
 
 
-def build(case: Case, *, kind: BackendChoice, precision: Precision) -> tuple[Path, float]:
+def build(case: Case, *, kind: BuiltKind, precision: Precision) -> tuple[Path, float]:
     """The engine file for a case, and the seconds it took; one already built that serves the case is taken again."""
     from ugatit_fast.export.build import build_engine
 
-    network = case.network
+    runtime, network = RUNTIMES[kind], case.network
     for built in sorted(case.folder.glob(f"engine-{kind}-{precision}-*.json")):
         facts = json.loads(built.read_text())
         spec = read_spec(facts["path"])
@@ -25,10 +25,10 @@ def build(case: Case, *, kind: BackendChoice, precision: Precision) -> tuple[Pat
     name = f"engine-{kind}-{precision}-{network.height}x{network.width}-batch{network.batch}"
     engine = build_engine(
         case.checkpoint,
-        case.folder / (name + SUFFIXES[kind if kind != "auto" else "onnxruntime"]),
+        case.folder / (name + runtime.suffix),
         backend=kind,
         precision=precision,
-        batch=() if kind == "onnxruntime" else (network.batch,),
+        batch=() if runtime.any_batch else (network.batch,),
         size=(network.height, network.width),
         direction=network.direction,
     )

@@ -57,13 +57,6 @@ def test_auto_says_why_it_passes_cuda_over(light_checkpoint: Path, tmp_path: Pat
     assert any("not cuda" in line for line in lines)
 
 
-def test_auto_takes_cuda_where_it_can(light_checkpoint: Path, tmp_path: Path) -> None:
-    from ugatit_fast.export import build
-
-    with patch.object(cuda, "why_unavailable", return_value=None):
-        assert build.choose_backend("auto", lambda _: None) == "cuda"
-
-
 def test_a_truncated_engine(engine: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(engine.read_bytes()[:-1000])

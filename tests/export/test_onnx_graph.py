@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
-from ugatit_fast.choices import Precision
-from ugatit_fast.engine import EngineSpec
+from ugatit_fast.choices import Form, Precision
+from ugatit_fast.engine import EngineSpec, Network
 from ugatit_fast.export.onnx_builder import DOMAIN, OPSET, OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_graph import drop_unused, to_onnx
@@ -27,33 +27,30 @@ from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.model import Generator, GeneratorConfig
 
-FORMS: list[Precision] = ["fp32", "fp16"]
-"""fp32 is written as pixel rows, fp16 as convolutions."""
+FORM_OF: dict[Precision, Form] = {"fp32": "rows", "fp16": "convolutions"}
+"""What an engine of each precision for ONNX Runtime is written in."""
+FORMS = list(FORM_OF)
 
 
 def spec_of(config: GeneratorConfig, precision: Precision, heatmap: bool = True) -> EngineSpec:
     return EngineSpec(
         kind="onnxruntime",
         precision=precision,
-        direction="A2B",
-        ch=config.ch,
-        n_res=config.n_res,
-        light=config.light,
         height=config.img_size,
         width=config.img_size,
         any_size=config.light,
         batch_sizes=(),
         heatmap=heatmap,
-        unbiased=True,
         checkpoint_sha256="0" * 64,
         ugatit_fast_version="0",
+        network=Network(direction="A2B", ch=config.ch, n_res=config.n_res, light=config.light, unbiased=True),
     )
 
 
 def model_of(generator: Generator, precision: Precision, heatmap: bool = True) -> onnx.ModelProto:
     folded = fold(generator)
     folded = folded.half_precision() if precision == "fp16" else folded
-    return to_onnx(folded, spec_of(generator.config, precision, heatmap))
+    return to_onnx(folded, spec_of(generator.config, precision, heatmap), form=FORM_OF[precision])
 
 
 def session_of(model: onnx.ModelProto) -> Any:
@@ -174,7 +171,7 @@ def tensorrt_model(
     folded = folded.half_precision() if precision == "fp16" else folded
     spec = replace(spec_of(generator.config, precision), kind="tensorrt", any_size=False, height=size[0], width=size[1])
     shapes = PluginShapes.of(folded, batch or 1, *size) if plugins else None
-    return to_onnx(folded, spec, batch=batch, plugins=shapes)
+    return to_onnx(folded, spec, form="convolutions", batch=batch, plugins=shapes)
 
 
 @pytest.mark.parametrize("plugins", [False, True])
@@ -239,7 +236,7 @@ def test_splits_are_equal_runs_of_pixels(batch: int, ch: int, height: int, width
 def test_half_precision_is_in_the_graph() -> None:
     """float16 weights and activations, float32 islands: nothing is left to a builder's flags."""
     folded = fold(random_generator(LIGHT)).half_precision()
-    model = to_onnx(folded, spec_of(LIGHT, "fp16"))
+    model = to_onnx(folded, spec_of(LIGHT, "fp16"), form="convolutions")
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     assert types["stem.weight"] == types["style.first"] == types["up.1.weight"] == onnx.TensorProto.FLOAT16
     assert types["decoder.0.0.rho"] == types["attention.bias"] == types["style.second"] == onnx.TensorProto.FLOAT

@@ -14,7 +14,7 @@ from tests.conftest import LIGHT, random_pictures
 from tests.translate.fake_translator import SPEC
 from ugatit_fast import Translator, cli
 from ugatit_fast.bench.random_weights import write_random_checkpoint
-from ugatit_fast.engine import EngineSpec
+from ugatit_fast.engine import EngineSpec, TensorRTFacts
 from ugatit_fast.errors import EngineError, ExportError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.triton_repository import TritonModel, export_triton_repo
@@ -81,9 +81,10 @@ def write_engine(path: Path, spec: EngineSpec, **plans: bytes) -> Path:
     return path
 
 
+FACTS = TensorRTFacts(gpu_architecture="sm_90", tensorrt_version="11.2.1", kernels=("native",), dynamic_batch=True)
 TENSORRT = replace(
-    SPEC, kind="tensorrt", precision="fp16", any_size=False, batch_sizes=(1, 4, 16), dynamic_batch=True,
-    tensorrt_version="11.2.1", gpu_architecture="sm_90",
+    SPEC, kind="tensorrt", precision="fp16", any_size=False, batch_sizes=(1, 4, 16),
+    tensorrt=FACTS,
 )  # fmt: skip
 
 
@@ -172,7 +173,7 @@ def test_a_smaller_batch_drops_the_sizes_above_it(tmp_path: Path) -> None:
     ("spec", "says"),
     [
         (replace(TENSORRT, kind="cuda"), "--backend onnxruntime"),
-        (replace(TENSORRT, dynamic_batch=False), "--dynamic-b"),
+        (replace(TENSORRT, tensorrt=replace(FACTS, dynamic_batch=False)), "--dynamic-b"),
     ],
 )
 def test_engines_that_the_server_cannot_run(tmp_path: Path, spec: EngineSpec, says: str) -> None:

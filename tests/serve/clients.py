@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import TypeVar, cast
 
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tests.media.pictures import photo
-from tests.translate.fake_translator import SPEC, FakeTranslator
+from tests.translate.fake_translator import BACK_SPEC, SPEC, FakeTranslator
 from ugatit_fast.choices import Direction
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.serve.app import create_app
@@ -29,7 +28,7 @@ def fake(
     direction: Direction = "A2B", *, heatmap: bool = False, before: Callable[[int], None] = lambda call: None
 ) -> Translator:
     """A translator that inverts colours, with what an app asks of one beside `run`."""
-    translator = FakeTranslator(replace(SPEC, direction=direction), heatmap=heatmap, before=before)
+    translator = FakeTranslator({"A2B": SPEC, "B2A": BACK_SPEC}[direction], heatmap=heatmap, before=before)
     return cast(
         "Translator",
         SimpleNamespace(

@@ -9,14 +9,14 @@ import torch
 
 from tests.conftest import LIGHT, random_pictures
 from ugatit_fast import Translator, build_engine
-from ugatit_fast.backends.trt_fit import why_unavailable
+from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.choices import Kernels, Precision
 from ugatit_fast.engine import read_spec
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.verify import verify
 
-MISSING = why_unavailable()
+MISSING = RUNTIMES["tensorrt"].missing("build")
 pytestmark = [
     pytest.mark.tensorrt,
     pytest.mark.slow,
@@ -49,7 +49,7 @@ def test_builds_runs_and_passes_the_gate(
 
     assert verify(path, checkpoint).passes(precision)
     spec = read_spec(path)
-    assert spec.kernels == (kernels, kernels)
+    assert spec.tensorrt.kernels == (kernels, kernels)
     pictures = random_pictures(11, spec.height, spec.width)
     with Translator(path) as translator:
         together = translator.run(pictures)

@@ -1,6 +1,7 @@
 """A translator of `Translator`'s contract that needs no engine: colours inverted, and the brightness as heat map."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -8,26 +9,24 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ugatit_fast.engine import EngineSpec
+from ugatit_fast.engine import EngineSpec, Network
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.translator import Translator
 
 SPEC = EngineSpec(
     kind="onnxruntime",
     precision="fp32",
-    direction="A2B",
-    ch=64,
-    n_res=4,
-    light=True,
     height=32,
     width=32,
     any_size=True,
     batch_sizes=(),
     heatmap=True,
-    unbiased=True,
     checkpoint_sha256="0" * 64,
     ugatit_fast_version="0",
+    network=Network(direction="A2B", ch=64, n_res=4, light=True, unbiased=True),
 )
+BACK_SPEC = replace(SPEC, network=Network(direction="B2A", ch=64, n_res=4, light=True, unbiased=True))
+"""Of the other direction."""
 
 
 class FakeTranslator:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.translate.fake_translator import SPEC, FakeTranslator, picture, write_photos
+from tests.translate.fake_translator import BACK_SPEC, SPEC, FakeTranslator, picture, write_photos
 from ugatit_fast.choices import Box, Fit
 from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.media.fitting import fit_image, unfit_image
@@ -309,7 +309,7 @@ def test_a_picture_too_large_for_its_format_is_its_photos_failure(tmp_path: Path
     assert report.failures[0].reason.startswith(f"{photos / 'wide.png'}: WEBP can't hold 16384 x 1")
 
 
-BACK = replace(SPEC, direction="B2A")
+BACK = BACK_SPEC
 
 
 @pytest.mark.parametrize("fit", ["squash", "pad"])

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.relay import pieces
-from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.graph import FoldedGenerator
@@ -27,14 +26,11 @@ WARM_UPS = 3
 class CudaBackend:
     """A `.safetensors` engine on one GPU. Several may share a GPU: each has streams and graphs of its own."""
 
-    def __init__(self, path: Path, spec: EngineSpec, *, device: Device = "auto") -> None:
-        """Load the weights and capture a graph for every batch size of the engine.
+    def __init__(self, path: Path, spec: EngineSpec) -> None:
+        """Load the weights and capture a graph for every batch size of the engine, where there is a GPU.
 
-        Raises BackendUnavailable where there is no GPU or too little memory on it, EngineError for a damaged file.
+        Raises BackendUnavailable where it has too little memory, EngineError for a damaged file.
         """
-        reason = why_unavailable(device)
-        if reason:
-            raise BackendUnavailable(f"{path} runs on an NVIDIA GPU: {reason}")
         self.spec = spec
         self.device = torch.cuda.get_device_name()
         self.lock = threading.Lock()
@@ -165,22 +161,13 @@ def land(slot: Slot, where: slice, translated: Images, heatmaps: Heatmaps) -> No
     heatmaps[where] = slot.host_heatmap[:count].numpy()
 
 
-def why_unavailable(device: Device = "auto") -> str | None:
-    """Why this machine can't run an engine of this kind, and what to do; None where it can."""
-    if device == "cpu":
-        return "--device cpu can't run it; build an onnxruntime engine"
-    if torch.version.cuda is None:
-        return "this PyTorch is a build without CUDA; install one with it, or build with --backend onnxruntime"
-    if not torch.cuda.is_available():
-        return "PyTorch sees none here (see `ugatit-fast doctor`); build with --backend onnxruntime for the CPU"
-    return None
-
-
 def load_folded(path: Path, spec: EngineSpec) -> FoldedGenerator:
     """The folded network of an engine file, on the CPU."""
-    config = GeneratorConfig(ch=spec.ch, n_res=spec.n_res, light=spec.light, img_size=spec.height)
+    network = spec.network
+    assert network is not None, "only a plan is bare"
+    config = GeneratorConfig(ch=network.ch, n_res=network.n_res, light=network.light, img_size=spec.height)
     try:
-        return FoldedGenerator(config, load_file(path), unbiased=spec.unbiased)
+        return FoldedGenerator(config, load_file(path), unbiased=network.unbiased)
     except (SafetensorError, OSError) as error:
         raise EngineError(f"{path} is truncated or damaged ({error}); build it again") from error
     except KeyError as error:

@@ -22,7 +22,7 @@ class EagerBackend:
             raise BackendUnavailable("PyTorch sees no CUDA device here; use --device cpu, or see `ugatit-fast doctor`")
         chosen = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
         checkpoint = read_checkpoint(path, direction)
-        self.spec = EngineSpec.of(checkpoint, kind="eager", heatmap=True)
+        self.spec = EngineSpec.of(checkpoint, kind="eager", any_size=True, heatmap=True)
         self.generator = checkpoint.generator().to(chosen)
         self.device = torch.cuda.get_device_name() if chosen == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 

@@ -1,56 +1,251 @@
-"""The runtimes: what each kind of engine needs, and how it is opened."""
+"""The runtimes: what each kind of engine is, what it needs, and how it is opened. One row a kind.
 
-from collections.abc import Callable
+A new kind is a row of `RUNTIMES`, a short file that runs it, its name in `choices.EngineKind` and `BackendChoice`, and
+a row of `export.build.WRITERS`. Nothing else tells kinds apart by their names. Importing this imports no library.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ugatit_fast.backends.base import Backend
-from ugatit_fast.choices import BackendChoice, Device, EngineKind, check_choice
+from ugatit_fast.backends.needs import (
+    CUDA_TORCH,
+    GPU,
+    GPU_MEMORY,
+    ONNX,
+    ONNX_RUNTIME,
+    TENSORRT,
+    TORCH,
+    TRITON,
+    LibraryPart,
+    Machine,
+    Need,
+    Part,
+    ThisMachine,
+)
+from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 
+if TYPE_CHECKING:
+    from ugatit_fast.backends.base import Backend
 
-def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> Backend:
-    """The runtime that an engine names, loaded with it; its library is imported here and not before."""
-    check_choice("device", device, Device)
-    if spec.kind == "onnxruntime":
-        from ugatit_fast.backends.ort import OrtBackend
-
-        return OrtBackend(path, spec, device=device, threads=threads)
-    if spec.kind == "cuda":
-        from ugatit_fast.backends.cuda import CudaBackend
-
-        return CudaBackend(path, spec, device=device)
-    if spec.kind == "tensorrt":
-        from ugatit_fast.backends.trt_fit import check_fits
-
-        check_fits(path, spec, device)
-        from ugatit_fast.backends.trt import TrtBackend
-
-        return TrtBackend(path, spec)
-    raise EngineError(f"{path} is an engine for {spec.kind}, which this version cannot run; upgrade ugatit-fast")
+Contents = Literal["graph", "tensors", "plans", "weights"]
+"""What is in an engine file: an ONNX graph, the folded network's tensors, or what TensorRT made of it. A checkpoint has
+weights.
+"""
+Purpose = Literal["build", "run"]
+Opener = Callable[[Path, EngineSpec, Device, int | None], "Backend"]
+"""(engine file, its description, device, threads of a CPU) -> ready to run"""
 
 
-def choose_backend(backend: BackendChoice, say: Callable[[str], None]) -> EngineKind:
-    """The kind of engine to build; for auto the fastest that can run here, saying why a faster one can't.
+class Server(NamedTuple):
+    """How NVIDIA's Triton Inference Server runs an engine."""
 
-    BackendUnavailable where a TensorRT engine is asked for and can't be built: only the GPU itself can build its own.
+    backend: str
+    file: str
+    """Name that the backend expects of the model's file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What a kind of engine is. To be built and to be run are different questions: an engine may be built on a machine
+    that can't run it.
     """
-    from ugatit_fast.backends import cuda, trt_fit
 
-    if backend == "tensorrt" and (missing := trt_fit.why_unavailable()):
-        raise BackendUnavailable(f"a TensorRT engine is built on the GPU that runs it: {missing}")
+    kind: EngineKind
+    suffix: str
+    """Of its files; empty where it has none of its own."""
+    contents: Contents
+    forms: Mapping[Precision, Form]
+    """The precisions that there are, and what form the graph has in each."""
+    default_precision: Precision
+    any_size: bool
+    """Whether it serves any image size, which a light generator allows; the others are built for one."""
+    any_batch: bool
+    """Whether it serves any batch size as it is; the others are built for some."""
+    on_gpu: bool
+    """Whether it runs on an NVIDIA GPU and nowhere else."""
+    to_build: tuple[Part, ...]
+    """With what it takes to run where the file is made, or can only be proven, by running it."""
+    to_run: tuple[Part, ...]
+    open: Opener | None = None
+    """Imports the runtime's library and loads an engine with it. None where there is no file to open."""
+    server: Server | None = None
+    """None where the Triton Inference Server can't run it."""
+
+    def lacking(self, purpose: Purpose, machine: Machine) -> list[Need]:
+        """What a machine lacks to build or to run such engines, each thing once."""
+        needs = (part.lack(machine) for part in (self.to_run if purpose == "run" else self.to_build))
+        return [need for need in needs if need]
+
+    def missing(self, purpose: Purpose, machine: Machine | None = None) -> str | None:
+        """Why this machine can't build or run such engines, and after a semicolon what to do; None where it can."""
+        needs = self.lacking(purpose, machine or ThisMachine())
+        if not needs:
+            return None
+        cures = dict.fromkeys(need.cure for need in needs if need.cure)
+        return "; ".join([f"needs {' and '.join(need.what for need in needs)}", *cures])
+
+    def require(self, path: Path, device: Device) -> None:
+        """BackendUnavailable where no engine of this kind runs on `device` here."""
+        if self.on_gpu and device == "cpu":
+            raise BackendUnavailable(
+                f"{path} runs on an NVIDIA GPU: --device cpu can't run it; build an onnxruntime engine"
+            )
+        reason = self.missing("run")
+        if reason and self.on_gpu:
+            raise BackendUnavailable(
+                f"{path} runs on an NVIDIA GPU: {reason}; or build an engine with --backend onnxruntime for the CPU"
+            )
+        if reason:
+            raise BackendUnavailable(f"{path} can't be run here: {reason}")
+
+    @property
+    def libraries(self) -> tuple[LibraryPart, ...]:
+        """What has to be installed to build and to run it."""
+        parts = dict.fromkeys(self.to_run + self.to_build)
+        return tuple(part for part in parts if isinstance(part, LibraryPart))
+
+    @property
+    def install(self) -> str:
+        """What to type to get these libraries."""
+        return f'pip install "ugatit-fast[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
+
+
+def open_onnxruntime(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+    from ugatit_fast.backends.ort import OrtBackend
+
+    return OrtBackend(path, spec, device=device, threads=threads)
+
+
+def open_cuda(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+    from ugatit_fast.backends.cuda import CudaBackend
+
+    return CudaBackend(path, spec)
+
+
+def open_tensorrt(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+    from ugatit_fast.backends.trt_fit import check_fits
+
+    check_fits(path, spec)
+    from ugatit_fast.backends.trt import TrtBackend
+
+    return TrtBackend(path, spec)
+
+
+ROWS: tuple[Runtime, ...] = (
+    Runtime(
+        kind="tensorrt",
+        suffix=".engine",
+        contents="plans",
+        forms={"fp16": "convolutions", "fp32": "convolutions"},
+        default_precision="fp16",
+        any_size=False,
+        any_batch=False,
+        on_gpu=True,
+        to_build=(TORCH, ONNX, GPU, TENSORRT, GPU_MEMORY),
+        to_run=(GPU, TENSORRT, GPU_MEMORY),
+        open=open_tensorrt,
+        server=Server("tensorrt", "model.plan"),
+    ),
+    Runtime(
+        kind="cuda",
+        suffix=".safetensors",
+        contents="tensors",
+        forms={"fp16": "convolutions", "fp32": "convolutions"},
+        default_precision="fp16",
+        any_size=False,
+        any_batch=False,
+        on_gpu=True,
+        to_build=(TORCH,),
+        to_run=(GPU, TORCH, CUDA_TORCH, TRITON),
+        open=open_cuda,
+    ),
+    Runtime(
+        kind="onnxruntime",
+        suffix=".onnx",
+        contents="graph",
+        forms={"fp32": "rows", "fp16": "convolutions"},
+        default_precision="fp32",
+        any_size=True,
+        any_batch=True,
+        on_gpu=False,
+        to_build=(TORCH, ONNX, ONNX_RUNTIME),
+        to_run=(ONNX_RUNTIME,),
+        open=open_onnxruntime,
+        server=Server("onnxruntime", "model.onnx"),
+    ),
+    Runtime(  # a checkpoint, run by the reference network
+        kind="eager",
+        suffix="",
+        contents="weights",
+        forms={"fp32": "convolutions"},
+        default_precision="fp32",
+        any_size=True,
+        any_batch=True,
+        on_gpu=False,
+        to_build=(),
+        to_run=(TORCH,),
+    ),
+)
+"""The fastest first: `--backend auto` takes the first that this machine can build and run."""
+RUNTIMES: dict[EngineKind, Runtime] = {runtime.kind: runtime for runtime in ROWS}
+BUILT = tuple(runtime for runtime in ROWS if runtime.suffix)
+"""Those that engines are built for."""
+
+
+def runtime_of(path: Path, spec: EngineSpec) -> Runtime:
+    """The runtime that an engine names. EngineError where this version doesn't know it."""
+    runtime = RUNTIMES.get(spec.kind)
+    if runtime is None or runtime not in BUILT:
+        known = ", ".join(runtime.kind for runtime in BUILT)
+        raise EngineError(
+            f"{path} is an engine for {spec.kind}, which this version cannot run; it knows {known}: upgrade ugatit-fast"
+        )
+    return runtime
+
+
+def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+    """The runtime that an engine names, loaded with it; its library is imported here and not before.
+
+    Raises EngineError (of a kind that nobody knows, damaged, for another machine), BackendUnavailable.
+    """
+    check_choice("device", device, Device)
+    runtime = runtime_of(path, spec)
+    runtime.require(path, device)
+    assert runtime.open is not None, "what has a file can be opened"
+    return runtime.open(path, spec, device, threads)
+
+
+def choose_backend(backend: BackendChoice, say: Callable[[str], None], machine: Machine | None = None) -> EngineKind:
+    """The kind of engine to build; for auto the fastest that can be built and run here, saying why a faster one can't.
+
+    machine: this one unless given. BackendUnavailable where what is asked for can't be built.
+    """
+    machine = machine or ThisMachine()
     if backend != "auto":
+        if reason := RUNTIMES[backend].missing("build", machine):
+            raise BackendUnavailable(f"{article(backend)} engine can't be built here: it {reason}")
         return backend
-    faster: dict[EngineKind, Callable[[], str | None]] = {
-        "tensorrt": trt_fit.why_unavailable,
-        "cuda": cuda.why_unavailable,
-    }
+    return fastest(BUILT, say, machine)
+
+
+def fastest(runtimes: Sequence[Runtime], say: Callable[[str], None], machine: Machine) -> EngineKind:
+    """The first of `runtimes` that can be built and run on a machine. BackendUnavailable where none can."""
     passed_over = ""
-    for kind, why in faster.items():
-        reason = why()
+    for runtime in runtimes:
+        reason = runtime.missing("run", machine) or runtime.missing("build", machine)
         if reason is None:
-            say(f"backend: {kind}, the fastest that this machine can run{passed_over}")
-            return kind
-        passed_over += f"; not {kind}: {reason.partition(';')[0]}"
-    say(f"backend: onnxruntime{passed_over}")
-    return "onnxruntime"
+            say(f"backend: {runtime.kind}, the fastest that this machine can run{passed_over}")
+            return runtime.kind
+        passed_over += f"; not {runtime.kind}: {reason.partition(';')[0]}"
+    raise BackendUnavailable(
+        f"no engine can be built and run here: {passed_over.removeprefix('; ')}; see `ugatit-fast doctor`"
+    )
+
+
+def article(kind: str) -> str:
+    """A word with the article that it is spoken with."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -227,29 +227,25 @@ def describe_plan(path: Path) -> EngineSpec:
     return EngineSpec(
         kind="tensorrt",
         precision="fp16",
-        direction="A2B",
-        ch=0,
-        n_res=0,
-        light=False,
         height=shape[1],
         width=shape[2],
         any_size=False,
         batch_sizes=(shape[0],),
         heatmap="heatmap" in names,
-        unbiased=True,
         checkpoint_sha256="",
         ugatit_fast_version="",
+        network=None,
     )
 
 
 def plan_name(spec: EngineSpec, size: int) -> str:
     """Of the plan in an engine file that serves this batch size."""
-    return "plan.any" if spec.dynamic_batch else f"plan.{size}"
+    return "plan.any" if spec.tensorrt and spec.tensorrt.dynamic_batch else f"plan.{size}"
 
 
 def read_plans(path: Path, spec: EngineSpec) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """The plans of an engine file by name, one after the other; or a bare plan."""
-    if not spec.checkpoint_sha256:
+    if spec.is_bare:
         yield plan_name(spec, spec.batch_sizes[0]), np.fromfile(path, np.uint8)
         return
     try:

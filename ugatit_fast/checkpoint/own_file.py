@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,7 +16,7 @@ from ugatit_fast.checkpoint.layout import infer_config
 from ugatit_fast.checkpoint.pytorch import without_prefix
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.files import METADATA_KEY, written_whole
+from ugatit_fast.files import METADATA_KEY, parse_description, written_whole
 from ugatit_fast.model import Generator, GeneratorConfig
 
 FORMAT_VERSION = 1
@@ -50,12 +49,8 @@ def from_own_file(
 ) -> Checkpoint:
     """A generator that `write_generator` wrote."""
     try:
-        metadata: dict[str, Any] = json.loads(description)
-        kind, version = metadata["kind"], int(metadata["format_version"])
-        if kind != "generator":
-            raise CheckpointError(
-                f"{path} is an engine, not a checkpoint; it can be run as it is: ugatit-fast translate {path}"
-            )
+        metadata = parse_description(path, description, "generator", CheckpointError)
+        version = int(metadata["format_version"])
         if version > FORMAT_VERSION:
             raise CheckpointError(
                 f"{path} has format version {version}; this ugatit-fast reads up to {FORMAT_VERSION}: "

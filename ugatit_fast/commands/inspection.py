@@ -24,18 +24,16 @@ def inspect(
     direction
         Which generator of a checkpoint with both to look at; A2B unless given.
     """
+    from ugatit_fast.backends.runtimes import BUILT
     from ugatit_fast.engine import read_spec
-    from ugatit_fast.errors import CheckpointError, EngineError
+    from ugatit_fast.files import SHARED_SUFFIX, own_kind
 
-    try:
-        facts: dict[str, object] = vars(read_spec(file))
-    except EngineError as not_an_engine:
+    engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX}
+    if own_kind(file) == "engine" or file.suffix in engines_only:
+        facts = read_spec(file).facts()
+    else:
         from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
-        try:
-            source = read_checkpoint(file, direction, smoothing=smooths(smoothing), verify=verify, offline=offline)
-        except CheckpointError as not_a_checkpoint:
-            raise (not_an_engine if file.suffix in (".onnx", ".engine") else not_a_checkpoint) from None
-        facts = facts_of(source)
+        facts = facts_of(read_checkpoint(file, direction, smoothing=smooths(smoothing), verify=verify, offline=offline))
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from ugatit_fast.backends.runtimes import choose_backend
+from ugatit_fast.backends.runtimes import RUNTIMES, choose_backend
 from ugatit_fast.choices import BackendChoice, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
-from ugatit_fast.engine import SUFFIXES, read_spec
+from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import make_folder, written_whole
@@ -86,7 +86,7 @@ def open_engine(
     source = read_direction(flags, checkpoint, direction)
     side = default(flags.img_size, IMG_SIZE)
     backend: BackendChoice = "onnxruntime" if flags.device == "cpu" else "auto"
-    path = folder / f"{direction}{SUFFIXES[choose_backend(backend, lambda _: None)]}"
+    path = folder / f"{direction}{RUNTIMES[choose_backend(backend, lambda _: None)].suffix}"
     if not serves(path, source.sha256, side, heatmap=heatmap):
         make_folder(folder)
         build_engine(source, path, backend=backend, size=(side, side), heatmap=heatmap, say=say)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ugatit_fast.backends.runtimes import runtime_of
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.on_ray.options import LOCAL, RayOptions
 from ugatit_fast.translator import Translator, describe_engine
@@ -23,7 +24,7 @@ PRIVATE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 def resources(options: RayOptions, engine: Path) -> dict[str, float]:
     """What a replica is given, as Ray names it. Raises EngineError where there is no engine."""
     spec = describe_engine(engine, options.trust_plan)
-    for_gpu = spec.kind in ("cuda", "tensorrt") or options.device == "cuda"
+    for_gpu = runtime_of(engine, spec).on_gpu or options.device == "cuda"
     gpus = float(for_gpu) if options.gpus_per_replica is None else options.gpus_per_replica
     return {"num_cpus": options.cores, "num_gpus": gpus}
 

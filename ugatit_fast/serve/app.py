@@ -271,7 +271,7 @@ def describe(spec: EngineSpec, translator: Translator) -> dict[str, Any]:
         "precision": spec.precision,
         "height": spec.height,
         "width": spec.width,
-        "light": spec.light,
+        "light": spec.network.light if spec.network else None,
         "heatmap": translator.heatmap,
         "batch_sizes": spec.batch_sizes,
         "checkpoint_sha256": spec.checkpoint_sha256,

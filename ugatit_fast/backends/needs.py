@@ -1,0 +1,202 @@
+"""What engines need of a machine, each judged in one place: `doctor` tells of it, and the runtimes go by it.
+
+Importing this imports no library; examining a machine imports those that are asked about, and takes none on trust.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Protocol
+
+PIP = f"{sys.executable} -m pip install"
+NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader")
+DRIVER_PATIENCE_SECONDS = 10
+
+
+# What is here -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library that was imported, or the reason why not."""
+
+    module: ModuleType | None
+    error: str | None = None
+    """What the import raised; None where it worked, or where the library isn't installed."""
+
+    @property
+    def version(self) -> str:
+        return str(getattr(self.module, "__version__", "of unknown version"))
+
+
+class Machine(Protocol):
+    """What can be asked of a machine."""
+
+    def library(self, name: str) -> Library:
+        """A library by the name that it is imported by."""
+
+    @property
+    def cards(self) -> Sequence[str]:
+        """Name, memory, driver version and compute capability of each NVIDIA GPU whose driver answers."""
+
+    @property
+    def gpu_refusal(self) -> str | None:
+        """Why nothing here can be run on a GPU; None where it can."""
+
+
+class ThisMachine:
+    """The machine that we run on. Looks when it is asked, and at each thing once."""
+
+    def __init__(self) -> None:
+        self.libraries: dict[str, Library] = {}
+
+    def library(self, name: str) -> Library:
+        if name not in self.libraries:
+            self.libraries[name] = find_library(name)
+        return self.libraries[name]
+
+    @cached_property
+    def cards(self) -> list[str]:
+        return nvidia_cards()
+
+    @cached_property
+    def gpu_refusal(self) -> str | None:
+        try:
+            from ugatit_fast.backends.gpu import open_gpu
+
+            open_gpu()
+        except Exception as error:  # noqa: BLE001 - broken installations raise anything
+            return " ".join(str(error).split()) or raised(error)
+        return None
+
+
+def find_library(name: str) -> Library:
+    """Import a library; see `Library`."""
+    try:
+        module = import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - broken installations raise anything, SystemExit too
+        missing = isinstance(error, ModuleNotFoundError) and error.name == name
+        return Library(None, None if missing else raised(error))
+    if module.__file__ is None:  # Python imports any folder of that name
+        return Library(None, "only remnants of it are there, without an __init__.py")
+    return Library(module)
+
+
+def raised(error: BaseException) -> str:
+    """An exception in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def nvidia_cards() -> list[str]:
+    """See `Machine.cards`; empty where nothing answers."""
+    try:
+        answer = subprocess.run(
+            NVIDIA_SMI, capture_output=True, text=True, timeout=DRIVER_PATIENCE_SECONDS, check=True, errors="replace"
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+
+
+# What is needed ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that an engine takes and a machine lacks."""
+
+    what: str
+    cure: str | None
+
+
+class Part(Protocol):
+    """Something that an engine takes."""
+
+    def lack(self, machine: Machine) -> Need | None:
+        """What is lacking of it; None where nothing is."""
+
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LibraryPart:
+    """A library of some version."""
+
+    name: str
+    """That it is imported by, and installed by."""
+    extra: str
+    """Of ugatit-fast, which brings it."""
+    title: str = ""
+    """What people call it, where its version matters."""
+    versions: tuple[Version, Version] | None = None
+    """From the first on, below the second; None is any."""
+
+    def lack(self, machine: Machine) -> Need | None:
+        library = machine.library(self.name)
+        if library.error:
+            return Need(f"{self.name} to be repaired ({library.error})", f"{PIP} --force-reinstall {self.name}")
+        if library.module is None:
+            return Need(self.name, self.install)
+        if self.versions is None:
+            return None
+        lowest, below = self.versions
+        if lowest <= tuple(int(number) for number in re.findall(r"\d+", library.version)[:3]) < below:
+            return None
+        wanted = f"{self.title} >= {dotted(lowest)}, < {dotted(below)}"
+        return Need(f"{wanted} in place of {library.version}", self.install)
+
+    @property
+    def install(self) -> str:
+        return f'{PIP} "ugatit-fast[{self.extra}]"'
+
+
+def dotted(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+class NvidiaGpu:
+    """An NVIDIA GPU whose driver works."""
+
+    def lack(self, machine: Machine) -> Need | None:
+        return None if machine.gpu_refusal is None or machine.cards else Need("an NVIDIA GPU with its driver", None)
+
+
+class CudaTorch:
+    """A PyTorch that sees the GPU. Where there is no PyTorch at all, another part says so."""
+
+    def lack(self, machine: Machine) -> Need | None:
+        torch: Any = machine.library("torch").module
+        if torch is None or torch.cuda.is_available():
+            return None
+        if torch.version.cuda is None:
+            return Need("a build of torch with CUDA", "choose one at pytorch.org (Get Started)")
+        if not machine.cards:
+            return None  # without a GPU, that is the need
+        return Need("torch to see the GPU", f"install a driver for CUDA {torch.version.cuda} or newer")
+
+
+class GpuMemory:
+    """A library through which a runtime that has none of its own gets at the GPU's memory."""
+
+    def lack(self, machine: Machine) -> Need | None:
+        if machine.gpu_refusal is None or not machine.cards:
+            return None  # without a GPU, that is the need
+        return Need(f"the GPU to be reached ({machine.gpu_refusal})", f"{PIP} cuda-python")
+
+
+GPU, CUDA_TORCH, GPU_MEMORY = NvidiaGpu(), CudaTorch(), GpuMemory()
+TORCH, ONNX = LibraryPart("torch", "torch"), LibraryPart("onnx", "torch")
+ONNX_RUNTIME, TRITON = LibraryPart("onnxruntime", "cpu"), LibraryPart("triton", "kernels")
+TENSORRT = LibraryPart("tensorrt", "tensorrt", title="TensorRT", versions=((10, 16), (12,)))
+"""From the first version on whose parser finds our plugins and reads lists of numbers; below the next major one, whose
+names are other. The tests hold us to the bindings of versions in between.
+"""
