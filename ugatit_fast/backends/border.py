@@ -45,17 +45,17 @@ LOST = Trouble(
     BackendUnavailable,
     "{engine} has lost its GPU ({said}); see that `nvidia-smi` still lists it, and start again",
     r"no CUDA-capable device|cudaErrorNoDevice|busy or unavailable|DevicesUnavailable|uncorrectable ECC"
-    r"|ECCUncorrectable|uncorrectable NVLink|NvlinkUncorrectable|device_?reset|unknown error|cudaErrorUnknown"
+    r"|ECCUncorrectable|uncorrectable NVLink|NvlinkUncorrectable|unknown error|cudaErrorUnknown"
     r"|SystemNotReady",
 )
 DAMAGED = Trouble(
     EngineError,
     "{engine} is damaged ({said}); build it again",
-    r"invalid_?protobuf|protobuf parsing failed|invalid_?graph|no_?model|no_?suchfile|load model from",
+    r"protobuf parsing failed|load model from",
 )
 FAILED = Trouble(
     EngineError,
-    "{engine} failed while it ran ({said}); start again, and if it fails again, build it again",
+    "{engine} failed ({said}); start again, and if it fails again, build it again",
 )
 TROUBLES = (MEMORY, DRIVER, LOST, DAMAGED)
 """In this order; what is none of them is FAILED."""
@@ -71,6 +71,26 @@ class Foreign:
     """What it always means; None: what its words say."""
 
 
+ONNXRUNTIME = "onnxruntime.capi.onnxruntime_pybind11_state"
+ONNXRUNTIME_ERRORS = {
+    "DeviceReset": Foreign(trouble=LOST),
+    "EPFail": Foreign(),
+    "EngineError": Foreign(),
+    "Fail": Foreign(),
+    "InvalidArgument": Foreign(),
+    "InvalidGraph": Foreign(trouble=DAMAGED),
+    "InvalidProtobuf": Foreign(trouble=DAMAGED),
+    "ModelLoadCanceled": Foreign(),
+    "ModelLoaded": Foreign(),
+    "ModelRequiresCompilation": Foreign(),
+    "NoModel": Foreign(trouble=DAMAGED),
+    "NoSuchFile": Foreign(trouble=DAMAGED),
+    "NotFound": Foreign(),
+    "NotImplemented": Foreign(),
+    "RuntimeException": Foreign(),
+}
+"""They have no base class in common."""
+
 LIBRARIES: Mapping[str, Mapping[str, Foreign]] = {
     "PyTorch": {
         "torch.OutOfMemoryError": Foreign(trouble=MEMORY),
@@ -81,26 +101,7 @@ LIBRARIES: Mapping[str, Mapping[str, Foreign]] = {
         ),
         "triton.errors.TritonError": Foreign(),
     },
-    "ONNX Runtime": {
-        f"onnxruntime.capi.onnxruntime_pybind11_state.{name}": Foreign()
-        for name in (
-            "DeviceReset",
-            "EPFail",
-            "EngineError",
-            "Fail",
-            "InvalidArgument",
-            "InvalidGraph",
-            "InvalidProtobuf",
-            "ModelLoadCanceled",
-            "ModelLoaded",
-            "ModelRequiresCompilation",
-            "NoModel",
-            "NoSuchFile",
-            "NotFound",
-            "NotImplemented",
-            "RuntimeException",
-        )
-    }
+    "ONNX Runtime": {f"{ONNXRUNTIME}.{name}": foreign for name, foreign in ONNXRUNTIME_ERRORS.items()}
     | {"builtins.RuntimeError": Foreign(r"onnxruntime|CUDA failure|CUDNN failure")},
     "TensorRT": {"builtins.TypeError": Foreign("factory function returned nullptr")},
     "TensorRT and cuda-python, called by us": {
