@@ -25,9 +25,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, source: str) -> None
 
 @needs_compiler
 @pytest.mark.parametrize(("number", "version"), [(13000, (13, 0)), (12080, (12, 8))])
-def test_it_is_asked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, version: tuple[int, int]
-) -> None:
+def test_it_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, version: tuple[int, int]) -> None:
     stand_in(monkeypatch, tmp_path, f"int cuDriverGetVersion(int *number) {{ *number = {number}; return 0; }}")
     assert driver.newest_cuda_of_driver() == version
 
@@ -35,7 +33,7 @@ def test_it_is_asked(
 @needs_compiler
 def test_a_driver_that_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stand_in(monkeypatch, tmp_path, "int cuDriverGetVersion(int *number) { return 999; }")
-    with pytest.raises(GpuError, match="CUDA error 999.*install the driver"):
+    with pytest.raises(GpuError, match=r"CUDA error 999.*install the driver"):
         driver.newest_cuda_of_driver()
 
 

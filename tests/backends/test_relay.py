@@ -84,7 +84,7 @@ def test_all_pieces_come_back_in_their_places(n: int, sizes: tuple[int, ...]) ->
 def test_two_fly_and_land_in_order() -> None:
     events: list[str] = []
     relay(numbered(10), fake_slots(events, 1, 4))
-    assert events == "send 4a,send 4b,land 4a,send 1a,land 4b,send 1b,land 1a,land 1b".split(",")
+    assert events == ["send 4a", "send 4b", "land 4a", "send 1a", "land 4b", "send 1b", "land 1a", "land 1b"]
 
 
 @pytest.mark.parametrize(
