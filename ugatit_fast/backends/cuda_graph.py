@@ -60,7 +60,7 @@ class Slot:
     returned: torch.cuda.Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.returned = torch.cuda.Event()
+        self.returned = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self.device_in, self.device_out = torch.empty_like(self.graph.image), torch.empty_like(self.graph.image)
         self.device_heatmap = torch.empty_like(self.graph.heatmap)
         self.host_in, self.host_out, self.host_heatmap = (
