@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from safetensors.numpy import save_file
 
-from ugatit_fast.backends.gpu import GpuError, architecture, open_gpu
+from ugatit_fast.backends.gpu import architecture, open_gpu
 from ugatit_fast.backends.trt import Log, plan_name, time_plan
 from ugatit_fast.choices import Kernels
 from ugatit_fast.engine import EngineSpec, TensorRTFacts
-from ugatit_fast.errors import EngineError, ExportError
+from ugatit_fast.errors import BackendUnavailable, EngineError, ExportError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.plugin_contract import PluginShapes
@@ -133,7 +133,7 @@ class PlanBuilder:
         try:
             triton = self.plan(size, "triton")
             triton_ms = time_plan(triton, self.spec, size)
-        except (ExportError, EngineError, GpuError) as error:
+        except (ExportError, EngineError, BackendUnavailable) as error:
             self.say(f"batch {size}: native kernels {native_ms:.2f} ms; keeping them, since ours failed: {error}")
             return "native", native
         kept: Kernels = "triton" if triton_ms < native_ms else "native"

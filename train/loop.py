@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ugatit_fast.errors import InputError, TrainingError
+from ugatit_fast.errors import InputError, TrainingError, first_line
 from ugatit_fast.files import make_folder
 from ugatit_fast.machine import memory_bytes
 from ugatit_fast.train.checkpoints import (
@@ -87,7 +87,7 @@ def run(settings: TrainSettings, worker: Worker, resume: bool, layout: Layout, s
         if "DataLoader worker" in str(error):
             raise TrainingError(
                 f"a process that loads images died, often for want of memory, which fewer --workers need less of "
-                f"({str(error).splitlines()[0]}){what_remains(folder)}"
+                f"({first_line(error)}){what_remains(folder)}"
             ) from error
         raise
 

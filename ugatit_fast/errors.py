@@ -7,8 +7,10 @@
     ├── BackendUnavailable    a runtime that isn't installed or can't run here
     ├── TrainingError         a training run that can't go on; names the checkpoint to resume from
     └── InputError            a photo, batch, path or option the user gave (also a ValueError)
+        └── ClipError         a video or an animation that can't be translated (`ugatit_fast.media.clip`)
 
 A message says what was expected, what came, and what to do. The command line prints it as one line and exits with 1.
+What other people's libraries raise while an engine is loaded or run becomes one of these in `backends/border.py`.
 """
 
 
@@ -38,3 +40,8 @@ class TrainingError(UgatitFastError):
 
 class InputError(UgatitFastError, ValueError):
     """A photo, batch, path or option the user gave can't be used."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, for a message of one line; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

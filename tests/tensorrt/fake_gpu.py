@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ugatit_fast.backends.gpu import GpuError, Memory, Shape, Stream
+from ugatit_fast.backends.gpu_parts import GpuError, Memory, Shape, Stream
 
 
 class FakeStream:

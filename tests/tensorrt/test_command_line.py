@@ -268,7 +268,9 @@ def test_memory_that_runs_out_while_loading(
     fake.Faults.contexts = fake.Counts.contexts + 1
     code, _, err = run(capsys, "translate", engine, __file__, "-o", tmp_path / "out")
     assert code == 1
-    assert "more memory than the 2.0 GB that NVIDIA H200 has free (OutOfMemory" in err
+    assert "needs more memory than there is (NVIDIA H200 has 2.0 GB free: TensorRT has no memory" in err
+    assert "OutOfMemory: requested size was 123456789 bytes" in err
+    assert "build it again with a --batch below 2" in err
 
 
 def test_memory_that_runs_out_while_building(

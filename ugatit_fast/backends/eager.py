@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ugatit_fast.backends.base import Heatmaps, Images
+from ugatit_fast.backends.border import border
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec
@@ -22,12 +23,15 @@ class EagerBackend:
             raise BackendUnavailable("PyTorch sees no CUDA device here; use --device cpu, or see `ugatit-fast doctor`")
         chosen = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
         checkpoint = read_checkpoint(path, direction)
+        self.path = path
         self.spec = EngineSpec.of(checkpoint, kind="eager", any_size=True, heatmap=True)
-        self.generator = checkpoint.generator().to(chosen)
+        with border(path, self.spec):
+            self.generator = checkpoint.generator().to(chosen)
         self.device = torch.cuda.get_device_name() if chosen == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
-        translated, heatmaps = zip(*[self.run_one(image[None]) for image in images], strict=True)
+        with border(self.path, self.spec):
+            translated, heatmaps = zip(*[self.run_one(image[None]) for image in images], strict=True)
         return np.concatenate(translated), np.concatenate(heatmaps)
 
     @torch.inference_mode()

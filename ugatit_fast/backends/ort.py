@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ugatit_fast.backends.base import Heatmaps, Images
+from ugatit_fast.backends.border import border
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.errors import BackendUnavailable, EngineError
+from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.machine import available_cores
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -27,7 +28,7 @@ class OrtBackend:
         Raises BackendUnavailable where ONNX Runtime or the device is missing, EngineError where it can't load the file.
         """
         ort = import_onnxruntime()
-        self.spec = spec
+        self.path, self.spec = path, spec
         provider = choose_provider(ort.get_available_providers(), device)
         threads = threads or available_cores()
         options = ort.SessionOptions()
@@ -36,12 +37,8 @@ class OrtBackend:
         options.enable_mem_pattern = (
             False  # costs 100 MB of peak memory at 256x256 and saves no time that can be measured
         )
-        try:
+        with border(path, spec):
             self.session: Any = ort.InferenceSession(path, options, providers=[provider])
-        except Exception as error:  # ONNX Runtime's errors share no public base class
-            raise EngineError(
-                f"ONNX Runtime cannot load {path} ({first_line(error)}); it is damaged: build it again"
-            ) from error
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
         self.device = f"CPU, {threads} threads" if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
@@ -53,7 +50,8 @@ class OrtBackend:
             self.on_cpu and len(images) > 1
         ):  # a CPU gains nothing from batches, and one at a time takes the memory of one
             return joined([self.run(image[None]) for image in images])
-        outputs = self.session.run(None, {"image": images})
+        with border(self.path, self.spec):
+            outputs = self.session.run(None, {"image": images})
         return outputs[0], outputs[1] if self.spec.heatmap else None
 
     def close(self) -> None:
@@ -90,7 +88,3 @@ def choose_provider(available: list[str], device: Device) -> str:
             "this ONNX Runtime has no CUDA support; install onnxruntime-gpu instead of onnxruntime, or use --device cpu"
         )
     return CUDA_PROVIDER
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

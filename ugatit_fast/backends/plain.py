@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 
 from ugatit_fast.backends.base import Heatmaps, Images
+from ugatit_fast.backends.border import border
+from ugatit_fast.backends.cuda import load_folded
 from ugatit_fast.engine import EngineSpec
 
 
@@ -12,15 +14,15 @@ class PlainBackend:
     """A cuda engine in plain PyTorch on the CPU: every operation by its reference, in the engine's precision. Slow."""
 
     def __init__(self, path: Path, spec: EngineSpec) -> None:
-        from ugatit_fast.backends.cuda import load_folded
-
-        self.spec = spec
+        self.path, self.spec = path, spec
         self.device = "CPU, plain PyTorch"
-        self.folded = load_folded(path, spec)
+        with border(path, spec):
+            self.folded = load_folded(path, spec)
 
     @torch.inference_mode()
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
-        translated, heatmaps = self.folded(torch.from_numpy(images))
+        with border(self.path, self.spec):
+            translated, heatmaps = self.folded(torch.from_numpy(images))
         return translated.numpy(), heatmaps.numpy()
 
     def close(self) -> None:

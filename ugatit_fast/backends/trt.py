@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorrt as trt
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from ugatit_fast.backends.base import Heatmaps, Images
-from ugatit_fast.backends.gpu import Gpu, GpuError, OutOfGpuMemory, Shape, Stream, open_gpu
-from ugatit_fast.backends.relay import pieces
+from ugatit_fast.backends.border import border, ran_out_of_memory
+from ugatit_fast.backends.gpu import Gpu, open_gpu
+from ugatit_fast.backends.gpu_parts import GpuError, OutOfGpuMemory, Shape, Stream
+from ugatit_fast.backends.relay import Results, relay, relay_on_device
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.errors import BackendUnavailable, EngineError
+from ugatit_fast.errors import EngineError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -37,23 +39,17 @@ class TrtBackend:
 
         Raises BackendUnavailable where the GPU has too little memory, EngineError where the file is damaged.
         """
-        self.spec = spec
+        self.path, self.spec = path, spec
         self.gpu = open_gpu()
         self.device = f"{self.gpu.name} with TensorRT {trt.__version__}"
         self.log = Log()
-        self.runtime = trt.Runtime(self.log)
-        self.engines = {name: self.load(path, plan) for name, plan in read_plans(path, spec)}
         self.free: queue.LifoQueue[Lane] = queue.LifoQueue()
         self.counting = threading.Lock()
         self.lanes, self.most_lanes = 1, MAX_LANES
-        try:
+        with border(path, spec):
+            self.runtime = trt.Runtime(self.log)
+            self.engines = {name: self.load(path, plan) for name, plan in read_plans(path, spec)}
             self.free.put(self.new_lane())
-        except OutOfGpuMemory as error:
-            raise BackendUnavailable(
-                f"{path} needs more memory than the {self.gpu.free_bytes() / 1e9:.1f} GB that {self.gpu.name} has free "
-                f"({self.log.last_error or error}); close other programs on it, or build the engine again with a "
-                f"--batch below {max(spec.batch_sizes)}"
-            ) from error
 
     def load(self, path: Path, plan: NDArray[np.uint8]) -> trt.ICudaEngine:
         engine: trt.ICudaEngine | None = self.runtime.deserialize_cuda_engine(plan.data)
@@ -62,11 +58,15 @@ class TrtBackend:
         return engine
 
     def new_lane(self) -> "Lane":
-        return Lane(self.gpu, self.spec, {size: self.engines[plan_name(self.spec, size)] for size in self.sizes})
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        return self.spec.batch_sizes
+        """Raises OutOfGpuMemory, which says how much there is."""
+        engines = {size: self.engines[plan_name(self.spec, size)] for size in self.spec.batch_sizes}
+        try:
+            return Lane(self.gpu, self.spec, engines, self.log)
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
+            free = self.gpu.free_bytes() / 1e9
+            raise OutOfGpuMemory(f"{self.gpu.name} has {free:.1f} GB free: {first_line(error)}") from error
 
     @contextmanager
     def lane(self) -> Iterator["Lane"]:
@@ -98,48 +98,18 @@ class TrtBackend:
             return lane
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
-        """As `Backend.run`. While a piece computes, the next is copied in and the last is copied out."""
-        n, h, w, _ = images.shape
-        translated, heatmaps = np.empty_like(images), np.empty((n, h // 4, w // 4), np.float32)
-        results = {"translated": translated, "heatmap": heatmaps}
-        with self.lane() as lane:
-            flying: list[tuple[Slot, slice]] = []
-            for i, (where, size) in enumerate(pieces(n, self.spec.batch_sizes)):
-                slot = lane.slots[size][i % 2]
-                if len(flying) == 2:
-                    landing, there = flying.pop(0)
-                    landing.land(there, results)
-                slot.send(images[where])
-                flying.append((slot, where))
-            for slot, where in flying:
-                slot.land(where, results)
+        """As `Backend.run`."""
+        with border(self.path, self.spec), self.lane() as lane:
+            translated, heatmaps = relay(images, lane.slots)
         return translated, heatmaps if self.spec.heatmap else None
 
     def run_on_device(self, images: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
-        """`run` for images that are on the GPU already: uint8 (n, h, w, 3), contiguous; nothing crosses to the host.
-
-        The results are new tensors, ready in order on the caller's current stream.
-        """
+        """As `DeviceBackend.run_on_device`."""
         import torch
 
-        n, h, w, _ = images.shape
-        translated = torch.empty_like(images)
-        heatmaps = torch.empty(n, h // 4, w // 4, device=images.device)
-        of_tensor, caller = self.gpu.of_tensor, torch.cuda.current_stream()
-        with self.lane() as lane:
-            ours = torch.cuda.ExternalStream(lane.compute.handle)  # type: ignore[no-untyped-call]
-            ours.wait_stream(caller)
-            for where, size in pieces(n, self.spec.batch_sizes):
-                slot = lane.slots[size][0]
-                self.gpu.copy(slot.image, of_tensor(images[where]), lane.compute)
-                slot.launch()
-                for result, name in ((translated, "translated"), (heatmaps, "heatmap")):
-                    if name in slot.results:
-                        target = of_tensor(result[where])
-                        self.gpu.copy(target, slot.results[name].first(target.nbytes), lane.compute)
-            caller.wait_stream(ours)
-            for tensor in (images, translated, heatmaps):
-                tensor.record_stream(ours)
+        with border(self.path, self.spec), self.lane() as lane:
+            stream = torch.cuda.ExternalStream(lane.compute.handle)  # type: ignore[no-untyped-call]
+            translated, heatmaps = relay_on_device(images, lane.slots, stream, lane.queue_on_device)
         return translated, heatmaps if self.spec.heatmap else None
 
     def close(self) -> None:
@@ -152,26 +122,41 @@ class TrtBackend:
 class Lane:
     """What one thread at a time computes with: a stream, and for each batch size a context and two slots."""
 
-    def __init__(self, gpu: Gpu, spec: EngineSpec, engines: Mapping[int, trt.ICudaEngine]) -> None:
-        """Raises OutOfGpuMemory."""
-        self.compute = gpu.stream()
+    def __init__(self, gpu: Gpu, spec: EngineSpec, engines: Mapping[int, trt.ICudaEngine], log: "Log") -> None:
+        """Raises OutOfGpuMemory, GpuError."""
+        self.gpu, self.compute = gpu, gpu.stream()
         self.slots: dict[int, tuple[Slot, Slot]] = {}
         for size in sorted(engines, reverse=True):
             context = engines[size].create_execution_context()
             if context is None:
-                raise OutOfGpuMemory("TensorRT has no memory for the activations")
+                raise OutOfGpuMemory(f"TensorRT has no memory for the activations ({log.last_error})")
             context.set_input_shape("image", (size, spec.height, spec.width, 3))
             self.slots[size] = (
-                Slot(gpu, spec, size, context, self.compute),
-                Slot(gpu, spec, size, context, self.compute),
+                Slot(gpu, spec, size, context, self.compute, log),
+                Slot(gpu, spec, size, context, self.compute, log),
             )
+
+    def queue_on_device(
+        self, size: int, images: "torch.Tensor", translated: "torch.Tensor", heatmaps: "torch.Tensor"
+    ) -> None:
+        """Queue one piece, see `relay_on_device`."""
+        slot = self.slots[size][0]
+        self.gpu.copy(slot.image, self.gpu.of_tensor(images), self.compute)
+        slot.launch()
+        for name, result in (("translated", translated), ("heatmap", heatmaps)):
+            if name in slot.results:
+                target = self.gpu.of_tensor(result)
+                self.gpu.copy(target, slot.results[name].first(target.nbytes), self.compute)
 
 
 class Slot:
-    """Where a piece rests on its way, pinned on the host and on the GPU, and the graph that computes it there."""
+    """See `relay.Slot`: pinned on the host and on the GPU, with the graph that computes a piece there."""
 
-    def __init__(self, gpu: Gpu, spec: EngineSpec, size: int, context: trt.IExecutionContext, compute: Stream) -> None:
-        self.gpu, self.context, self.compute = gpu, context, compute
+    def __init__(
+        self, gpu: Gpu, spec: EngineSpec, size: int, context: trt.IExecutionContext, compute: Stream, log: "Log"
+    ) -> None:
+        """Raises OutOfGpuMemory, GpuError."""
+        self.gpu, self.context, self.compute, self.log = gpu, context, compute, log
         self.copies = gpu.stream()
         image = (size, spec.height, spec.width, 3)
         shapes: dict[str, tuple[Shape, type[np.generic]]] = {"translated": (image, np.uint8)}
@@ -195,10 +180,9 @@ class Slot:
         for name, memory in {"image": self.image, **self.results}.items():
             self.context.set_tensor_address(name, memory.address)
         if not self.context.execute_async_v3(self.compute.handle):
-            raise GpuError("TensorRT refused to run")
+            raise GpuError(f"TensorRT refused to run: {self.log.last_error}")
 
     def send(self, images: Images) -> None:
-        """Queue one piece: in, through the network, and out again."""
         self.host_image.on_host[: len(images)] = images
         self.gpu.copy(self.image, self.host_image, self.copies)
         self.compute.wait_for(self.copies)
@@ -207,17 +191,21 @@ class Slot:
         for name, memory in self.results.items():
             self.gpu.copy(self.host_results[name], memory, self.copies)
 
-    def land(self, where: slice, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Wait for a piece to come back, and hand it over to `where` in the arrays."""
+    def land(self, where: slice, results: Results) -> None:
         self.copies.synchronize()
         for name, memory in self.host_results.items():
-            arrays[name][where] = memory.on_host[: where.stop - where.start]
+            results[name][where] = memory.on_host[: where.stop - where.start]
+
+    def settle(self) -> None:
+        self.copies.synchronize()
+        self.compute.synchronize()
 
 
 def describe_plan(path: Path) -> EngineSpec:
     """What TensorRT says about a bare plan; its checkpoint, and what it was built for, nobody knows."""
     log = Log()
-    engine = trt.Runtime(log).deserialize_cuda_engine(path.read_bytes())
+    with border(path):
+        engine = trt.Runtime(log).deserialize_cuda_engine(path.read_bytes())
     if engine is None:
         raise EngineError(f"{path} is no engine of ugatit-fast and no plan that TensorRT loads: {log.last_error}")
     names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
@@ -257,18 +245,19 @@ def read_plans(path: Path, spec: EngineSpec) -> Iterator[tuple[str, NDArray[np.u
 
 
 def time_plan(plan: NDArray[np.uint8], spec: EngineSpec, size: int) -> float:
-    """Median milliseconds of a batch that is on the GPU already. Raises EngineError, OutOfGpuMemory, GpuError."""
-    log = Log()
-    engine = trt.Runtime(log).deserialize_cuda_engine(plan.data)
-    if engine is None:
-        raise EngineError(f"TensorRT cannot load what it built ({log.last_error}); please report this")
-    lane = Lane(open_gpu(), spec, {size: engine})
-    slot, times = lane.slots[size][0], []
-    for _ in range(TIMED_RUNS):
-        started = time.perf_counter()
-        slot.launch()
-        lane.compute.synchronize()
-        times.append(time.perf_counter() - started)
+    """Median milliseconds of a batch that is on the GPU already. Raises EngineError, BackendUnavailable."""
+    log, times = Log(), []
+    with border(f"the plan for batches of {size}", spec):
+        engine = trt.Runtime(log).deserialize_cuda_engine(plan.data)
+        if engine is None:
+            raise EngineError(f"TensorRT cannot load what it built ({log.last_error}); please report this")
+        lane = Lane(open_gpu(), spec, {size: engine}, log)
+        slot = lane.slots[size][0]
+        for _ in range(TIMED_RUNS):
+            started = time.perf_counter()
+            slot.launch()
+            lane.compute.synchronize()
+            times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times[WARM_UPS:])
 
 

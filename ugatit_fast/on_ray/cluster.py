@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ugatit_fast.backends.runtimes import runtime_of
-from ugatit_fast.errors import BackendUnavailable, InputError
+from ugatit_fast.errors import BackendUnavailable, InputError, first_line
 from ugatit_fast.on_ray.options import LOCAL, RayOptions
 from ugatit_fast.translator import Translator, describe_engine
 
@@ -73,7 +73,7 @@ def cluster(options: RayOptions, engines: Sequence[Path]) -> Iterator[None]:
         else:
             ray.init(address=options.address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(f"cannot use the Ray cluster {options.address}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"cannot use the Ray cluster {options.address}: {first_line(error)}") from error
     try:
         refuse_too_much(options, needs, ray.cluster_resources())
         yield

@@ -1,0 +1,71 @@
+"""As much of a GPU as `CudaBackend` asks PyTorch for, on the CPU: everything that is queued happens at once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ugatit_fast.backends import cuda
+from ugatit_fast.graph import FoldedGenerator
+
+
+class FakeStream:
+    def wait_stream(self, other: "FakeStream") -> None: ...
+
+    def synchronize(self) -> None: ...
+
+
+class FakeEvent:
+    def record(self) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+
+class FakeCapturedBatch:
+    """Runs the network instead of replaying it."""
+
+    fails: Callable[[], None] | None = None
+    """Raises in place of a replay."""
+
+    def __init__(self, folded: FoldedGenerator, size: int, spec: Any, pool: Any) -> None:
+        self.folded = folded
+        self.image = torch.zeros(size, spec.height, spec.width, 3, dtype=torch.uint8)
+        self.translated, self.heatmap = folded(self.image)
+
+    def replay(self) -> None:
+        if FakeCapturedBatch.fails:
+            FakeCapturedBatch.fails()
+        translated, heatmap = self.folded(self.image)
+        self.translated.copy_(translated)
+        self.heatmap.copy_(heatmap)
+
+
+@contextmanager
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    zeros = torch.zeros
+
+    def on_host(*size: Any, pin_memory: bool = False, **options: Any) -> Tensor:
+        return zeros(*size, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cuda, "CapturedBatch", FakeCapturedBatch)
+        patch.setattr(FoldedGenerator, "cuda", lambda self: self, raising=False)
+        patch.setattr(torch, "zeros", on_host)
+        patch.setattr(Tensor, "record_stream", lambda self, stream: None)
+        patch.setattr(FakeCapturedBatch, "fails", None)
+        fakes: dict[str, Any] = {
+            "Stream": FakeStream,
+            "Event": FakeEvent,
+            "current_stream": FakeStream,
+            "stream": nullcontext,
+            "get_device_name": lambda: "NVIDIA H200",
+            "graph_pool_handle": lambda: None,
+            "synchronize": lambda: None,
+            "empty_cache": lambda: None,
+        }
+        for name, fake in fakes.items():
+            patch.setattr(torch.cuda, name, fake)
+        yield
