@@ -108,6 +108,19 @@ def test_heat_maps_on_request(light_engine: Path) -> None:
         assert translator.run(random_pictures(0, 32, 32))[1].shape == (0, 8, 8)
 
 
+def test_translate_gives_heatmaps_only_where_they_were_asked_for(light_engine: Path) -> None:
+    pictures = random_pictures(2, 32, 40)
+    with Translator(light_engine, heatmap=True) as asked, Translator(light_engine) as not_asked:
+        with_maps, without = asked.translate(pictures), not_asked.translate(pictures)
+        assert without.heatmaps is None
+        assert with_maps.heatmaps is not None
+        assert with_maps.heatmaps.shape == (2, 8, 10)
+        assert np.array_equal(with_maps.pictures, without.pictures)
+        assert np.array_equal(without.pictures, not_asked.run(pictures))
+        with pytest.raises(InputError, match="cannot translate"):
+            not_asked.translate(pictures[:, :30])
+
+
 def test_heat_maps_of_an_engine_without(full_engine: Path) -> None:
     with pytest.raises(EngineError, match="--heatmap"):
         Translator(full_engine, heatmap=True)

@@ -27,10 +27,9 @@ from ugatit_fast.serve.forms import form_of
 from ugatit_fast.serve.guard import PAGE_PATH, Guard
 from ugatit_fast.serve.metrics import CONTENT_TYPE, Metrics
 from ugatit_fast.serve.problems import CLIENT_GONE, Problem
-from ugatit_fast.serve.service import Part, Service
+from ugatit_fast.serve.service import Part, Served, Service
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.serve.uploads import FORM, SPOOL_BYTES, SUFFIXES, accepted, one_photo, photos
-from ugatit_fast.translator import Translator
 from ugatit_fast.version import __version__
 
 PAGE = Path(__file__).with_name("page")
@@ -56,7 +55,7 @@ class Engines:
         )
         self.metrics.in_hand.set_function(lambda: self.places.taken)
 
-    def add(self, translator: Translator) -> None:
+    def add(self, translator: Served) -> None:
         """Serve an engine. Raises InputError where its direction is served already."""
         direction = translator.spec.direction
         if direction in self.services:
@@ -103,7 +102,7 @@ class Engines:
         self.warm = True
 
 
-def create_app(settings: ServeSettings, translators: Sequence[Translator]) -> FastAPI:
+def create_app(settings: ServeSettings, translators: Sequence[Served]) -> FastAPI:
     """The server of one engine, or of two that translate in opposite directions; the first is the default.
 
     translators: loaded with heat maps where these are to be shown. They stay the caller's, to close when the app is
@@ -261,12 +260,12 @@ def _add_state(app: FastAPI, engines: Engines) -> None:
         return Response(engines.metrics.text(), media_type=CONTENT_TYPE)
 
 
-def describe(spec: EngineSpec, translator: Translator) -> dict[str, Any]:
+def describe(spec: EngineSpec, translator: Served) -> dict[str, Any]:
     """An engine, as /v1/model tells of it."""
     return {
         "direction": spec.direction,
         "kind": spec.kind,
-        "device": translator.backend.device,
+        "device": translator.device,
         "precision": spec.precision,
         "height": spec.height,
         "width": spec.width,

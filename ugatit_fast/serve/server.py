@@ -12,8 +12,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.serve.app import create_app
+from ugatit_fast.serve.service import Served
 from ugatit_fast.serve.settings import ServeSettings
-from ugatit_fast.translator import Translator
 
 HEADERS_TIMEOUT_S = 10
 """How long a request's headers may take; a browser sends them in one packet."""
@@ -90,7 +90,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    translators: Sequence[Translator],
+    translators: Sequence[Served],
     settings: ServeSettings,
     *,
     host: str,
@@ -105,9 +105,7 @@ def serve(
     app = create_app(settings, translators)
     with listen(host, port) as listening:
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-        directions = " and ".join(
-            f"{translator.spec.direction} ({translator.backend.device})" for translator in translators
-        )
+        directions = " and ".join(f"{translator.spec.direction} ({translator.device})" for translator in translators)
         say(f"serving {directions} at {address}; Ctrl-C stops")
         server = server_of(app, settings)
         # uvicorn raises the signal again once it has stopped; a service that stops when told to has succeeded.

@@ -23,7 +23,7 @@ from ugatit_fast.media.clip import ClipError, ClipReader, ClipWriter, Frame, Pic
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.translate.framing import Framed, Framing
 from ugatit_fast.translate.report import StageSeconds
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ClipReport:
 
 
 def translate_clip(
-    translator: Translator,
+    translator: Translates,
     reader: ClipReader,
     writer: ClipWriter,
     framing: Framing,
@@ -70,10 +70,10 @@ def translate_clip(
         for batch in arriving.batches(batch_size):
             pixels = np.stack([seen.framed.pixels for seen in batch])
             start = time.perf_counter()
-            results = translator.run(pixels)
+            pictures = translator.translate(pixels).pictures
             stages.engine += time.perf_counter() - start
-            for seen, result in zip(batch, results[0] if translator.heatmap else results, strict=True):
-                leaving.put((seen, result))
+            for seen, picture in zip(batch, pictures, strict=True):
+                leaving.put((seen, picture))
                 stages.decode += seen.decode_seconds
                 stages.resize += seen.resize_seconds
                 translated += 1

@@ -33,16 +33,16 @@ from ugatit_fast.translate.refusals import refuse_contradictions, refuse_overwri
 from ugatit_fast.translate.report import Failure, OnFailure, Progress, Report, StageSeconds
 from ugatit_fast.translate.sinks import FolderSink, Sink, open_sink
 from ugatit_fast.translate.sources import ClipSource, Source
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates
 
 
 def translate_files(
-    translator: Translator,
+    translator: Translates,
     sources: Sequence[Source],
     out: Path,
     options: TranslateOptions | None = None,
     *,
-    stack: Translator | None = None,
+    stack: Translates | None = None,
     on_progress: Progress | None = None,
     on_failure: OnFailure | None = None,
 ) -> Report:
@@ -64,12 +64,12 @@ def translate_files(
 
 
 def watch_folders(
-    translator: Translator,
+    translator: Translates,
     rounds: Iterable[Sequence[Source]],
     out: Path,
     options: TranslateOptions | None = None,
     *,
-    stack: Translator | None = None,
+    stack: Translates | None = None,
     on_failure: OnFailure | None = None,
     on_round: Callable[[Report], None] | None = None,
 ) -> Report:
@@ -110,10 +110,10 @@ class _Run:
 
     def __init__(
         self,
-        translator: Translator,
+        translator: Translates,
         sink: Sink,
         options: TranslateOptions | None,
-        stack: Translator | None,
+        stack: Translates | None,
         on_progress: Progress | None,
         on_failure: OnFailure | None,
     ) -> None:
