@@ -22,7 +22,7 @@ from ugatit_fast.choices import Box, Fit
 from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.media.fitting import fit_image, unfit_image
 from ugatit_fast.media.images import Pixels, decode_image, encode_image, load_image
-from ugatit_fast.translate import framing, pipeline, sources
+from ugatit_fast.translate import flow, framing, sources
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
@@ -437,7 +437,7 @@ def test_time_is_measured_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(sources, "load_image", slowed(load_image, 0.01))
     monkeypatch.setattr(framing, "fit_image", slowed(fit_image, 0.02))
-    monkeypatch.setattr(pipeline, "encode_image", slowed(encode_image, 0.03))
+    monkeypatch.setattr(flow, "encode_image", slowed(encode_image, 0.03))
     report = translate(photos, tmp_path / "out", FakeTranslator(before=lambda call: time.sleep(0.04)), gallery=False)
     stages = report.stages
     for measured, slept in zip(vars(stages).values(), (0.01, 0.02, 0.04, 0.03), strict=True):

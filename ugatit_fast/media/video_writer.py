@@ -42,7 +42,7 @@ FRAMES_PER_SEGMENT = 240
 PART_SUFFIX = ".part"
 SETTINGS = "settings.json"
 """In the folder of segments: what they were made with, and of what."""
-_SEGMENT = re.compile(r"(\d{6})\.nut")
+SEGMENT_NAME = re.compile(r"(\d{6})\.nut")
 
 _BT709, _LIMITED = 1, 1
 
@@ -83,7 +83,7 @@ class VideoWriter:
 
     @property
     def segments(self) -> list[Path]:
-        return sorted(path for path in self.part.iterdir() if _SEGMENT.fullmatch(path.name))
+        return sorted(path for path in self.part.iterdir() if SEGMENT_NAME.fullmatch(path.name))
 
     @property
     def finished(self) -> int:
@@ -101,7 +101,7 @@ class VideoWriter:
             if there and not same:
                 warnings.warn(f"{self.part} was begun with other settings; it is done anew", stacklevel=1)
             for name in there - {SETTINGS}:
-                if not (same and _SEGMENT.fullmatch(name)):
+                if not (same and SEGMENT_NAME.fullmatch(name)):
                     (self.part / name).unlink()
         if not same:
             with written_whole(file) as partial:
@@ -128,7 +128,7 @@ class VideoWriter:
         ):
             stream: VideoStream | None = None
             for frame, pixels in pictures:
-                even = _even(pixels)
+                even = even_sided(pixels)
                 stream = stream or self.add_video(container, even)
                 rgb = self.av.VideoFrame.from_ndarray(even, format="rgb24")
                 coded = rgb.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED)
@@ -173,7 +173,7 @@ class VideoWriter:
                 source = stack.enter_context(open_video(self.sound))
                 packets.append(Sound(source, output).packets())
             # In the order of their times, or the container would keep all of the one until the other begins.
-            for packet in heapq.merge(*packets, key=_seconds):
+            for packet in heapq.merge(*packets, key=seconds_of):
                 output.mux(packet)
 
     def add_copy(self, output: "OutputContainer") -> "VideoStream":
@@ -201,11 +201,11 @@ class VideoWriter:
             yield held
 
 
-def _seconds(packet: "Packet[Any]") -> Fraction:
+def seconds_of(packet: "Packet[Any]") -> Fraction:
     return (packet.dts or 0) * packet.time_base
 
 
-def _even(pixels: Pixels) -> Pixels:
+def even_sided(pixels: Pixels) -> Pixels:
     """With a last row or column repeated where there is an odd number: colours are coded for pairs."""
     rows, columns = pixels.shape[0] % 2, pixels.shape[1] % 2
     return np.pad(pixels, ((0, rows), (0, columns), (0, 0)), mode="edge") if rows or columns else pixels

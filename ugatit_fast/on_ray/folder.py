@@ -71,7 +71,7 @@ def translate_on_ray(
             compute=ray.data.ActorPoolStrategy(size=min(ray_options.replicas, blocks)),
             **ray_options.resources(engine),
         )
-        done = _Done(sources)
+        done = Outcomes(sources)
         try:
             for block in outcomes.iter_batches(batch_size=None):
                 for failure in done.add(block):
@@ -126,7 +126,7 @@ class Replica:
         }
 
 
-class _Done:
+class Outcomes:
     """What has come back from the replicas, in any order."""
 
     def __init__(self, sources: Sequence[Source]) -> None:

@@ -75,7 +75,7 @@ class Service:
         self.framings = {fit: Framing(TranslateOptions(fit=fit), size) for fit in get_args(Fit)}
         self.max_batch = settings.max_batch or max(self.spec.batch_sizes, default=1)
         self.batcher = Batcher(
-            self._run,
+            self.run_batch,
             engine_thread,
             max_batch=self.max_batch,
             max_wait_s=settings.max_wait_ms / 1000,
@@ -94,9 +94,9 @@ class Service:
         try:
             async with self.places.one(patient=patient), asyncio.timeout(self.settings.timeout_s):
                 framing = self.framings[fit]
-                framed = await self._on_a_thread("decode", partial(self._decode, photo, framing))
+                framed = await self.on_a_thread("decode", partial(self.decoded, photo, framing))
                 translated = await self.batcher.translate(framed.pixels)
-                return await self._on_a_thread("encode", partial(_encode, framing, framed, translated, suffix, parts))
+                return await self.on_a_thread("encode", partial(encoded, framing, framed, translated, suffix, parts))
         except InputError as error:
             raise Problem(422, str(error)) from error
         except Overloaded as error:
@@ -110,7 +110,7 @@ class Service:
 
         What is wrong with those is in its file `FAILURES`. Raises the first one's Problem where none was translated.
         """
-        names = _output_names(photos, suffix)
+        names = output_names(photos, suffix)
         failures: list[tuple[Photo, Problem]] = []
         work = (partial(self.translate, photo, fit, suffix, patient=True) for photo in photos)
         ahead = self.max_batch + available_cores()
@@ -135,18 +135,18 @@ class Service:
             {"Retry-After": str(retry_after_s)},
         )  # fmt: skip
 
-    def _run(self, pictures: Pixels) -> list[Translated]:
+    def run_batch(self, pictures: Pixels) -> list[Translated]:
         translated, heatmaps = self.translator.translate(pictures)
         each = repeat(None, len(pictures)) if heatmaps is None else heatmaps
         return [Translated(*one) for one in zip(translated, each, strict=True)]
 
-    async def _on_a_thread(self, stage: str, work: Callable[[], Result]) -> Result:
+    async def on_a_thread(self, stage: str, work: Callable[[], Result]) -> Result:
         start = perf_counter()
         result = await asyncio.get_running_loop().run_in_executor(self.threads, work)
         self.metrics.stage_seconds.labels(stage).observe(perf_counter() - start)
         return result
 
-    def _decode(self, photo: Photo, framing: Framing) -> Framed:
+    def decoded(self, photo: Photo, framing: Framing) -> Framed:
         content = photo.open()
         refuse_endless_jpeg(content, photo.name)
         max_pixels = int(self.settings.max_megapixels * 1e6)
@@ -178,7 +178,7 @@ async def in_order(
             task.cancel()
 
 
-def _output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
+def output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
     """A name for each translation, unlike all others; those that are taken get a number."""
     names: dict[str, None] = {FAILURES: None}
     for photo in photos:
@@ -188,7 +188,7 @@ def _output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
     return list(names)[1:]
 
 
-def _encode(
+def encoded(
     framing: Framing, framed: Framed, translated: Translated, suffix: str, parts: Sequence[Part]
 ) -> dict[Part, bytes]:
     pictures: dict[Part, Pixels] = {"input": framed.pixels, "translation": translated.picture}
