@@ -13,6 +13,7 @@ from tests.conftest import random_pictures
 from ugatit_fast import Translator
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
+from ugatit_fast.kernels.image import image_of, unit_range
 from ugatit_fast.kinds import tensor_like, tensor_to_images, to_images, to_unit_range
 
 
@@ -95,6 +96,18 @@ def test_the_result_is_the_callers_to_keep(translator: Translator) -> None:
 
     assert np.array_equal(first, kept)
     first[:] = 0  # writable
+
+
+def test_every_way_to_and_from_unit_range_agrees_on_every_level() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    in_unit_range = unit_range(torch.from_numpy(levels), torch.float32)
+    assert np.array_equal(to_unit_range(levels), in_unit_range.numpy())
+    assert np.array_equal(image_of(in_unit_range).numpy(), levels)
+    for dtype in (torch.float32, torch.float64, torch.float16):
+        batch = tensor_like(torch.empty(1, 3, 16, 16, dtype=dtype), torch.from_numpy(levels))
+        assert batch.is_contiguous()
+        assert np.array_equal(to_images(batch), levels)
+        assert np.array_equal(tensor_to_images(batch).numpy(), levels)
 
 
 def test_heat_maps_on_request(light_engine: Path) -> None:

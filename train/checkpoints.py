@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ugatit_fast.checkpoint.pytorch import TRAINING_FORMAT, load_zip
-from ugatit_fast.errors import CheckpointError, InputError
+from ugatit_fast.errors import CheckpointError, InputError, first_line
 from ugatit_fast.files import make_folder, written_whole
 from ugatit_fast.train.settings import ARCHITECTURE, STREAM, Cam, Norm, TrainSettings
 from ugatit_fast.train.step import Trainer, generator_config
@@ -63,7 +63,7 @@ def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
         try:
             torch.save(dict(content), partial)
         except RuntimeError as error:  # how torch's writer reports that it could not write
-            raise OSError(str(error).splitlines()[0]) from error
+            raise OSError(first_line(error)) from error
 
 
 def plain_state(network: nn.Module) -> dict[str, Tensor]:

@@ -38,3 +38,9 @@ class TrainingError(UgatitFastError):
 
 class InputError(UgatitFastError, ValueError):
     """A photo, batch, path or option the user gave can't be used."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, as far as one line goes; its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -116,19 +116,20 @@ def tensor_to_images(batch: "torch.Tensor") -> "torch.Tensor":
     """As `to_images`, without leaving the device."""
     import torch
 
+    from ugatit_fast.kernels.image import image_of
+
     check_shape(tuple(batch.shape), str(batch.dtype).removeprefix("torch."))
     if batch.dtype == torch.uint8:
         return batch.contiguous()
     if batch.numel():
         check_range(*(float(end) for end in torch.aminmax(batch.detach())))
-    levels = (batch.detach().float().clamp(-1, 1) + 1).mul(127.5).round()
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    return image_of(batch.detach().clamp(-1, 1))
 
 
 def tensor_like(batch: "torch.Tensor", images: "torch.Tensor") -> "torch.Tensor":
     """As `like`, without leaving the device."""
     import torch
 
-    if batch.dtype == torch.uint8:
-        return images
-    return (images.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1).to(batch.dtype)
+    from ugatit_fast.kernels.image import unit_range
+
+    return images if batch.dtype == torch.uint8 else unit_range(images, batch.dtype).contiguous()

@@ -36,7 +36,7 @@ from ugatit_fast.checkpoint import read_checkpoint, save_generator
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
-from ugatit_fast.export.verify import reference_pictures
+from ugatit_fast.export.verify import exact_pictures
 from ugatit_fast.machine import available_cores
 from ugatit_fast.model import GeneratorConfig
 
@@ -240,7 +240,7 @@ def reference_of(case: Case) -> np.ndarray:
     network = case.network
     generator = read_checkpoint(case.checkpoint, network.direction).generator()
     chosen = pictures.pool(network.height, network.width)[: network.batch]
-    return np.concatenate([reference_pictures(generator, picture[None]) for picture in chosen])
+    return exact_pictures(generator, chosen)
 
 
 # Measuring --------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
+from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.folders import IMAGE_SUFFIXES, INPUT_FOLDER, PAGE, photos_below
 from ugatit_fast.media.images import Pixels, load_image
@@ -74,7 +75,7 @@ def as_seen(picture: Pixels, resize: Resize) -> Tensor:
     """uint8 (h, w, 3) -> float32 (3, 299, 299), about [-1, 1]."""
     if resize == "pil-bilinear":
         small = Image.fromarray(picture).resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 127.5 - 1
+        return unit_range(torch.from_numpy(np.array(small))[None], torch.float32)[0]
     return (tf1_bilinear(torch.from_numpy(picture).permute(2, 0, 1).float(), SIDE_PIXELS) - 128) / 128
 
 

@@ -20,7 +20,7 @@ from ugatit_fast.checkpoint.contents import Checkpoint
 from ugatit_fast.checkpoint.layout import infer_config
 from ugatit_fast.checkpoint.old_torch_file import StoredTensor, read_old_torch_file, read_stored
 from ugatit_fast.choices import Direction
-from ugatit_fast.errors import CheckpointError
+from ugatit_fast.errors import CheckpointError, first_line
 from ugatit_fast.model import GeneratorConfig
 
 TRAINING_FORMAT = "ugatit-fast training"
@@ -136,10 +136,6 @@ def code_or_damage(path: Path, error: pickle.UnpicklingError) -> str:
         f"{path} holds Python objects ({named[1]}) that could run code when loaded; expected tensors only: "
         "load it where you trust it and save its state_dict()"
     )
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def without_prefix(path: Path, state: Any) -> Mapping[str, Tensor]:

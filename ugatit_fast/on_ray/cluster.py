@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ugatit_fast.choices import Device
-from ugatit_fast.errors import BackendUnavailable, InputError
+from ugatit_fast.errors import BackendUnavailable, InputError, first_line
 from ugatit_fast.machine import available_cores
 from ugatit_fast.translator import Translator, describe_engine
 
@@ -99,7 +99,7 @@ def cluster(options: RayOptions, engines: Sequence[Path]) -> Iterator[None]:
         else:
             ray.init(address=options.address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(f"cannot use the Ray cluster {options.address}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"cannot use the Ray cluster {options.address}: {first_line(error)}") from error
     try:
         refuse_too_much(options, needs, ray.cluster_resources())
         yield

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ugatit_fast.errors import InputError
+from ugatit_fast.machine import stopping_signals
 from ugatit_fast.serve.app import create_app
 from ugatit_fast.serve.service import Served
 from ugatit_fast.serve.settings import ServeSettings
@@ -109,11 +110,8 @@ def serve(
         say(f"serving {directions} at {address}; Ctrl-C stops")
         server = server_of(app, settings)
         # uvicorn raises the signal again once it has stopped; a service that stops when told to has succeeded.
-        before = signal.signal(signal.SIGTERM, lambda *_: None)
-        try:
+        with stopping_signals(signal.SIGTERM):
             server.run([listening])
-        finally:
-            signal.signal(signal.SIGTERM, before)
 
 
 def server_of(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:

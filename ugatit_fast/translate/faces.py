@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ugatit_fast.choices import Box
-from ugatit_fast.errors import InputError
+from ugatit_fast.errors import InputError, first_line
 from ugatit_fast.media.images import Pixels
 
 Floats = npt.NDArray[np.float32]
@@ -47,14 +47,14 @@ class FaceFinder:
         try:
             self.session: Any = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no public base class
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"the face model {model} can't be loaded ({reason}); expected YuNet's .onnx") from error
         self.names = [f"{kind}_{stride}" for kind in ("cls", "obj", "bbox") for stride in STRIDES]
         self.input = self.session.get_inputs()[0]
         try:
             self.largest(np.zeros((STRIDES[-1], STRIDES[-1], 3), np.uint8))
         except Exception as error:  # another network: other outputs, other shapes
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(
                 f"the face model {model} is no YuNet ({reason}); expected face_detection_yunet_2023mar.onnx"
             ) from error
