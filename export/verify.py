@@ -123,9 +123,9 @@ def compare(backend: Backend, generator: Generator, pictures: Images) -> Differe
 
 
 def exact_pictures(generator: Generator, pictures: Iterable[Pixels]) -> np.ndarray:
-    """What the reference generator, on the CPU, makes of n pictures, uint8 (h, w, 3): float (n, h, w, 3) in [-1, 1], unrounded.
+    """What the reference generator, on the CPU, makes of n pictures, uint8 (h, w, 3).
 
-    One at a time, so that memory stays that of one.
+    Float (n, h, w, 3) in [-1, 1], unrounded. One at a time, so that memory stays that of one.
     """
     each = [reference_pictures(generator, picture[None])[0] for picture in pictures]
     return torch.cat(each).permute(0, 2, 3, 1).numpy()

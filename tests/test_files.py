@@ -3,8 +3,8 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -83,11 +83,19 @@ with locked(Path(sys.argv[1]), wait=False):
 """
 
 
-def test_a_lock_is_one_process_s_until_it_ends(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(lock), "60"], stdout=subprocess.PIPE, text=True) as holder:
+@contextmanager
+def holding(lock: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a lock for so long."""
+    command = [sys.executable, "-c", HOLDER, str(lock), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+        yield holder
+
+
+def test_a_lock_is_one_process_s_until_it_ends(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with holding(lock, seconds=60) as holder:
         with pytest.raises(BlockingIOError, match="locked by another process"), locked(lock, wait=False):
             pass
         holder.kill()
@@ -97,11 +105,7 @@ def test_a_lock_is_one_process_s_until_it_ends(tmp_path: Path) -> None:
 
 def test_a_lock_can_be_waited_for(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(lock), "0.5"], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    with holding(lock, seconds=0.5):
         start = time.monotonic()
         with locked(lock, wait=True):
             assert time.monotonic() - start > 0.3

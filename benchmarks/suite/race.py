@@ -19,6 +19,7 @@ from ugatit_fast.bench.pictures import POOL
 from ugatit_fast.bench.results import IDENTICAL_DB, Row, Settings, Throughput
 from ugatit_fast.bench.worker import ContenderFailed, Worker
 from ugatit_fast.export.verify import Difference, difference
+from ugatit_fast.progress import Say
 
 MAX_CALLS = 500
 """Of one contender in one turn: enough for any percentile."""
@@ -81,7 +82,7 @@ def race(
     case: Case,
     reference: np.ndarray,
     settings: Settings,
-    say: Callable[[str], None],
+    say: Say,
     after_round: Callable[[list[Row]], None],
     deadline: float = inf,
 ) -> list[Row]:

@@ -10,7 +10,7 @@ Resizing is part of a protocol:
 
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.folders import IMAGE_SUFFIXES, INPUT_FOLDER, PAGE, photos_below
 from ugatit_fast.media.images import Pixels, load_image
+from ugatit_fast.progress import Counted, Say
 from ugatit_fast.train.evaluation.inception import SIDE_PIXELS, WIDTH, Inception
 from ugatit_fast.train.evaluation.protocols import Resize, Role
 
@@ -98,8 +99,8 @@ def features_of(
     files: Sequence[Path],
     resize: Resize,
     network: Inception,
-    on_skipped: Callable[[str], None],
-    on_progress: Callable[[int, int], None],
+    on_skipped: Say,
+    on_progress: Counted,
 ) -> NDArray[np.float32]:
     """The features of those files that can be read, (n, 2048).
 

@@ -19,9 +19,10 @@ import numpy as np
 
 from ugatit_fast.errors import BackendUnavailable, InputError, UgatitFastError
 from ugatit_fast.on_ray.cluster import RayOptions, cluster, import_ray
+from ugatit_fast.progress import Counted
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
-from ugatit_fast.translate.report import Failure, OnFailure, Progress, Report, StageSeconds
+from ugatit_fast.translate.report import Failure, OnFailure, Report, StageSeconds
 from ugatit_fast.translate.sinks import FolderSink, open_sink
 from ugatit_fast.translate.sources import Source
 
@@ -40,7 +41,7 @@ def translate_on_ray(
     ray_options: RayOptions,
     *,
     heatmap: bool = False,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: Counted = lambda done, total: None,
     on_failure: OnFailure = lambda failure: None,
 ) -> Report:
     """As `pipeline.translate_files` into a folder, by `ray_options.replicas` engines at once, and without a gallery.

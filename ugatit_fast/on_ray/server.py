@@ -6,7 +6,7 @@ Batches are made by the app's own queue in each replica. A replica that dies is 
 clients try again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from logging import WARNING, getLogger
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.machine import stopping_signals
 from ugatit_fast.on_ray.cluster import RayOptions, cluster, import_ray
+from ugatit_fast.progress import Say
 from ugatit_fast.serve.server import check_address, listen
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.translator import describe_engine
@@ -30,7 +31,7 @@ def serve_on_ray(
     *,
     host: str,
     port: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was accepted.
 

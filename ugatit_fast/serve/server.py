@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import stopping_signals
+from ugatit_fast.progress import Say
 from ugatit_fast.serve.app import create_app
 from ugatit_fast.serve.service import Served
 from ugatit_fast.serve.settings import ServeSettings
@@ -96,7 +97,7 @@ def serve(
     *,
     host: str,
     port: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was accepted, within twice `settings.timeout_s`.
 

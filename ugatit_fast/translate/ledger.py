@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from ugatit_fast.translate.report import Failure, OnFailure, Progress, Report, StageSeconds
+from ugatit_fast.progress import Counted
+from ugatit_fast.translate.report import Failure, OnFailure, Report, StageSeconds
 from ugatit_fast.translate.sources import ClipSource, Source
 
 
 class Ledger:
     """Only the thread that drives the run writes in it."""
 
-    def __init__(self, on_progress: Progress | None, on_failure: OnFailure | None) -> None:
+    def __init__(self, on_progress: Counted | None, on_failure: OnFailure | None) -> None:
         self.on_progress = on_progress or (lambda done, total: None)
         self.on_failure = on_failure or (lambda failure: None)
         self.translated: list[Source] = []

@@ -19,6 +19,7 @@ from ugatit_fast.files import make_folder
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.clip import ClipError
 from ugatit_fast.media.folders import HEATMAP_FOLDER, INPUT_FOLDER
+from ugatit_fast.progress import Counted
 from ugatit_fast.translate import gallery
 from ugatit_fast.translate.clip_files import translate_clip_file
 from ugatit_fast.translate.flow import Flow
@@ -27,7 +28,7 @@ from ugatit_fast.translate.ledger import Ledger
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.products import Product, Stack, Translation
 from ugatit_fast.translate.refusals import refuse_contradictions, refuse_overwriting
-from ugatit_fast.translate.report import Failure, OnFailure, Progress, Report
+from ugatit_fast.translate.report import Failure, OnFailure, Report
 from ugatit_fast.translate.sinks import FolderSink, Sink, open_sink
 from ugatit_fast.translate.sources import ClipSource, Source
 from ugatit_fast.translator import Translates
@@ -40,7 +41,7 @@ def translate_files(
     options: TranslateOptions | None = None,
     *,
     stack: Translates | None = None,
-    on_progress: Progress | None = None,
+    on_progress: Counted | None = None,
     on_failure: OnFailure | None = None,
 ) -> Report:
     """Translate photos (from `sources.find_images`) into `out`, under their relative names.
@@ -101,7 +102,7 @@ class Run:
         sink: Sink,
         options: TranslateOptions | None,
         stack: Translates | None,
-        on_progress: Progress | None,
+        on_progress: Counted | None,
         on_failure: OnFailure | None,
     ) -> None:
         self.options = options = options or TranslateOptions()
