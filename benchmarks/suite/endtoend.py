@@ -60,7 +60,7 @@ def measure(contender: Contender, case: Case, file: Path | None, settings: Setti
                 file, _ = builder.ask("build", contender, case, limit_seconds=settings.limit_seconds)
         with Worker() as worker:
             limit = settings.limit_seconds + settings.photos * SECONDS_A_PHOTO
-            found = worker.ask(
+            found: Measured = worker.ask(
                 "run", translate_photos, contender, case, file, spec_of(case), settings.photos, limit_seconds=limit
             )
     except ContenderFailed as failed:

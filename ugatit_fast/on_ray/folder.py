@@ -26,6 +26,9 @@ from ugatit_fast.translate.report import Failure, OnFailure, Report, StageSecond
 from ugatit_fast.translate.sinks import FolderSink, open_sink
 from ugatit_fast.translate.sources import Source
 
+Block = dict[str, Any]
+"""Columns of photos, or of what became of them, by name."""
+
 BLOCK = 32
 """Most photos that a replica takes at once, and has to do again where it dies."""
 BLOCKS_EACH = 4
@@ -93,7 +96,7 @@ class Replica:
         self.out = out
         self.options = replace(options, threads=ray_options.cores)
 
-    def __call__(self, block: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, block: Block) -> Block:
         """Translate a block of photos. Returns each one's fate and reason, and of the block what stopped it and the
         stages' seconds, in its first row.
         """
@@ -114,9 +117,7 @@ class Replica:
         ]
         return self.answer(block, fates, [reasons.get(source.path, "") for source in sources], report.stages, "")
 
-    def answer(
-        self, block: dict[str, Any], fates: list[int], reasons: list[str], stages: StageSeconds, stopped: str
-    ) -> dict[str, Any]:
+    def answer(self, block: Block, fates: list[int], reasons: list[str], stages: StageSeconds, stopped: str) -> Block:
         first = np.arange(len(fates)) == 0
         return {
             "index": block["index"],
@@ -136,7 +137,7 @@ class Outcomes:
         self.failures: dict[int, Failure] = {}
         self.stages = StageSeconds()
 
-    def add(self, block: dict[str, Any]) -> list[Failure]:
+    def add(self, block: Block) -> list[Failure]:
         """Take note of a block. Returns its failures. Raises InputError where it stopped the run."""
         for stopped in block["stopped"]:
             if stopped:

@@ -296,7 +296,7 @@ def add_pages(app: FastAPI) -> None:
 # What can go wrong -------------------------------------------------------------------------------------------------
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+async def while_connected(receive: Receive, work: Coroutine[object, object, Result]) -> Result:
     """The result of `work`, which is cancelled should the client leave. Raises Problem where it did.
 
     receive: of a request whose body has been read, so that all that can come is the news of its leaving.

@@ -8,6 +8,9 @@ from typing import Any
 from ugatit_fast.serve.problems import PROBLEM_TYPE
 from ugatit_fast.serve.uploads import FORM, SUFFIXES
 
+Json = dict[str, Any]
+"""A part of an OpenAPI document."""
+
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 PROBLEM = {
     "content": {
@@ -24,7 +27,7 @@ PROBLEM = {
         }
     }
 }
-PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, Json] = {
     400: {"description": "The form isn't as expected, or there is no engine for the direction.", **PROBLEM},
     401: {"description": "The API key is missing or wrong.", **PROBLEM},
     408: {"description": "The body came too slowly.", **PROBLEM},
@@ -34,25 +37,25 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: {"description": "All places are taken; Retry-After says when to come back.", **PROBLEM},
     504: {"description": "It took too long.", **PROBLEM},
 }
-PICTURE_ANSWERS: dict[int | str, dict[str, Any]] = {
+PICTURE_ANSWERS: dict[int | str, Json] = {
     200: {"description": "The translation.", "content": dict.fromkeys(SUFFIXES, BINARY)},
     406: {"description": "Accept names no format that translations come in.", **PROBLEM},
     **PROBLEMS,
 }
-ARCHIVE_ANSWERS: dict[int | str, dict[str, Any]] = {
+ARCHIVE_ANSWERS: dict[int | str, Json] = {
     200: {"description": "The translations in a zip archive.", "content": {"application/zip": BINARY}},
     **PROBLEMS,
 }
-PLAIN_ANSWER: dict[int | str, dict[str, Any]] = {
+PLAIN_ANSWER: dict[int | str, Json] = {
     200: {"description": "As text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
-READY_ANSWERS: dict[int | str, dict[str, Any]] = {
+READY_ANSWERS: dict[int | str, Json] = {
     **PLAIN_ANSWER,
     503: {"description": "An engine is warming up.", **PROBLEM},
 }
 
 
-def body_of(*kinds: str, several: bool) -> dict[str, Any]:
+def body_of(*kinds: str, several: bool) -> Json:
     name, file = ("files", {"type": "array", "items": BINARY["schema"]}) if several else ("file", BINARY["schema"])
     form = {"schema": {"type": "object", "required": [name], "properties": {name: file}}}
     return {"requestBody": {"required": True, "content": {FORM: form} | dict.fromkeys(kinds, BINARY)}}
@@ -62,7 +65,7 @@ PHOTO_BODY = body_of("image/*", "application/octet-stream", several=False)
 PHOTOS_BODY = body_of("application/zip", several=True)
 
 
-def page(description: dict[str, Any], template: str) -> str:
+def page(description: Json, template: str) -> str:
     """The HTML page of an OpenAPI document.
 
     template: a `string.Template` with $title, $introduction and $operations.
@@ -80,7 +83,7 @@ def page(description: dict[str, Any], template: str) -> str:
     )
 
 
-def section_of(method: str, path: str, operation: dict[str, Any]) -> str:
+def section_of(method: str, path: str, operation: Json) -> str:
     summary, _, more = operation.get("description", "").partition("\n\n")
     rows = list(rows_of(operation))
     table = f"<dl>{''.join(rows)}</dl>" if rows else ""
@@ -90,7 +93,7 @@ def section_of(method: str, path: str, operation: dict[str, Any]) -> str:
     )
 
 
-def rows_of(operation: dict[str, Any]) -> Iterator[str]:
+def rows_of(operation: Json) -> Iterator[str]:
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         values = next((one["enum"] for one in (schema, *schema.get("anyOf", ())) if "enum" in one), ())

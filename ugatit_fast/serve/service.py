@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain, count, islice, repeat
 from pathlib import PurePath
 from time import perf_counter
-from typing import IO, Any, Literal, Protocol, TypeVar, get_args
+from typing import IO, Literal, Protocol, TypeVar, get_args
 from zipfile import ZipFile
 
 from ugatit_fast.choices import Fit
@@ -155,7 +155,7 @@ class Service:
 
 
 async def in_order(
-    work: Iterable[Callable[[], Coroutine[Any, Any, Done]]], ahead: int
+    work: Iterable[Callable[[], Coroutine[object, object, Done]]], ahead: int
 ) -> AsyncGenerator[tuple[int, Done | Problem], None]:
     """The outcomes of `work`, numbered, in order; at most `ahead` of it is under way. Ends what it started."""
     running: deque[asyncio.Task[Done]] = deque()

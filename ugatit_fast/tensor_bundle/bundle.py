@@ -14,6 +14,9 @@ from ugatit_fast.tensor_bundle.index import Entry, Index, parse_index
 from ugatit_fast.tensor_bundle.leveldb_table import DAMAGED, Malformed, read_table
 from ugatit_fast.tensor_bundle.locate import find_prefix, index_file
 
+AnyArray = NDArray[Any]
+"""Of whatever dtype the tensor has."""
+
 
 class TensorBundle:
     """An open checkpoint. Opening reads the index and checks that the data files are there, and long enough.
@@ -71,7 +74,7 @@ class TensorBundle:
         """Of the index and of what is used of the data files."""
         return self.index_file.stat().st_size + sum(self._used_bytes.values())
 
-    def read(self, name: str, verify: bool = False) -> NDArray[Any]:
+    def read(self, name: str, verify: bool = False) -> AnyArray:
         """One tensor, of the dtype and shape in `entries[name]`; with `verify`, after checking its CRC-32C.
 
         The array is read-only: a view of the mapped file where the data is aligned and needs no decoding, else a copy.
@@ -88,7 +91,7 @@ class TensorBundle:
         array.flags.writeable = False
         return array.reshape(entry.shape)
 
-    def read_rows(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
+    def read_rows(self, name: str, rows: int) -> Iterator[AnyArray]:
         """One tensor in pieces of `rows` along its first dimension, the last one shorter, each a copy.
 
         For tensors too large to have in memory twice: nothing is mapped. Raises as `read`, and for a scalar.
@@ -154,10 +157,10 @@ class TensorBundle:
         return Path(f"{self.prefix}.data-{shard:05d}-of-{self.num_shards:05d}")
 
 
-def decoded(data: NDArray[np.uint8], entry: Entry) -> NDArray[Any]:
+def decoded(data: NDArray[np.uint8], entry: Entry) -> AnyArray:
     if entry.stored_as == "bfloat16":
         return (data.view("<u2").astype("<u4") << 16).view("<f4")
     if entry.stored_as == "bool":
         return data.astype(bool)
-    array: NDArray[Any] = np.require(data.view(entry.dtype), requirements=["ALIGNED"])  # copies only what isn't
+    array: AnyArray = np.require(data.view(entry.dtype), requirements=["ALIGNED"])  # copies only what isn't
     return array

@@ -7,7 +7,6 @@ shape, place and checksum (TensorFlow's tensor_bundle.proto, tensor_shape.proto 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -58,7 +57,7 @@ class Entry:
     """What one tensor is and where it lies."""
 
     name: str
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     """Of the array that `TensorBundle.read` returns: float32 for a tensor stored as bfloat16."""
     shape: tuple[int, ...]
     shard: int

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.progress import 
 from ugatit_fast.translate.sources import PIPE
 
 
