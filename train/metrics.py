@@ -42,7 +42,7 @@ class Metrics:
         per_second = 2 * self.settings.batch_size / each_s
         left_s = each_s * (self.settings.iterations - step)
         memory = peak_memory_bytes(self.device)
-        record: dict[str, Any] = {"step": step, **losses, "lr": rate, "images_per_second": per_second}
+        record: dict[str, object] = {"step": step, **losses, "lr": rate, "images_per_second": per_second}
         record |= {"memory_bytes": memory, "seconds_left": left_s, "files_skipped": skipped}
         with write_errors(self.path), self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")

@@ -10,7 +10,6 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from PIL import Image, ImageFile
 
@@ -181,7 +180,7 @@ def plays_of(image: Image.Image) -> int:
     return int(loop or 0)
 
 
-def loop_setting(format_name: str, plays: int) -> dict[str, Any]:
+def loop_setting(format_name: str, plays: int) -> dict[str, object]:
     if format_name != "GIF":
         return {"loop": plays}
     return {} if plays == 1 else {"loop": max(0, plays - 1)}

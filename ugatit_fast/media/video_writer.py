@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+    from ugatit_fast.media.sound import AnyPacket
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """What videos are written as: suffix -> FFmpeg's name."""
@@ -58,7 +60,7 @@ class VideoWriter:
         rate: Fraction,
         crf: int,
         sound: Path | None,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
     ) -> None:
         """Look for segments of an earlier run, and begin anew where they were made otherwise.
 
@@ -89,7 +91,7 @@ class VideoWriter:
     def finished(self) -> int:
         return FRAMES_PER_SEGMENT * len(self.kept)
 
-    def begin(self, settings: Mapping[str, Any]) -> None:
+    def begin(self, settings: Mapping[str, object]) -> None:
         wanted = json.dumps(settings, indent=2, sort_keys=True)
         with write_errors(self.part):
             make_folder(self.part)
@@ -168,7 +170,7 @@ class VideoWriter:
         with ExitStack() as stack:
             partial = stack.enter_context(self.written(self.target))
             output = stack.enter_context(self.av.open(f"file:{partial}", "w", format=name, container_options=flags))
-            packets: list[Iterator[Packet[Any]]] = [self.picture_packets(self.add_copy(output))]
+            packets: list[Iterator[AnyPacket]] = [self.picture_packets(self.add_copy(output))]
             if self.sound:
                 source = stack.enter_context(open_video(self.sound))
                 packets.append(Sound(source, output).packets())
@@ -201,7 +203,7 @@ class VideoWriter:
             yield held
 
 
-def seconds_of(packet: "Packet[Any]") -> Fraction:
+def seconds_of(packet: "AnyPacket") -> Fraction:
     return (packet.dts or 0) * packet.time_base
 
 

@@ -260,7 +260,7 @@ def add_state(app: FastAPI, engines: Engines) -> None:
         return Response(engines.metrics.text(), media_type=CONTENT_TYPE)
 
 
-def describe(spec: EngineSpec, translator: Served) -> dict[str, Any]:
+def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
     """An engine, as /v1/model tells of it."""
     return {
         "direction": spec.direction,
