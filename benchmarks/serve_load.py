@@ -39,6 +39,9 @@ from ugatit_fast.media.images import decode_image, encode_image
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.translator import Translator
 
+Figures = dict[str, Any]
+"""What goes into a results file."""
+
 SMALLEST = GeneratorConfig(ch=8, n_res=1, light=True)
 SIZE = (64, 64)
 PHOTOS = 64
@@ -64,7 +67,7 @@ class Tally:
     lost: int = 0
     """Requests without an answer, or with another status than 200."""
 
-    def summary(self, wall_seconds: float) -> dict[str, Any]:
+    def summary(self, wall_seconds: float) -> Figures:
         cuts = statistics.quantiles(self.seconds, n=100, method="inclusive")
         return {
             "requests": len(self.seconds),
@@ -198,13 +201,13 @@ def run_until_ready(port: int) -> None:
         time.sleep(0.1)
 
 
-def run(port: int, exchanges: Sequence[Exchange], *, clients: int, seconds: float) -> dict[str, Any]:
+def run(port: int, exchanges: Sequence[Exchange], *, clients: int, seconds: float) -> Figures:
     """What `clients` see in so many seconds."""
     end = time.perf_counter() + seconds
     return tally_of(port, exchanges, clients, lambda: time.perf_counter() < end)
 
 
-def tally_of(port: int, exchanges: Sequence[Exchange], clients: int, goes_on: Callable[[], bool]) -> dict[str, Any]:
+def tally_of(port: int, exchanges: Sequence[Exchange], clients: int, goes_on: Callable[[], bool]) -> Figures:
     tallies = [Tally() for _ in range(clients)]
     threads = []
     for first, tally in enumerate(tallies):
@@ -245,10 +248,10 @@ def send(port: int, exchanges: Sequence[Exchange], tally: Tally, goes_on: Callab
     connection.close()
 
 
-def memory_over(port: int, pid: int, exchanges: Sequence[Exchange], requests: int) -> dict[str, Any]:
+def memory_over(port: int, pid: int, exchanges: Sequence[Exchange], requests: int) -> Figures:
     """The server's resident memory before and after so many requests of 8 clients."""
 
-    def after(count: int) -> tuple[dict[str, Any], float]:
+    def after(count: int) -> tuple[Figures, float]:
         left = itertools.count()
         seen = tally_of(port, exchanges, 8, lambda: next(left) < count)
         return seen, resident_mib(pid)
@@ -265,9 +268,9 @@ def resident_mib(pid: int) -> float:
 
 def compare_batching(
     engine: Path, exchanges: Sequence[Exchange], clients: int, max_batch: int, seconds: float, options: Sequence[str]
-) -> dict[str, Any]:
+) -> Figures:
     """The same load on a server that batches and one that doesn't, by turns, each twice."""
-    seen: dict[str, list[dict[str, Any]]] = {"1": [], str(max_batch): []}
+    seen: dict[str, list[Figures]] = {"1": [], str(max_batch): []}
     for size in [*seen, *reversed(seen)]:
         with serving(engine, "--max-batch", size, *options) as (port, _):
             run(port, exchanges, clients=clients, seconds=min(seconds, 3))

@@ -29,6 +29,9 @@ from ugatit_fast.train.data import Places, batches, training_files
 from ugatit_fast.train.settings import TrainPrecision, TrainSettings
 from ugatit_fast.train.step import Trainer, generator_config
 
+Figures = dict[str, Any]
+"""What goes into a results file."""
+
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 CH, SIDE = (64, 256) if ON_GPU else (16, 128)
@@ -69,7 +72,7 @@ def main(arguments: list[str]) -> int:
     return 0 if all(found["passes"].values()) else 1
 
 
-def passes(results: dict[str, Any]) -> dict[str, bool]:
+def passes(results: Figures) -> dict[str, bool]:
     """Which figures are reached: by bf16 on a GPU, by float32 on a CPU."""
     ours = results["steps"][list(CONTENDERS)[-1]]
     reached = {"speed": ours["times_as_fast"] >= TIMES_AS_FAST}
@@ -83,7 +86,7 @@ def passes(results: dict[str, Any]) -> dict[str, bool]:
 # The step ---------------------------------------------------------------------------------------------------------
 
 
-def steps() -> dict[str, Any]:
+def steps() -> Figures:
     """Every contender's median, how many times as fast as the published step, and its memory on a GPU."""
     torch.manual_seed(0)
     images = (torch.rand(2, 1, 3, SIDE, SIDE, device=DEVICE) * 2 - 1).unbind()
@@ -91,7 +94,7 @@ def steps() -> dict[str, Any]:
     contenders = {name: step_of(name, images) for name in (PUBLISHED, *CONTENDERS)}
     check({name: step() for name, step in contenders.items()})
     rounds = [{name: timed_ms(step) for name, step in contenders.items()} for _ in range(WARMUPS + ROUNDS)][WARMUPS:]
-    found: dict[str, Any] = {}
+    found: Figures = {}
     for name in contenders:
         found[name] = {
             "median_ms": round(median(times[name] for times in rounds), 1),

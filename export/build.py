@@ -18,6 +18,7 @@ from ugatit_fast.export.verify import Difference, compare, sample_pictures
 from ugatit_fast.files import staged
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.progress import Phased, Say
 
 DEFAULT_BATCH = (1, 4, 16)
 LARGEST_BATCH = 1024
@@ -45,8 +46,8 @@ def build_engine(
     direction: Direction | None = None,
     heatmap: bool = False,
     tensorrt: TensorRTOptions = TENSORRT_DEFAULTS,
-    say: Callable[[str], None] = lambda _: None,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
+    say: Say = lambda _: None,
+    progress: Phased = lambda *_: None,
 ) -> Built:
     """Build an engine from a checkpoint and check it; nothing is written where either fails.
 
@@ -134,8 +135,8 @@ class Request:
     """What writing an engine takes besides the network and the description."""
 
     tensorrt: TensorRTOptions
-    say: Callable[[str], None]
-    progress: Callable[[str, int, int], None]
+    say: Say
+    progress: Phased
 
 
 def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
@@ -170,7 +171,7 @@ WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request],
 """What writes the engine files of a kind."""
 
 
-def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Callable[[str], None]) -> Difference:
+def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Say) -> Difference:
     """Run what was built against the reference; ExportError where it strays too far."""
     pictures = sample_pictures(spec)
     backend = runner(path, spec, say)
@@ -187,7 +188,7 @@ def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Callable[[str],
     return found
 
 
-def runner(path: Path, spec: EngineSpec, say: Callable[[str], None]) -> Backend:
+def runner(path: Path, spec: EngineSpec, say: Say) -> Backend:
     """The engine's own backend; for the folded tensors, on a machine without a GPU, their operations' plain meaning."""
     runtime = runtime_of(path, spec)
     if runtime.contents == "tensors" and runtime.missing("run"):

@@ -30,6 +30,9 @@ from ugatit_fast.export.verify import sample_pictures
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator, TorchOperations
 
+AnyArray = NDArray[Any]
+"""Of whatever dtype the stage has."""
+
 DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
 """Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""
 STAGES = ("normalise", "stage", "up_stage", "attend")
@@ -96,7 +99,7 @@ def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
     return Walk(spec.precision, tuple((stage, relative_error(exact, value)) for (stage, exact), (_, value) in pairs))
 
 
-def relative_error(exact: NDArray[Any], value: NDArray[Any]) -> float:
+def relative_error(exact: AnyArray, value: AnyArray) -> float:
     """Root mean square of the difference over that of the exact values; infinite where values aren't finite."""
     difference = value.astype(np.float64) - exact
     error = float(np.sqrt(np.square(difference).mean() / max(np.square(exact.astype(np.float64)).mean(), 1e-30)))
@@ -104,14 +107,14 @@ def relative_error(exact: NDArray[Any], value: NDArray[Any]) -> float:
 
 
 @torch.inference_mode()
-def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, NDArray[Any]]]:
+def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
     recorder = Recorder(TorchOperations(folded.stem.weight.dtype))
     folded.graph(recorder, torch.from_numpy(picture).to(device))
     for stage, value in recorder.seen:
         yield stage, value.float().cpu().numpy()
 
 
-def onnx_stages(folded: FoldedGenerator, picture: Images) -> Iterator[tuple[str, NDArray[Any]]]:
+def onnx_stages(folded: FoldedGenerator, picture: Images) -> Iterator[tuple[str, AnyArray]]:
     builder = OnnxBuilder()
     operations = ConvolutionOperations(builder, folded)
     recorder = Recorder(operations)

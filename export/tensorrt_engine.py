@@ -5,7 +5,6 @@ plan of its own with fixed shapes unless asked otherwise: TensorRT finds faster 
 change, versions to at least 11.2 load a plugin's kernels again each time (github.com/NVIDIA/TensorRT/issues/4849).
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,10 +27,9 @@ from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.export.timing_cache import timing_cache, timing_cache_path
 from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.progress import Phased, Say
 
 Plan = NDArray[np.uint8]
-Say = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
 """Called with a phase of the build, its steps done, and its steps in all; all of them once at its end."""
 MIB = 2**20
 WAKE_SECONDS = 0.5
@@ -77,7 +75,7 @@ class PlanBuilder:
     spec: EngineSpec
     options: TensorRTOptions
     say: Say
-    progress: Progress
+    progress: Phased
 
     def plan(self, size: int, kernels: Kernels) -> Plan:
         """The plan for one batch size (or all up to it), with or without our kernels. Raises ExportError."""
@@ -147,7 +145,7 @@ def write_tensorrt_engine(
     options: TensorRTOptions,
     path: Path,
     say: Say,
-    progress: Progress,
+    progress: Phased,
 ) -> EngineSpec:
     """Build for this machine's GPU and write the engine file, and beside it the bare plans where the options say so.
 
@@ -181,7 +179,7 @@ def register_plugins() -> None:
 
 
 def build(
-    builder: trt.Builder, network: trt.INetworkDefinition, config: trt.IBuilderConfig, progress: Progress
+    builder: trt.Builder, network: trt.INetworkDefinition, config: trt.IBuilderConfig, progress: Phased
 ) -> trt.IHostMemory | None:
     """The plan, or None where TensorRT fails. Stops at the next step when interrupted: TensorRT works in a thread,
     so that Ctrl-C finds this one awake.
@@ -203,7 +201,7 @@ def build(
 class Monitor(trt.IProgressMonitor):
     """Hands TensorRT's progress on, and tells it when to stop."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Phased) -> None:
         super().__init__()
         self.progress = progress
         self.cancelled = False

@@ -4,8 +4,7 @@ Times hold for one GPU, one TensorRT and one version of our kernels, so each of 
 """
 
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import tensorrt as trt
 from ugatit_fast.backends.gpu import Gpu, architecture
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.plugin_contract import KERNEL_VERSION
-from ugatit_fast.files import written_whole
+from ugatit_fast.files import locked, written_whole
 from ugatit_fast.machine import cache_folder
+from ugatit_fast.progress import Say
 
 
 def timing_cache_path(folder: Path | None, gpu: Gpu) -> Path:
@@ -26,7 +26,7 @@ def timing_cache_path(folder: Path | None, gpu: Gpu) -> Path:
 
 
 @contextmanager
-def timing_cache(config: trt.IBuilderConfig, path: Path, say: Callable[[str], None]) -> Iterator[None]:
+def timing_cache(config: trt.IBuilderConfig, path: Path, say: Say) -> Iterator[None]:
     """Let a build use the file, and add to it what the build has measured."""
     found = path.exists()  # asked once: another build may write it at any time
     cache = read_cache(config, path) if found else None
@@ -50,24 +50,9 @@ def merge_into(path: Path, config: trt.IBuilderConfig) -> None:
     """Write the cache of a finished build together with what other builds have written meanwhile."""
     cache = config.get_timing_cache()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock"), wait=True):
         others = read_cache(config, path) if path.exists() else None
         if others is not None:
             cache.combine(others, False)  # leaves out what isn't of this GPU and TensorRT
         with written_whole(path) as partial:
             partial.write_bytes(cache.serialize())
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process that holds it."""
-    with path.open("ab") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,5 +1,6 @@
 """Engine against checkpoint: how far the pictures are from those of the float32 reference generator."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import torch
 from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
+from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.choices import Device, Precision
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
-from ugatit_fast.media.images import load_image
+from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.model import Generator
 from ugatit_fast.samples import sample_photos
 from ugatit_fast.translator import describe_engine
@@ -117,15 +119,16 @@ def verify(
 def compare(backend: Backend, generator: Generator, pictures: Images) -> Difference:
     """Difference over `pictures`, one at a time, so that memory stays that of one."""
     translated = np.concatenate([backend.run(picture[None])[0] for picture in pictures])
-    reference = np.concatenate([reference_pictures(generator, picture[None]) for picture in pictures])
-    return difference(translated, reference)
+    return difference(translated, exact_pictures(generator, pictures))
 
 
-@torch.inference_mode()
-def reference_pictures(generator: Generator, pictures: Images, dtype: torch.dtype = torch.float32) -> np.ndarray:
-    """uint8 (n, h, w, 3) through the reference generator, which is of `dtype`: (n, h, w, 3) in [-1, 1]."""
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(dtype) / 127.5 - 1
-    return generator(x)[0].permute(0, 2, 3, 1).numpy()
+def exact_pictures(generator: Generator, pictures: Iterable[Pixels]) -> np.ndarray:
+    """What the reference generator, on the CPU, makes of n pictures, uint8 (h, w, 3).
+
+    Float (n, h, w, 3) in [-1, 1], unrounded. One at a time, so that memory stays that of one.
+    """
+    each = [reference_pictures(generator, picture[None])[0] for picture in pictures]
+    return torch.cat(each).permute(0, 2, 3, 1).numpy()
 
 
 def sample_pictures(spec: EngineSpec) -> Images:

@@ -16,9 +16,14 @@ from ugatit_fast.kernels.padding import pad_reference
 COLOURS = 3
 
 
+def unit_range(image: Tensor, dtype: torch.dtype) -> Tensor:
+    """uint8 (n, h, w, 3) -> `dtype` (n, 3, h, w) in [-1, 1], in the order of memory that it came in."""
+    return (image.permute(0, 3, 1, 2).to(torch.promote_types(dtype, torch.float32)) / 127.5 - 1).to(dtype)
+
+
 def normalise_image_reference(image: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
     """The meaning of `normalise_image`, in plain PyTorch."""
-    x = image.permute(0, 3, 1, 2).to(torch.promote_types(dtype, torch.float32)) / 127.5 - 1
+    x = unit_range(image, torch.promote_types(dtype, torch.float32))
     return pad_reference(x, pad, "reflect").to(dtype).contiguous(memory_format=torch.channels_last)
 
 

@@ -279,8 +279,8 @@ def test_a_broken_picture_does_not_stop_the_others(here: Path) -> None:
     broken, sound = (here / "dataset" / "faces" / "testA" / name for name in ("1.png", "2.jpg"))
     broken.write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     translators: Translators = {
-        "A2B": FakeTranslator(heatmap=True).real,
-        "B2A": FakeTranslator(BACK_SPEC, heatmap=True).real,
+        "A2B": FakeTranslator(heatmap=True),
+        "B2A": FakeTranslator(BACK_SPEC, heatmap=True),
     }
     outcome = write_stacks(here, {"A2B": [broken, sound], "B2A": [sound]}, translators)
     assert (outcome.written, len(outcome.failures)) == (2, 1)

@@ -3,8 +3,11 @@
 import ast
 import re
 
+import pytest
+
 from tests.test_arrows import modules
 from ugatit_fast import errors
+from ugatit_fast.errors import first_line
 
 
 def drawn(docstring: str) -> dict[str, str]:
@@ -42,3 +45,17 @@ def test_the_drawing_is_read() -> None:
         "Errors.\n\n    A\n    ├── B    one\n    │   └── C  two\n    └── D    three\n        └── E  four\n\nThe end.\n"
     )
     assert drawn(drawing) == {"A": "Exception", "B": "A", "C": "B", "D": "A", "E": "D"}
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one"), "one"),
+        (ValueError("  one \ntwo"), "one"),
+        (ValueError("\n\none\ntwo"), "one"),
+        (ValueError(""), "ValueError"),
+        (OSError(" \n"), "OSError"),
+    ],
+)
+def test_the_first_line_of_an_error(error: Exception, line: str) -> None:
+    assert first_line(error) == line

@@ -1,7 +1,10 @@
 import errno
 import stat
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.files import staged, written_whole
+from ugatit_fast.files import locked, staged, written_whole
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -68,3 +71,41 @@ def test_others_may_read_what_safetensors_wrote(tmp_path: Path) -> None:
         save_file({"x": torch.zeros(1)}, partial)
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "x")]
     assert modes[0] == modes[1]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from ugatit_fast.files import locked
+with locked(Path(sys.argv[1]), wait=False):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@contextmanager
+def holding(lock: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a lock for so long."""
+    command = [sys.executable, "-c", HOLDER, str(lock), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+
+
+def test_a_lock_is_one_process_s_until_it_ends(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with holding(lock, seconds=60) as holder:
+        with pytest.raises(BlockingIOError, match="locked by another process"), locked(lock, wait=False):
+            pass
+        holder.kill()
+    with locked(lock, wait=False):
+        pass
+
+
+def test_a_lock_can_be_waited_for(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with holding(lock, seconds=0.5):
+        start = time.monotonic()
+        with locked(lock, wait=True):
+            assert time.monotonic() - start > 0.3

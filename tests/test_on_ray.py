@@ -25,7 +25,7 @@ from ugatit_fast import Translator
 from ugatit_fast.errors import BackendUnavailable, EngineError, InputError
 from ugatit_fast.media.images import load_image
 from ugatit_fast.on_ray.cluster import PRIVATE, refuse_too_much, refuse_unreachable, resources
-from ugatit_fast.on_ray.folder import Replica, _Done, translate_on_ray
+from ugatit_fast.on_ray.folder import Outcomes, Replica, translate_on_ray
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.sources import Source, find_images
@@ -93,7 +93,7 @@ def test_a_block_and_its_report(light_engine: Path, photos: Path, tmp_path: Path
     (out / "sub").mkdir(parents=True)
     (out / "sub" / "3.png").touch()
     replica = Replica(light_engine, out, TranslateOptions(skip_existing=True, gallery=False), ONE_EACH, False)
-    done = _Done(sources)
+    done = Outcomes(sources)
     half = len(sources) // 2
     # The second half first: replicas answer when they are ready.
     for part in (range(half, len(sources)), range(half)):
@@ -115,7 +115,7 @@ def test_what_stops_a_replica_stops_the_run(light_engine: Path, photos: Path, tm
     sources = find_images([photos])
     replica = Replica(light_engine, tmp_path / "file", TranslateOptions(gallery=False), ONE_EACH, False)
     with pytest.raises(InputError, match="is a file"):
-        _Done(sources).add(replica(block_of(sources)))
+        Outcomes(sources).add(replica(block_of(sources)))
 
 
 def test_without_ray(light_engine: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

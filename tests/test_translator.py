@@ -16,6 +16,7 @@ from tests.conftest import random_pictures
 from ugatit_fast import Translator
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
+from ugatit_fast.kernels.image import image_of, unit_range
 from ugatit_fast.kinds import tensor_like, tensor_to_images, to_images, to_unit_range
 
 
@@ -100,6 +101,18 @@ def test_the_result_is_the_callers_to_keep(translator: Translator) -> None:
     first[:] = 0  # writable
 
 
+def test_every_way_to_and_from_unit_range_agrees_on_every_level() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    in_unit_range = unit_range(torch.from_numpy(levels), torch.float32)
+    assert np.array_equal(to_unit_range(levels), in_unit_range.numpy())
+    assert np.array_equal(image_of(in_unit_range).numpy(), levels)
+    for dtype in (torch.float32, torch.float64, torch.float16):
+        batch = tensor_like(torch.empty(1, 3, 16, 16, dtype=dtype), torch.from_numpy(levels))
+        assert batch.is_contiguous()
+        assert np.array_equal(to_images(batch), levels)
+        assert np.array_equal(tensor_to_images(batch).numpy(), levels)
+
+
 def test_heat_maps_on_request(light_engine: Path) -> None:
     with Translator(light_engine, heatmap=True) as translator:
         images, heatmaps = translator.run(random_pictures(2, 32, 40))
@@ -109,6 +122,19 @@ def test_heat_maps_on_request(light_engine: Path) -> None:
         _, as_tensor = translator.run(torch.zeros(1, 3, 32, 32))
         assert isinstance(as_tensor, torch.Tensor)
         assert translator.run(random_pictures(0, 32, 32))[1].shape == (0, 8, 8)
+
+
+def test_translate_gives_heatmaps_only_where_they_were_asked_for(light_engine: Path) -> None:
+    pictures = random_pictures(2, 32, 40)
+    with Translator(light_engine, heatmap=True) as asked, Translator(light_engine) as not_asked:
+        with_maps, without = asked.translate(pictures), not_asked.translate(pictures)
+        assert without.heatmaps is None
+        assert with_maps.heatmaps is not None
+        assert with_maps.heatmaps.shape == (2, 8, 10)
+        assert np.array_equal(with_maps.pictures, without.pictures)
+        assert np.array_equal(without.pictures, not_asked.run(pictures))
+        with pytest.raises(InputError, match="cannot translate"):
+            not_asked.translate(pictures[:, :30])
 
 
 def test_heat_maps_of_an_engine_without(full_engine: Path) -> None:

@@ -58,7 +58,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
     write_torch_file(path, networks | content)
 
 
-def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
+def write_torch_file(path: Path, content: Mapping[str, object]) -> None:
     with written_whole(path) as partial:
         try:
             torch.save(dict(content), partial)

@@ -4,7 +4,6 @@ Which picture a place in the stream shows, and how it is flipped and cropped, fo
 So there is no state to save: a run that is resumed goes on at the place that its step says, bit for bit.
 """
 
-import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.media.folders import IMAGE_SUFFIXES
+from ugatit_fast.kernels.image import unit_range
+from ugatit_fast.media.folders import IMAGE_SUFFIXES, photos_below
 from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.train.settings import TrainSettings
 
@@ -35,13 +35,8 @@ OF_ORDER, OF_AUGMENTATION = 0, 1
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Files below `folder` with an image's suffix, hidden ones left out, in an order that is the same on any disk."""
-    return sorted(
-        Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-    )
+    """The pictures below a folder: those that `translate` would take, in its order. None where there is no folder."""
+    return photos_below(folder) if folder.is_dir() else []
 
 
 def training_files(data: Path) -> tuple[list[Path], list[Path]]:
@@ -182,4 +177,4 @@ def leave_signals_alone(_: int) -> None:
 
 def on_device(images: Tensor, device: torch.device) -> Tensor:
     """uint8 (n, h, w, 3) -> float32 (n, 3, h, w) in [-1, 1], channels-last, on the device."""
-    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return unit_range(images.to(device, non_blocking=True), torch.float32)

@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ugatit_fast.errors import InputError, TrainingError, first_line
 from ugatit_fast.files import make_folder
-from ugatit_fast.machine import memory_bytes
+from ugatit_fast.machine import memory_bytes, stopping_signals
+from ugatit_fast.progress import Say
 from ugatit_fast.train.checkpoints import (
     checkpoint_name,
     checkpoints_in,
@@ -26,10 +27,28 @@ from ugatit_fast.train.data import Places, batches, on_device, training_files
 from ugatit_fast.train.distributed import Worker, any_of_us, joined, mean_over_processes
 from ugatit_fast.train.failures import is_out_of_memory, memory_advice
 from ugatit_fast.train.metrics import open_metrics
-from ugatit_fast.train.run_folder import Layout, locked, stopping_signals
+from ugatit_fast.train.run_folder import Layout, held
 from ugatit_fast.train.samples import sample_pictures, save_samples
 from ugatit_fast.train.settings import TrainSettings
 from ugatit_fast.train.step import Trainer, learning_rate
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a training run is about."""
+
+    settings: TrainSettings
+    worker: Worker
+    trainer: Trainer
+    files: tuple[list[Path], list[Path]]
+    """Pictures of domains A and B."""
+    layout: Layout
+    say: Say
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder that they are in."""
+        return self.settings.output / self.layout.checkpoints
 
 
 @dataclass(frozen=True)
@@ -45,24 +64,23 @@ class Trained:
 LAYOUT = Layout()
 
 
-def train(
-    settings: TrainSettings, *, resume: bool = False, layout: Layout = LAYOUT, say: Callable[[str], None] = print
-) -> Trained:
+def train(settings: TrainSettings, *, resume: bool = False, layout: Layout = LAYOUT, say: Say = print) -> Trained:
     """Train, or go on with the run in `settings.output`, until the last step or until Ctrl-C or SIGTERM.
 
     Started by torchrun, each process takes its share of every batch. `say` gets lines of progress, from the first
     process only. Raises InputError for data and folders that can't be used, CheckpointError for a checkpoint that
     doesn't fit, TrainingError where the run can't go on: it names the checkpoint to resume from.
     """
-    with joined(settings.device, settings.batch_size) as worker:
-        tell = say if worker.leads else lambda _: None
-        if not worker.leads:
-            return run(settings, worker, resume, layout, tell)
-        with locked(settings.output):
-            return run(settings, worker, resume, layout, tell)
+    with (
+        joined(settings.device, settings.batch_size) as worker,
+        held(settings.output) if worker.leads else nullcontext(),
+        training_errors(settings, worker, settings.output / layout.checkpoints),
+    ):
+        return loop(begun(settings, worker, layout, say if worker.leads else lambda _: None, resume=resume))
 
 
-def run(settings: TrainSettings, worker: Worker, resume: bool, layout: Layout, say: Callable[[str], None]) -> Trained:
+def begun(settings: TrainSettings, worker: Worker, layout: Layout, say: Say, *, resume: bool) -> Run:
+    """The run at the step where it begins: the first, or that of the last checkpoint."""
     folder = settings.output / layout.checkpoints
     found = checkpoints_in(folder)
     if found and not resume:
@@ -74,14 +92,20 @@ def run(settings: TrainSettings, worker: Worker, resume: bool, layout: Layout, s
         say(f"{name:16} {value}")
     say(f"{len(files[0])} pictures of domain A, {len(files[1])} of domain B; training on {worker.device}")
 
+    trainer = Trainer(settings, worker.device)
+    if found:
+        for change in restore(trainer, found[-1]):
+            say(f"changed since: {change}")
+        say(f"resuming from {found[-1]}")
+    return Run(settings, worker, trainer, files, layout, say)
+
+
+@contextmanager
+def training_errors(settings: TrainSettings, worker: Worker, folder: Path) -> Iterator[None]:
+    """What PyTorch raises in the middle of a step, whose state is no checkpoint, says what to do and what is left."""
     try:
-        trainer = Trainer(settings, worker.device)
-        if found:
-            for change in restore(trainer, found[-1]):
-                say(f"changed since: {change}")
-            say(f"resuming from {found[-1]}")
-        return loop(settings, worker, trainer, files, layout, say)
-    except RuntimeError as error:  # in the middle of a step, whose state is no checkpoint
+        yield
+    except RuntimeError as error:
         if is_out_of_memory(error):
             raise TrainingError(f"{memory_advice(settings, memory_of(worker))}{what_remains(folder)}") from error
         if "DataLoader worker" in str(error):
@@ -99,24 +123,17 @@ def memory_of(worker: Worker) -> int | None:
     return memory_bytes()
 
 
-def loop(
-    settings: TrainSettings,
-    worker: Worker,
-    trainer: Trainer,
-    files: tuple[list[Path], list[Path]],
-    layout: Layout,
-    say: Callable[[str], None],
-) -> Trained:
+def loop(run: Run) -> Trained:
     """Train from the trainer's step to the last one."""
-    folder = settings.output / layout.checkpoints
+    settings, worker, trainer = run.settings, run.worker, run.trainer
     places = Places(trainer.step, settings.iterations, settings.batch_size, worker.rank, worker.count)
     pictures = sample_pictures(settings.data, settings.img_size) if worker.leads else None
-    saved_step = trainer.step if checkpoints_in(folder) else None
+    saved_step = trainer.step if checkpoints_in(run.checkpoints) else None
     skipped: set[str] = set()
     losses: list[dict[str, Tensor]] = []  # since the last line of progress
 
-    with stopping_signals() as stop, open_metrics(settings, worker, trainer.step, say) as metrics:
-        for batch in batches(settings, files, places):
+    with stopping_signals() as stop, open_metrics(settings, worker, trainer.step, run.say) as metrics:
+        for batch in batches(settings, run.files, places):
             for reason in set(batch.skipped) - skipped:
                 warnings.warn(f"skipped: {reason}", stacklevel=2)
                 skipped.add(reason)
@@ -127,38 +144,39 @@ def loop(
             last = step == settings.iterations or any_of_us(stop.asked, worker.device)
             saving = last or step % settings.save_every == 0
             if saving or step % settings.log_every == 0:
-                means = mean_losses(losses, trainer.step, folder)
+                means = mean_losses(losses, step, run.checkpoints)
                 losses.clear()
                 if metrics is not None:
                     with disk_may_be_full():
                         metrics.log(step, means, learning_rate(settings, step), len(skipped))
             if pictures is not None and (last or step % settings.sample_every == 0):
                 with disk_may_be_full():
-                    save_samples(trainer, pictures, settings.output / layout.samples)
+                    save_samples(trainer, pictures, settings.output / run.layout.samples)
             if saving and not last:
                 with disk_may_be_full():
-                    save(trainer, worker, layout)
+                    save(run)
                     saved_step = step
             if last:
                 break
 
     if saved_step != trainer.step:
-        save(trainer, worker, layout)
-    return Trained(folder / checkpoint_name(settings, trainer.step), trainer.step, trainer.step < settings.iterations)
+        save(run)
+    checkpoint = run.checkpoints / checkpoint_name(settings, trainer.step)
+    return Trained(checkpoint, trainer.step, trainer.step < settings.iterations)
 
 
-def save(trainer: Trainer, worker: Worker, layout: Layout) -> None:
+def save(run: Run) -> None:
     """Write a checkpoint, and let go of old ones; never one with weights that aren't numbers."""
-    folder = trainer.settings.output / layout.checkpoints
+    trainer = run.trainer
     if not is_finite(trainer):
-        raise TrainingError(f"the weights are no longer finite at step {trainer.step}{what_remains(folder)}")
-    if worker.leads:
-        checkpoint = folder / checkpoint_name(trainer.settings, trainer.step)
-        make_folder(folder)
+        raise TrainingError(f"the weights are no longer finite at step {trainer.step}{what_remains(run.checkpoints)}")
+    if run.worker.leads:
+        checkpoint = run.checkpoints / checkpoint_name(run.settings, trainer.step)
+        make_folder(run.checkpoints)
         save_checkpoint(trainer, checkpoint)
-        if layout.published is not None:
-            export_official(checkpoint, trainer.settings.output / layout.published)
-        prune(folder, trainer.settings.keep)
+        if run.layout.published is not None:
+            export_official(checkpoint, run.settings.output / run.layout.published)
+        prune(run.checkpoints, run.settings.keep)
 
 
 def mean_losses(losses: list[dict[str, Tensor]], step: int, folder: Path) -> dict[str, float]:

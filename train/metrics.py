@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -12,6 +12,7 @@ import torch
 
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.files import write_errors
+from ugatit_fast.progress import Say
 from ugatit_fast.train.distributed import Worker
 from ugatit_fast.train.settings import TrainSettings
 
@@ -19,9 +20,7 @@ from ugatit_fast.train.settings import TrainSettings
 class Metrics:
     """Writes metrics.jsonl in the run's folder, and what `say` prints."""
 
-    def __init__(
-        self, settings: TrainSettings, device: torch.device, first_step: int, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: TrainSettings, device: torch.device, first_step: int, say: Say) -> None:
         """first_step: steps done before; lines of later ones, from a run that was cut off, are dropped."""
         self.settings = settings
         self.device = device
@@ -43,7 +42,7 @@ class Metrics:
         per_second = 2 * self.settings.batch_size / each_s
         left_s = each_s * (self.settings.iterations - step)
         memory = peak_memory_bytes(self.device)
-        record: dict[str, Any] = {"step": step, **losses, "lr": rate, "images_per_second": per_second}
+        record: dict[str, object] = {"step": step, **losses, "lr": rate, "images_per_second": per_second}
         record |= {"memory_bytes": memory, "seconds_left": left_s, "files_skipped": skipped}
         with write_errors(self.path), self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -63,9 +62,7 @@ class Metrics:
 
 
 @contextmanager
-def open_metrics(
-    settings: TrainSettings, worker: Worker, first_step: int, say: Callable[[str], None]
-) -> Iterator[Metrics | None]:
+def open_metrics(settings: TrainSettings, worker: Worker, first_step: int, say: Say) -> Iterator[Metrics | None]:
     """The metrics of the run; None in the processes that don't write."""
     if not worker.leads:
         yield None

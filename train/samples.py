@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.errors import InputError
+from ugatit_fast.kernels.image import image_of
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image, save_image
 from ugatit_fast.media.tiles import Pass, stack_tiles
@@ -65,5 +66,4 @@ def as_pass(image: Tensor, heatmap: Tensor) -> Pass:
 
 def as_pixels(image: Tensor) -> Pixels:
     """(1, 3, h, w) in [-1, 1] -> uint8 (h, w, 3)."""
-    levels = ((image[0].float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return levels.permute(1, 2, 0).cpu().numpy()
+    return image_of(image)[0].cpu().numpy()

@@ -6,7 +6,7 @@ repositories where they have them.
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from ugatit_fast.choices import Device
 from ugatit_fast.errors import InputError
@@ -107,7 +107,7 @@ class TrainSettings:
         if not 0 < self.lr < 1 or not 0 <= self.ema < 1:
             raise InputError(f"lr must be between 0 and 1 and ema from 0 to below 1, got {self.lr} and {self.ema}")
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As plain values, for files."""
         return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
 

@@ -1,7 +1,7 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from ugatit_fast.errors import InputError
 
@@ -70,7 +70,7 @@ class Loading:
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
 
 
-def check_choice(name: str, value: str | None, choices: Any) -> None:
+def check_choice(name: str, value: str | None, choices: object) -> None:
     """InputError where `value` is given and isn't one of `choices`, one of the types above."""
     if value is not None and value not in get_args(choices):
         raise InputError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")

@@ -1,13 +1,13 @@
 """The first thing people run: from a checkpoint to translated pictures, with what each stage took."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import cause_of
+from ugatit_fast.progress import Say
 from ugatit_fast.samples import sample_photos, shipped_weights
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.sources import find_images
@@ -27,7 +27,7 @@ class Demo:
     """What each stage took."""
 
 
-def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
+def run_demo(folder: Path, say: Say) -> Demo:
     """Shipped weights -> engine -> translated sample photos, in `folder`.
 
     Raises InputError where it can't be written to.

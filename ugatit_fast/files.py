@@ -10,10 +10,11 @@ import json
 import secrets
 import shutil
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 from ugatit_fast.errors import InputError, UgatitFastError
 
@@ -68,6 +69,36 @@ def staged(path: Path) -> Iterator[Path]:
                 file.replace(path.with_name(file.name))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock that a file stands for, made if missing; the system lets go when the process ends, however it ends.
+
+    wait: for whoever holds it, or raise BlockingIOError at once; on Windows also after ten seconds of waiting.
+    Raises OSError where the file can't be opened.
+    """
+    with path.open("ab") as file:
+        try:
+            lock(file, wait)
+        except OSError as error:
+            raise BlockingIOError(f"{path} is locked by another process") from error
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def lock(file: IO[bytes], wait: bool) -> None:
+        """Until the file is closed. Raises OSError where another process holds it."""
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def lock(file: IO[bytes], wait: bool) -> None:
+        """Until the file is closed. Raises OSError where another process holds it."""
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def make_folder(path: Path) -> None:

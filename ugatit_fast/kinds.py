@@ -4,7 +4,7 @@ uint8 (n, h, w, 3), or floating point (n, 3, h, w) in [-1, 1]; NumPy, or torch o
 """
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,9 @@ from ugatit_fast.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-Batch: TypeAlias = "NDArray[Any] | torch.Tensor"
+AnyArray: TypeAlias = NDArray[Any]
+"""An array of whatever dtype."""
+Batch: TypeAlias = "AnyArray | torch.Tensor"
 RANGE_SLACK = 1e-3
 """How far beyond [-1, 1] a batch may stray by rounding; it is clipped."""
 
@@ -63,17 +65,22 @@ def to_images(batch: Batch) -> Images:
     return np.ascontiguousarray(levels.astype(np.uint8).transpose(0, 2, 3, 1))
 
 
-def to_numpy(batch: Any) -> NDArray[Any]:
+def to_numpy(batch: object) -> AnyArray:
     """A torch tensor as an array (bfloat16 as float32); anything else is an InputError."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(batch, torch.Tensor):
+    if not is_tensor(batch):
         raise InputError(f"a batch must be a NumPy array or a torch tensor, got {type(batch).__name__}")
     batch = batch.detach().cpu()
-    array: NDArray[Any] = (batch.float() if batch.dtype == torch.bfloat16 else batch).numpy()
+    array: AnyArray = (batch.float() if str(batch.dtype) == "torch.bfloat16" else batch).numpy()
     return array
 
 
-def like(batch: Batch, images: Images) -> Any:
+def is_tensor(batch: object) -> "TypeGuard[torch.Tensor]":
+    """Whether it is of torch, which isn't imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(batch, torch.Tensor)
+
+
+def like(batch: Batch, images: Images) -> Batch:
     """`images` in the type, dtype, layout and device of `batch`."""
     if isinstance(batch, np.ndarray):
         return images if batch.dtype == np.uint8 else to_unit_range(images).astype(batch.dtype)
@@ -83,7 +90,7 @@ def like(batch: Batch, images: Images) -> Any:
     return result.to(device=batch.device, dtype=batch.dtype)
 
 
-def beside(batch: Batch, heatmaps: Heatmaps) -> Any:
+def beside(batch: Batch, heatmaps: Heatmaps) -> Batch:
     """Heat maps in the library and on the device of `batch`."""
     if isinstance(batch, np.ndarray):
         return heatmaps
@@ -100,29 +107,29 @@ def to_unit_range(images: Images) -> NDArray[np.float32]:
 # On the device -----------------------------------------------------------------------------------------------------
 
 
-def is_on_gpu(batch: Any) -> bool:
+def is_on_gpu(batch: object) -> "TypeGuard[torch.Tensor]":
     """Whether a batch is a CUDA tensor."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(batch, torch.Tensor) and batch.is_cuda
+    return is_tensor(batch) and batch.is_cuda
 
 
 def tensor_to_images(batch: "torch.Tensor") -> "torch.Tensor":
     """As `to_images`, without leaving the device."""
     import torch
 
+    from ugatit_fast.kernels.image import image_of
+
     check_shape(tuple(batch.shape), str(batch.dtype).removeprefix("torch."))
     if batch.dtype == torch.uint8:
         return batch.contiguous()
     if batch.numel():
         check_range(*(float(end) for end in torch.aminmax(batch.detach())))
-    levels = (batch.detach().float().clamp(-1, 1) + 1).mul(127.5).round()
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    return image_of(batch.detach().clamp(-1, 1))
 
 
 def tensor_like(batch: "torch.Tensor", images: "torch.Tensor") -> "torch.Tensor":
     """As `like`, without leaving the device."""
     import torch
 
-    if batch.dtype == torch.uint8:
-        return images
-    return (images.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1).to(batch.dtype)
+    from ugatit_fast.kernels.image import unit_range
+
+    return images if batch.dtype == torch.uint8 else unit_range(images, batch.dtype).contiguous()

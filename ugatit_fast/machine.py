@@ -1,7 +1,12 @@
-"""What this machine gives the process: cores, memory and a place for what needn't be fetched or measured again."""
+"""What this machine gives the process: cores, memory, a place for what needn't be fetched twice, signals."""
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 
 def available_cores() -> int:
@@ -22,3 +27,42 @@ def memory_bytes() -> int | None:
 def cache_folder() -> Path:
     """The user's folder for ours; it may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ugatit-fast"
+
+
+class Stop:
+    """Set by the first signal, so that work can end where it may. A second Ctrl-C interrupts."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    @property
+    def asked(self) -> bool:
+        return self.event.is_set()
+
+    def wait(self) -> None:
+        """Until a signal comes."""
+        self.event.wait()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """As a signal handler."""
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.event.set()
+
+
+@contextmanager
+def stopping_signals(*numbers: signal.Signals) -> Iterator[Stop]:
+    """Let these signals (Ctrl-C and SIGTERM, unless given) ask for a stop, and do nothing else, inside the block.
+
+    In a thread, which can't have signal handlers, nothing asks.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop) for number in numbers or (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,19 +2,43 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ugatit_fast.backends.base import Backend, DeviceBackend
+from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
 from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
 
-if TYPE_CHECKING:
-    import torch
+
+class Translated(NamedTuple):
+    """What an engine makes of a batch."""
+
+    pictures: Images
+    """uint8 (n, h, w, 3) RGB."""
+    heatmaps: Heatmaps | None
+    """float32 (n, h / 4, w / 4), where the translator was asked for them."""
+
+
+class Translates(Protocol):
+    """The part of `Translator` that everything which translates needs: uint8 pictures in, pictures out.
+
+    Anything with these three may stand in for an engine: a rival in a benchmark, a stand-in in a test.
+    """
+
+    @property
+    def spec(self) -> EngineSpec:
+        """The sizes and batches that it serves, and what it was made from."""
+
+    @property
+    def heatmap(self) -> bool:
+        """Whether `translate` gives heat maps."""
+
+    def translate(self, images: Images) -> Translated:
+        """Translate uint8 (n, h, w, 3) RGB. Raises InputError for a size that isn't served."""
 
 
 class Translator:
@@ -62,27 +86,30 @@ class Translator:
         the engine doesn't serve.
         """
         if is_on_gpu(batch) and isinstance(self.backend, DeviceBackend):
-            images = tensor_to_images(cast("torch.Tensor", batch))
+            images = tensor_to_images(batch)
             self.check_size(*images.shape[1:3])
-            translated, heatmaps = self.backend.run_on_device(images)
-            return self.with_heatmaps(tensor_like(cast("torch.Tensor", batch), translated), heatmaps)
-        return self.run_through_host(batch)
+            translated, attention = self.backend.run_on_device(images)
+            return (tensor_like(batch, translated), attention) if self.heatmap else tensor_like(batch, translated)
+        pictures, heatmaps = self.translate(to_images(batch))
+        return like(batch, pictures) if heatmaps is None else (like(batch, pictures), beside(batch, heatmaps))
 
-    def run_through_host(self, batch: Batch) -> Any:
-        images = to_images(batch)
+    def translate(self, images: Images) -> Translated:
+        """As `run`, for uint8 pictures in the host's memory, and with a name for each half of the result."""
         n, h, w, _ = images.shape
         self.check_size(h, w)
         nothing = np.empty((0, h, w, 3), np.uint8), np.empty((0, h // 4, w // 4), np.float32)
-        translated, heatmaps = self.backend.run(images) if n else nothing
-        return self.with_heatmaps(like(batch, translated), None if heatmaps is None else beside(batch, heatmaps))
+        pictures, heatmaps = self.backend.run(images) if n else nothing
+        return Translated(pictures, heatmaps if self.heatmap else None)
 
     def check_size(self, height: int, width: int) -> None:
         reason = self.spec.check_size(height, width)
         if reason:
             raise InputError(f"cannot translate {height}x{width} images: {reason}")
 
-    def with_heatmaps(self, images: Any, heatmaps: Any) -> Any:
-        return (images, heatmaps) if self.heatmap else images
+    @property
+    def device(self) -> str:
+        """Where it computes, in words: `CPU (2 threads)`, a GPU's name, ..."""
+        return self.backend.device
 
     def warmup(self) -> None:
         """Run once on an empty picture of each batch size, so that the first real one pays for nothing but itself."""

@@ -46,9 +46,9 @@ class Lazily:
 
     module: str
     name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> Any:
         return getattr(import_module(self.module), self.name)(*arguments, **self.options)
 
 
@@ -111,7 +111,9 @@ def ours(kind: BuiltKind) -> Contender:
     return Contender(f"ugatit-fast, {kind}", "ours", target, precision, needs, runtime.install, load, build, quick=True)
 
 
-def torch_rival(name: str, target: Target, precision: Precision, *, quick: bool = False, **options: Any) -> Contender:
+def torch_rival(
+    name: str, target: Target, precision: Precision, *, quick: bool = False, **options: object
+) -> Contender:
     """The reference generator in PyTorch, run as `options` of `torch_rivals.load` say."""
     install = CUDA_TORCH_INSTALL if target == "cuda" else TORCH_INSTALL
     load = Lazily(TORCH, "load", {"target": target, "half": precision == "fp16", **options})

@@ -4,10 +4,9 @@ import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -19,9 +18,10 @@ from ugatit_fast.bench.results import Pipeline, Settings, Spread
 from ugatit_fast.bench.session import peak_host_bytes
 from ugatit_fast.bench.worker import ContenderFailed, Worker
 from ugatit_fast.engine import EngineSpec
+from ugatit_fast.samples import sample_photos
 from ugatit_fast.translate.options import TranslateOptions
+from ugatit_fast.translator import Translated, Translates, Translator
 
-PHOTOS = ("astronaut.jpg", "grace_hopper.jpg")
 SINGLE_PHOTOS = 20
 """At most, one at a time."""
 COPIES = 50
@@ -42,11 +42,11 @@ class Measured:
 
 def photo_folder(folder: Path, photos: int) -> Path:
     """A folder of copies of the sample photos."""
-    assets = files("ugatit_fast") / "assets"
+    samples = cycle(sample_photos())
     target = folder / f"photos-{photos}"
     target.mkdir(exist_ok=True)
-    for i in range(photos):
-        shutil.copyfile(str(assets / PHOTOS[i % len(PHOTOS)]), target / f"photo-{i:04}.jpg")
+    for i, sample in enumerate(islice(samples, photos)):
+        shutil.copyfile(sample, target / f"photo-{i:04}.jpg")
     return target
 
 
@@ -60,7 +60,7 @@ def measure(contender: Contender, case: Case, file: Path | None, settings: Setti
                 file, _ = builder.ask("build", contender, case, limit_seconds=settings.limit_seconds)
         with Worker() as worker:
             limit = settings.limit_seconds + settings.photos * SECONDS_A_PHOTO
-            found = worker.ask(
+            found: Measured = worker.ask(
                 "run", translate_photos, contender, case, file, spec_of(case), settings.photos, limit_seconds=limit
             )
     except ContenderFailed as failed:
@@ -93,7 +93,7 @@ def spec_of(case: Case) -> EngineSpec:
 
 
 class RivalTranslator:
-    """A rival with as much of `Translator` as the pipeline uses."""
+    """A rival in the place of a `Translator`."""
 
     heatmap = False
 
@@ -101,8 +101,8 @@ class RivalTranslator:
         self.running = running
         self.spec = spec
 
-    def run(self, images: Images) -> Images:
-        return self.running.run(images)
+    def translate(self, images: Images) -> Translated:
+        return Translated(self.running.run(images), None)
 
 
 def translate_photos(contender: Contender, case: Case, file: Path | None, spec: EngineSpec, photos: int) -> Measured:
@@ -121,16 +121,14 @@ def translate_photos(contender: Contender, case: Case, file: Path | None, spec: 
     return Measured(clock.spread(totals), stages, report.images_per_second, report.engine_share, peak_host_bytes())
 
 
-def open_translator(contender: Contender, case: Case, file: Path | None, spec: EngineSpec) -> Any:
-    from ugatit_fast.translator import Translator
-
+def open_translator(contender: Contender, case: Case, file: Path | None, spec: EngineSpec) -> Translates:
     if contender.kind == "ours" and file is not None:
         return Translator(file, device=contender.target, threads=case.network.threads)
     return RivalTranslator(contender.load(case, file), spec)
 
 
 def one_at_a_time(
-    translator: Any, case: Case, photos: Sequence[Path], out: Path
+    translator: Translates, case: Case, photos: Sequence[Path], out: Path
 ) -> tuple[list[float], dict[str, float]]:
     """Milliseconds of each photo in all, and the median of each stage; the first photo warms up."""
     from ugatit_fast.media.fitting import fit_image
@@ -144,7 +142,7 @@ def one_at_a_time(
         marks.append(perf_counter())
         pixels = fit_image(image, size, "squash")[None]
         marks.append(perf_counter())
-        translated = translator.run(pixels)[0]
+        (translated,) = translator.translate(pixels).pictures
         marks.append(perf_counter())
         save_image(out / "single.png", translated)
         marks.append(perf_counter())
@@ -162,7 +160,7 @@ def move_copies_out_of_engine(stages: dict[str, float], case: Case) -> None:
     host, device = torch.empty(shape, dtype=torch.uint8).pin_memory(), torch.empty(shape, dtype=torch.uint8).cuda()
     for stage, source, destination in (("copy in", host, device), ("copy out", device, host)):
 
-        def copy(i: int, source: Any = source, destination: Any = destination) -> None:
+        def copy(i: int, source: torch.Tensor = source, destination: torch.Tensor = destination) -> None:
             destination.copy_(source, non_blocking=True)
             torch.cuda.synchronize()
 

@@ -19,6 +19,7 @@ from ugatit_fast.bench.pictures import POOL
 from ugatit_fast.bench.results import IDENTICAL_DB, Row, Settings, Throughput
 from ugatit_fast.bench.worker import ContenderFailed, Worker
 from ugatit_fast.export.verify import Difference, difference
+from ugatit_fast.progress import Say
 
 MAX_CALLS = 500
 """Of one contender in one turn: enough for any percentile."""
@@ -48,9 +49,10 @@ class Entry:
             self.worker.close()
             self.worker = None
 
-    def ask(self, verb: str, *arguments: object, limit_seconds: float) -> object:
-        assert self.worker is not None
-        return self.worker.ask(verb, *arguments, limit_seconds=limit_seconds)
+    @property
+    def process(self) -> Worker:
+        assert self.worker is not None, "the contender has been opened, and hasn't failed"
+        return self.worker
 
     @property
     def rounds_ms(self) -> tuple[float, ...]:
@@ -81,7 +83,7 @@ def race(
     case: Case,
     reference: np.ndarray,
     settings: Settings,
-    say: Callable[[str], None],
+    say: Say,
     after_round: Callable[[list[Row]], None],
     deadline: float = inf,
 ) -> list[Row]:
@@ -185,23 +187,23 @@ def check(entry: Entry, translated: Images, reference: np.ndarray) -> None:
 
 
 def take_turn(entry: Entry, settings: Settings) -> None:
-    times = entry.ask("turn", entry.calls, limit_seconds=settings.limit_seconds)
-    assert isinstance(times, list)
+    times: list[float] = entry.process.ask("turn", entry.calls, limit_seconds=settings.limit_seconds)
     entry.rounds.append(times)
 
 
 def take_burst(entry: Entry, settings: Settings) -> None:
     if entry.contender.kind == "limit":
         return
-    burst = entry.ask("burst", settings.callers, entry.calls, limit_seconds=settings.limit_seconds)
-    assert isinstance(burst, tuple)
+    burst: tuple[int, float] = entry.process.ask(
+        "burst", settings.callers, entry.calls, limit_seconds=settings.limit_seconds
+    )
     entry.bursts.append(burst)
 
 
 def note_memory(entry: Entry, settings: Settings) -> None:
-    memory = entry.ask("memory", limit_seconds=settings.limit_seconds)
-    assert isinstance(memory, tuple)
-    entry.row = replace(entry.row, host_peak_bytes=memory[0], device_bytes=memory[1])
+    memory: tuple[int | None, int | None] = entry.process.ask("memory", limit_seconds=settings.limit_seconds)
+    host, device = memory
+    entry.row = replace(entry.row, host_peak_bytes=host, device_bytes=device)
 
 
 # Rows against each other ------------------------------------------------------------------------------------------

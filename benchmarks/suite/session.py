@@ -83,7 +83,7 @@ class Session:
         """Peak resident bytes of this process, and bytes held on the GPU above its context."""
         return peak_host_bytes(), self.device_bytes
 
-    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def run(self, function: Callable[..., Any], *arguments: object) -> Any:
         """Any other piece of work that deserves a process."""
         return function(*arguments)
 

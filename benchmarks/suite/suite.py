@@ -1,7 +1,7 @@
 """A whole run of `ugatit-fast bench`: which networks, in which order, and what is written when."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import inf
@@ -37,9 +37,10 @@ from ugatit_fast.checkpoint import read_checkpoint, save_generator
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
-from ugatit_fast.export.verify import reference_pictures
+from ugatit_fast.export.verify import exact_pictures
 from ugatit_fast.machine import available_cores
 from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.progress import Say
 
 QUICK_SIDE = 128
 SEED = 0
@@ -133,7 +134,7 @@ def run_suite(
     *,
     settings: Settings | None = None,
     table: Sequence[Contender] | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> tuple[Results, Path]:
     """Measure what `plan` says and write it to `output` (named after the machine unless given), after every round.
 
@@ -256,15 +257,13 @@ def reference_of(case: Case) -> np.ndarray:
     network = case.network
     generator = read_checkpoint(case.checkpoint, network.direction).generator()
     chosen = pictures.pool(network.height, network.width)[: network.batch]
-    return np.concatenate([reference_pictures(generator, picture[None]) for picture in chosen])
+    return exact_pictures(generator, chosen)
 
 
 # Measuring --------------------------------------------------------------------------------------------------------
 
 
-def measure_case(
-    run: Run, case: Case, contenders: Sequence[Contender], settings: Settings, say: Callable[[str], None]
-) -> None:
+def measure_case(run: Run, case: Case, contenders: Sequence[Contender], settings: Settings, say: Say) -> None:
     """Race one network and add its rows, limits and pipelines to the run."""
     before = run.results
 
@@ -285,7 +284,7 @@ def measure_case(
         measure_pipelines(run, case, contenders, settings, say)
 
 
-def measure_kernels(run: Run, target: Target, settings: Settings, say: Callable[[str], None]) -> None:
+def measure_kernels(run: Run, target: Target, settings: Settings, say: Say) -> None:
     """Every operation in a process of its own, so that one that hangs is a row."""
     for subject in chain.from_iterable(SUBJECTS[target].values()):
         say(f"kernel: {subject.name}")
@@ -301,9 +300,7 @@ def measure_kernels(run: Run, target: Target, settings: Settings, say: Callable[
         run.record(replace(run.results, kernels=(*run.results.kernels, *rows)))
 
 
-def measure_pipelines(
-    run: Run, case: Case, contenders: Sequence[Contender], settings: Settings, say: Callable[[str], None]
-) -> None:
+def measure_pipelines(run: Run, case: Case, contenders: Sequence[Contender], settings: Settings, say: Say) -> None:
     """Photos end to end through our engines, the best rival and plain ONNX Runtime."""
     rows = {row.contender: row for row in run.results.rows if row.network == case.network and row.latency is not None}
     rivals = [row for row in rows.values() if row.kind == "rival" and row.latency is not None]
@@ -316,9 +313,7 @@ def measure_pipelines(
             run.record(replace(run.results, pipelines=(*run.results.pipelines, pipeline)))
 
 
-def measure_scaling(
-    run: Run, case: Case, contenders: Sequence[Contender], settings: Settings, say: Callable[[str], None]
-) -> None:
+def measure_scaling(run: Run, case: Case, contenders: Sequence[Contender], settings: Settings, say: Say) -> None:
     """Our engines along every axis from the network of `case`, batch 1."""
     brief = replace(settings, rounds=2, callers=1, photos=0)
     start = replace(case.network, batch=1)
@@ -335,7 +330,7 @@ def measure_scaling(
                 run.record(replace(run.results, curves=(*run.results.curves, curve)))
 
 
-def lone_row(case: Case, network: Network, contender: Contender, settings: Settings, say: Callable[[str], None]) -> Row:
+def lone_row(case: Case, network: Network, contender: Contender, settings: Settings, say: Say) -> Row:
     """One contender on one network, checked and timed as in a race."""
     checkpoint, folder = case.checkpoint, case.folder
     if network.ch != case.network.ch:

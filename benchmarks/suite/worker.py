@@ -68,7 +68,7 @@ class Worker:
                 self.answers.put(pickle.load(answers))  # noqa: S301 - from our own process
         self.answers.put(None)
 
-    def ask(self, verb: str, *arguments: Any, limit_seconds: float) -> Any:
+    def ask(self, verb: str, *arguments: object, limit_seconds: float) -> Any:
         """One of `Session`'s verbs. Raises ContenderFailed; the process is of no use afterwards."""
         self.signal("SIGCONT")
         with contextlib.suppress(BrokenPipeError):  # a process that has gone says so through its answers

@@ -37,7 +37,7 @@ def start(
     video: Path, translator: FakeTranslator | None = None, *, paced: bool = True, reader: VideoReader | None = None
 ) -> Live:
     framing = Framing(TranslateOptions(), (32, 32))
-    return Live((translator or FakeTranslator()).real, reader or VideoReader(video), framing, paced=paced)
+    return Live(translator or FakeTranslator(), reader or VideoReader(video), framing, paced=paced)
 
 
 class Unplugged(VideoReader):

@@ -21,7 +21,7 @@ from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_graph import drop_unused, to_onnx
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, STATS, PluginShapes
-from ugatit_fast.export.verify import difference, reference_pictures
+from ugatit_fast.export.verify import difference, exact_pictures
 from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
@@ -86,7 +86,7 @@ def test_form_equals_the_reference(config: GeneratorConfig, size: tuple[int, int
 
     image, heatmap = session_of(model_of(generator, precision)).run(None, {"image": pictures})
 
-    found = difference(image, reference_pictures(generator, pictures))
+    found = difference(image, exact_pictures(generator, pictures))
     if precision == "fp32":
         assert found.max_abs < 2e-5  # a fiftieth of the gate; 1e-6 is usual
         np.testing.assert_allclose(heatmap, reference_heatmaps(generator, pictures), rtol=1e-4, atol=1e-4)
@@ -101,7 +101,7 @@ def test_real_size_passes_the_gate(precision: Precision) -> None:
 
     (image,) = session_of(model_of(generator, precision, heatmap=False)).run(None, {"image": pictures})
 
-    assert difference(image[:1], reference_pictures(generator, pictures[:1])).passes(precision)
+    assert difference(image[:1], exact_pictures(generator, pictures[:1])).passes(precision)
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])
@@ -114,7 +114,7 @@ def test_pictures_of_one_colour(config: GeneratorConfig, level: int) -> None:
 
     image, _ = session_of(model_of(generator, "fp32")).run(None, {"image": pictures})
 
-    exact = reference_pictures(generator.double(), pictures, torch.float64)
+    exact = exact_pictures(generator.double(), pictures)
     assert difference(image, exact).max_abs < 1e-5
     assert len(np.unique(image.reshape(-1, 3), axis=0)) == 1
 
@@ -126,7 +126,7 @@ def test_a_nearly_flat_picture() -> None:
 
     image, _ = session_of(model_of(generator, "fp32")).run(None, {"image": pictures})
 
-    assert difference(image, reference_pictures(generator.double(), pictures, torch.float64)).max_abs < 1e-3
+    assert difference(image, exact_pictures(generator.double(), pictures)).max_abs < 1e-3
 
 
 @pytest.mark.parametrize("precision", FORMS)
@@ -190,7 +190,7 @@ def test_what_tensorrt_parses_equals_the_reference(
     onnx.checker.check_model(model, full_check=True)
     image, heatmap = session_of(model).run(None, {"image": pictures})
 
-    assert difference(image, reference_pictures(generator, pictures)).passes(precision)
+    assert difference(image, exact_pictures(generator, pictures)).passes(precision)
     tolerance = 1e-4 if precision == "fp32" else 0.05
     np.testing.assert_allclose(heatmap, reference_heatmaps(generator, pictures), rtol=tolerance, atol=tolerance)
 

@@ -7,7 +7,7 @@ from ugatit_fast.media.tiles import Pass, heatmap_colours, heatmap_overlay, stac
 
 
 def test_jet_goes_from_blue_to_red() -> None:
-    map_ = tiles._JET.astype(int)
+    map_ = tiles.JET.astype(int)
     assert map_[0].tolist() == [0, 0, 128]
     assert map_[255].tolist() == [128, 0, 0]
     np.testing.assert_allclose(
@@ -58,5 +58,5 @@ def test_the_seven_tiles_are_in_the_published_order() -> None:
 def test_heat_maps_on_tiles_are_colours_alone() -> None:
     colours = heatmap_colours(np.array([[0.0, 1.0]], np.float32), (3, 4))
     assert colours.shape == (3, 4, 3)
-    assert colours[0, 0].tolist() == tiles._JET[0].tolist()
-    assert colours[0, -1].tolist() == tiles._JET[255].tolist()
+    assert colours[0, 0].tolist() == tiles.JET[0].tolist()
+    assert colours[0, -1].tolist() == tiles.JET[255].tolist()

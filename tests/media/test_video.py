@@ -121,7 +121,7 @@ RED_709, RED_601, RED_2020 = (63, 102, 240), (81, 90, 240), (74, 97, 240)
 def test_colours_go_by_what_the_frame_says(tmp_path: Path, yuv: tuple[int, int, int], tags: dict[str, int]) -> None:
     with VideoReader(write_video(tmp_path / "a.mp4", 1)) as reader:
         frame = frame_of(*yuv, **tags)
-        pixels = video._Pixels(reader.stream, frame)(frame)
+        pixels = video.PixelSource(reader.stream, frame)(frame)
     np.testing.assert_allclose(pixels[20, 20], (255, 0, 0), atol=3)
 
 

@@ -4,8 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from types import SimpleNamespace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import httpx
 import numpy as np
@@ -16,8 +15,8 @@ from tests.translate.fake_translator import BACK_SPEC, SPEC, FakeTranslator
 from ugatit_fast.choices import Direction
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.serve.app import create_app
+from ugatit_fast.serve.service import Served
 from ugatit_fast.serve.settings import ServeSettings
-from ugatit_fast.translator import Translator
 
 Answer = TypeVar("Answer")
 Ask = Callable[[httpx.AsyncClient], Awaitable[Answer]]
@@ -26,24 +25,13 @@ SIZE = (SPEC.width, SPEC.height)
 
 def fake(
     direction: Direction = "A2B", *, heatmap: bool = False, before: Callable[[int], None] = lambda call: None
-) -> Translator:
-    """A translator that inverts colours, with what an app asks of one beside `run`."""
-    translator = FakeTranslator({"A2B": SPEC, "B2A": BACK_SPEC}[direction], heatmap=heatmap, before=before)
-    return cast(
-        "Translator",
-        SimpleNamespace(
-            spec=translator.spec,
-            heatmap=heatmap,
-            run=translator.run,
-            shapes=translator.shapes,
-            warmup=lambda: None,
-            backend=SimpleNamespace(device="nowhere"),
-        ),
-    )
+) -> FakeTranslator:
+    """A translator that inverts colours."""
+    return FakeTranslator({"A2B": SPEC, "B2A": BACK_SPEC}[direction], heatmap=heatmap, before=before)
 
 
 def serving(
-    ask: Ask[Answer], settings: ServeSettings | None = None, translators: Sequence[Translator] | None = None
+    ask: Ask[Answer], settings: ServeSettings | None = None, translators: Sequence[Served] | None = None
 ) -> Answer:
     """Run an app and a client of it, in this process, for as long as `ask` takes."""
 

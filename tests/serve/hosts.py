@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ugatit_fast.serve.app import create_app
 from ugatit_fast.serve.server import listen, server_of
+from ugatit_fast.serve.service import Served
 from ugatit_fast.serve.settings import ServeSettings
-from ugatit_fast.translator import Translator
 
 PROGRAM = (sys.executable, "-m", "ugatit_fast.cli")
 
 
 @contextmanager
-def hosted(translators: Sequence[Translator], settings: ServeSettings | None = None) -> Iterator[int]:
+def hosted(translators: Sequence[Served], settings: ServeSettings | None = None) -> Iterator[int]:
     """A server on a thread of this process; gives its port."""
     settings = settings or ServeSettings()
     server = server_of(create_app(settings, translators), settings)

@@ -24,6 +24,7 @@ from ugatit_fast.train.data import (
     training_files,
 )
 from ugatit_fast.train.settings import TrainSettings
+from ugatit_fast.translate.sources import find_images
 
 
 @given(count=st.integers(1, 30), epoch=st.integers(0, 5), seed=st.integers(0, 100))
@@ -117,7 +118,13 @@ def test_hidden_files_and_other_kinds_are_no_pictures(data: Path) -> None:
         (data / "trainA" / name).write_bytes(b"")
     (data / "trainA" / "more").mkdir()
     (data / "trainA" / "more" / "DEEP.JPG").write_bytes(b"")
-    assert [file.name for file in image_files(data / "trainA")] == ["0.png", "1.png", "2.png", "DEEP.JPG"]
+    (data / "trainA" / ".thumbnails").mkdir()
+    (data / "trainA" / ".thumbnails" / "0.png").write_bytes(b"")
+    (data / "trainA" / "10.png").write_bytes(b"")
+    found = [file.name for file in image_files(data / "trainA")]
+    assert found == ["0.png", "1.png", "2.png", "10.png", "DEEP.JPG"]
+    assert found == [source.path.name for source in find_images([data / "trainA"])], "what translate takes"
+    assert image_files(data / "nowhere") == []
 
 
 def test_pixels_become_minus_one_to_one_channels_last() -> None:

@@ -24,7 +24,7 @@ from ugatit_fast.train.checkpoints import checkpoints_in
 from ugatit_fast.train.failures import is_out_of_memory, memory_advice
 from ugatit_fast.train.loop import train
 from ugatit_fast.train.metrics import Metrics, as_time
-from ugatit_fast.train.run_folder import locked
+from ugatit_fast.train.run_folder import held
 from ugatit_fast.train.settings import TrainSettings
 from ugatit_fast.train.step import Trainer
 
@@ -127,7 +127,7 @@ def test_a_run_is_not_overwritten_and_none_is_made_up(settings: TrainSettings) -
 
 
 def test_two_runs_into_one_folder(settings: TrainSettings) -> None:
-    with locked(settings.output), pytest.raises(InputError, match="another run is training"):
+    with held(settings.output), pytest.raises(InputError, match="another run is training"):
         train(settings, say=quiet)
     train(settings, say=quiet)
 

@@ -1,17 +1,16 @@
-"""A translator of `Translator`'s contract that needs no engine: colours inverted, and the brightness as heat map."""
+"""A `Translates` that needs no engine: colours inverted, and the brightness as heat map."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from ugatit_fast.backends.base import Images
 from ugatit_fast.engine import EngineSpec, Network
 from ugatit_fast.media.images import Pixels
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translated
 
 SPEC = EngineSpec(
     kind="onnxruntime",
@@ -30,6 +29,8 @@ BACK_SPEC = replace(SPEC, network=Network(direction="B2A", ch=64, n_res=4, light
 
 
 class FakeTranslator:
+    device = "nowhere"
+
     def __init__(
         self,
         spec: EngineSpec = SPEC,
@@ -48,17 +49,16 @@ class FakeTranslator:
         self.shade = np.uint8(shade)
         self.shapes: list[tuple[int, ...]] = []
 
-    def run(self, batch: Pixels) -> Pixels | tuple[Pixels, npt.NDArray[np.float32]]:
-        assert batch.dtype == np.uint8
-        assert self.spec.check_size(*batch.shape[1:3]) is None
+    def translate(self, images: Images) -> Translated:
+        assert images.dtype == np.uint8
+        assert self.spec.check_size(*images.shape[1:3]) is None
         self.before(len(self.shapes))
-        self.shapes.append(batch.shape)
-        heatmaps = batch[:, ::4, ::4].mean(axis=3, dtype=np.float32)
-        return (self.shade - batch, heatmaps) if self.heatmap else self.shade - batch
+        self.shapes.append(images.shape)
+        heatmaps = images[:, ::4, ::4].mean(axis=3, dtype=np.float32)
+        return Translated(self.shade - images, heatmaps if self.heatmap else None)
 
-    @property
-    def real(self) -> Translator:
-        return cast(Translator, self)
+    def warmup(self) -> None:
+        pass
 
 
 def picture(seed: int = 0, height: int = 40, width: int = 48) -> Pixels:

@@ -30,9 +30,7 @@ def write_animation(path: Path, frames: int = 4) -> Path:
 
 
 def translate(folder: Path, out: Path, translator: FakeTranslator | None = None, **options: Any) -> Report:
-    return translate_files(
-        (translator or FakeTranslator()).real, find_images([folder]), out, TranslateOptions(**options)
-    )
+    return translate_files(translator or FakeTranslator(), find_images([folder]), out, TranslateOptions(**options))
 
 
 @pytest.fixture
@@ -103,7 +101,7 @@ def test_one_source_may_be_named(tmp_path: Path) -> None:
 def test_clips_and_photos_in_one_run(mixed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told: list[tuple[int, int]] = []
-    report = translate_files(FakeTranslator().real, find_images([mixed]), out, on_progress=lambda *of: told.append(of))
+    report = translate_files(FakeTranslator(), find_images([mixed]), out, on_progress=lambda *of: told.append(of))
     assert report.failures == ()
     assert report.translated == (out / "a.png", out / "sub/b.jpg", out / "c.gif", out / "sub/d.mov")
     assert "<h1>2 photos and 2 clips translated</h1>" in (out / "index.html").read_text()
@@ -125,7 +123,7 @@ def test_clips_and_photos_in_one_run(mixed: Path, tmp_path: Path) -> None:
 def test_fit(tmp_path: Path, fit: str, shape: tuple[int, int]) -> None:
     write_video(tmp_path / "in.mp4", 3)
     sources, folder = as_named(find_images([tmp_path / "in.mp4"]), tmp_path / "out.mp4")
-    translate_files(FakeTranslator().real, sources, folder, TranslateOptions(fit=fit, gallery=False))  # type: ignore[arg-type]
+    translate_files(FakeTranslator(), sources, folder, TranslateOptions(fit=fit, gallery=False))  # type: ignore[arg-type]
     assert read_video(tmp_path / "out.mp4")[1][0].shape == (*shape, 3)
 
 
@@ -133,7 +131,7 @@ def test_a_clip_becomes_what_its_new_name_says(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", 6)
     for source, target in (("a.mp4", "b.gif"), ("b.gif", "c.webp"), ("c.webp", "d.mkv")):
         sources, folder = as_named(find_images([tmp_path / source]), tmp_path / target)
-        report = translate_files(FakeTranslator().real, sources, folder, TranslateOptions(gallery=False))
+        report = translate_files(FakeTranslator(), sources, folder, TranslateOptions(gallery=False))
         assert (report.failures, report.frames) == ((), 6)
     times, pixels = read_video(tmp_path / "d.mkv")
     assert times == [Fraction(number, 10) for number in range(6)]
@@ -178,7 +176,7 @@ def test_names_that_mean_something_to_ffmpeg(tmp_path: Path, name: str, monkeypa
     Path(name).mkdir()
     write_video(tmp_path / "a.mp4", 3, sound="aac").rename(Path(name, f"{name}.mp4"))
     out = Path(f"{name} out")
-    report = translate_files(FakeTranslator().real, find_images([Path(name)]), out)
+    report = translate_files(FakeTranslator(), find_images([Path(name)]), out)
     assert report.failures == ()
     assert len(read_video(tmp_path / out / f"{name}.mp4")[0]) == 3
 
@@ -215,7 +213,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_damaged_frames_are_told(tmp_path: Path) -> None:
     path = damage(write_video(tmp_path / "a.mkv", 12, codec="mjpeg", pixel_format="yuvj420p"), 3)
     with pytest.warns(UserWarning, match=r"a\.mkv: 1 damaged frames were left out, 11 translated"):
-        translate_files(FakeTranslator().real, find_images([path]), tmp_path / "out")
+        translate_files(FakeTranslator(), find_images([path]), tmp_path / "out")
 
 
 # On the command line

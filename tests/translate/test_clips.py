@@ -90,7 +90,7 @@ def run(
 ) -> ClipReport:
     chosen = TranslateOptions(**options)  # type: ignore[arg-type]
     return translate_clip(
-        (translator or FakeTranslator()).real,
+        translator or FakeTranslator(),
         reader,
         writer,
         Framing(chosen, (32, 32)),
@@ -280,7 +280,7 @@ def test_time_is_measured_by_stage() -> None:
 
     stages = StageSeconds()
     translate_clip(
-        FakeTranslator(before=lambda call: time.sleep(0.02)).real,
+        FakeTranslator(before=lambda call: time.sleep(0.02)),
         FakeReader(3, decode),
         FakeWriter(before=lambda number: time.sleep(0.03)),
         Framing(TranslateOptions(), (32, 32)),

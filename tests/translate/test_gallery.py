@@ -60,7 +60,7 @@ class Page(HTMLParser):
 
 
 def translate(folder: Path, out: Path, *, heatmap: bool = False) -> Page:
-    report = translate_files(FakeTranslator(heatmap=heatmap).real, find_images([folder]), out)
+    report = translate_files(FakeTranslator(heatmap=heatmap), find_images([folder]), out)
     assert report.page == out / "index.html"
     return Page(report.page)
 

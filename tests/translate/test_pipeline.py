@@ -22,7 +22,7 @@ from ugatit_fast.choices import Box, Fit
 from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.media.fitting import fit_image, unfit_image
 from ugatit_fast.media.images import Pixels, decode_image, encode_image, load_image
-from ugatit_fast.translate import framing, pipeline, sources
+from ugatit_fast.translate import flow, framing, sources
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
@@ -35,9 +35,7 @@ PATIENCE = 10
 
 
 def translate(folder: Path, out: Path, translator: FakeTranslator | None = None, **options: Any) -> Report:
-    return translate_files(
-        (translator or FakeTranslator()).real, find_images([folder]), out, TranslateOptions(**options)
-    )
+    return translate_files(translator or FakeTranslator(), find_images([folder]), out, TranslateOptions(**options))
 
 
 def names(count: int) -> list[str]:
@@ -141,7 +139,7 @@ def test_every_photo_is_accounted_for_in_order(good: list[bool], batch_size: int
         translator = FakeTranslator(replace(SPEC, batch_sizes=(1, batch_size)))
         out, told = Path(folder, "out"), []
         report = translate_files(
-            translator.real, photos, out, TranslateOptions(threads=threads), on_progress=lambda *of: told.append(of)
+            translator, photos, out, TranslateOptions(threads=threads), on_progress=lambda *of: told.append(of)
         )
         expected = [out / name for name, is_good in zip(names(len(good)), good, strict=True) if is_good]
         assert list(report.translated) == expected
@@ -262,7 +260,7 @@ def test_progress_counts_what_was_skipped(tmp_path: Path) -> None:
     photos, told = write_photos(tmp_path / "photos", *names(3)), []
     write_photos(tmp_path / "out", "1.png")
     translate_files(
-        FakeTranslator().real,
+        FakeTranslator(),
         find_images([photos]),
         tmp_path / "out",
         TranslateOptions(skip_existing=True),
@@ -301,7 +299,7 @@ def test_a_picture_too_large_for_its_format_is_its_photos_failure(tmp_path: Path
     photos.mkdir()
     Image.new("RGB", (16384, 1)).save(photos / "wide.png")
     report = translate_files(
-        FakeTranslator().real,
+        FakeTranslator(),
         find_images([photos], ".webp"),
         tmp_path / "out",
         TranslateOptions(paste_back=True, gallery=False),
@@ -317,9 +315,7 @@ def test_seven_tiles_in_place_of_the_translation(tmp_path: Path, fit: Fit) -> No
     photos = write_photos(tmp_path / "photos", *names(3))
     there = FakeTranslator(replace(SPEC, batch_sizes=(2,)), heatmap=True)
     back = FakeTranslator(BACK, heatmap=True, shade=7)
-    report = translate_files(
-        there.real, find_images([photos]), tmp_path / "out", TranslateOptions(fit=fit), stack=back.real
-    )
+    report = translate_files(there, find_images([photos]), tmp_path / "out", TranslateOptions(fit=fit), stack=back)
     assert files_in(tmp_path / "out") == names(3)
     assert report.page is None
     for seed, path in enumerate(report.translated):
@@ -334,14 +330,14 @@ def test_tiles_need_engines_of_both_directions_with_heat_maps(tmp_path: Path) ->
     photos = find_images([write_photos(tmp_path / "photos", "a.png")])
     for back, said in ((FakeTranslator(heatmap=True), "both directions"), (FakeTranslator(BACK), "heat maps")):
         with pytest.raises(UgatitFastError, match=said):
-            translate_files(FakeTranslator(heatmap=True).real, photos, tmp_path / "out", stack=back.real)
+            translate_files(FakeTranslator(heatmap=True), photos, tmp_path / "out", stack=back)
     with pytest.raises(InputError, match="--paste-back"):
         translate_files(
-            FakeTranslator(heatmap=True).real,
+            FakeTranslator(heatmap=True),
             photos,
             tmp_path / "out",
             TranslateOptions(paste_back=True),
-            stack=FakeTranslator(BACK, heatmap=True).real,
+            stack=FakeTranslator(BACK, heatmap=True),
         )
     assert not (tmp_path / "out").exists()
 
@@ -405,7 +401,7 @@ def test_memory_does_not_grow_with_the_number_of_photos(
         replace(SPEC, batch_sizes=(batch_size,)), before=pause if slow == "engine" else lambda call: None
     )
     photos = [Source(Path(name), PurePath(name)) for name in names(count)]
-    report = translate_files(translator.real, photos, tmp_path, TranslateOptions(gallery=False, threads=threads))
+    report = translate_files(translator, photos, tmp_path, TranslateOptions(gallery=False, threads=threads))
     assert len(report.translated) == count
     depth = batch_size + 2 * threads
     assert batch_size < most <= 2 * depth + 2 * batch_size
@@ -441,7 +437,7 @@ def test_time_is_measured_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(sources, "load_image", slowed(load_image, 0.01))
     monkeypatch.setattr(framing, "fit_image", slowed(fit_image, 0.02))
-    monkeypatch.setattr(pipeline, "encode_image", slowed(encode_image, 0.03))
+    monkeypatch.setattr(flow, "encode_image", slowed(encode_image, 0.03))
     report = translate(photos, tmp_path / "out", FakeTranslator(before=lambda call: time.sleep(0.04)), gallery=False)
     stages = report.stages
     for measured, slept in zip(vars(stages).values(), (0.01, 0.02, 0.04, 0.03), strict=True):
@@ -470,7 +466,7 @@ def test_a_bad_photo_is_reported_and_the_others_are_translated(tmp_path: Path, h
     found = find_images([photos])
     spoil(photos / "1.png", how)
     out = tmp_path / "out"
-    report = translate_files(FakeTranslator(replace(SPEC, batch_sizes=(2,))).real, found, out)
+    report = translate_files(FakeTranslator(replace(SPEC, batch_sizes=(2,))), found, out)
     assert report.translated == (out / "0.png", out / "2.png", out / "3.png")
     (failure,) = report.failures
     assert failure.path == photos / "1.png"
@@ -572,7 +568,7 @@ def test_a_fault_of_the_engine_ends_the_run(tmp_path: Path) -> None:
 def test_two_photos_of_one_name_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     one, two = write_photos(tmp_path / "one", "a.png"), write_photos(tmp_path / "two", "a.png")
     with pytest.raises(InputError, match=r"would both be written as a\.png"):
-        translate_files(FakeTranslator().real, find_images([one, two]), tmp_path / "out")
+        translate_files(FakeTranslator(), find_images([one, two]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -588,7 +584,7 @@ def test_no_photo_is_overwritten(tmp_path: Path, place: str, linked: bool) -> No
         photo = tmp_path / "links/a.png"
     before = photo.read_bytes()
     with pytest.raises(InputError, match="would overwrite the photo"):
-        translate_files(FakeTranslator(heatmap=True).real, find_images([photo]), out)
+        translate_files(FakeTranslator(heatmap=True), find_images([photo]), out)
     assert photo.read_bytes() == before
     assert files_in(out) == [place]
 

@@ -92,7 +92,7 @@ def test_folders_are_translated_until_ctrl_c(tmp_path: Path, monkeypatch: pytest
     told: list[Report] = []
     failures: list[Path] = []
     report = watch_folders(
-        FakeTranslator().real,
+        FakeTranslator(),
         Watcher([inbox]).rounds(),
         out,
         on_failure=lambda failure: failures.append(failure.path),
@@ -120,7 +120,7 @@ def test_existing_translations_are_skipped_until_their_photos_change(tmp_path: P
     rounds.append(watcher.look())
     after: list[bytes] = []
     report = watch_folders(
-        FakeTranslator().real,
+        FakeTranslator(),
         rounds,
         out,
         TranslateOptions(skip_existing=True),
@@ -132,7 +132,7 @@ def test_existing_translations_are_skipped_until_their_photos_change(tmp_path: P
 
 def test_only_a_folder_can_take_what_is_watched(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="into a folder"):
-        watch_folders(FakeTranslator().real, [], tmp_path / "out.zip")
+        watch_folders(FakeTranslator(), [], tmp_path / "out.zip")
     assert list(tmp_path.iterdir()) == []
 
 

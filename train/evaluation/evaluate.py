@@ -4,7 +4,7 @@ folders of pictures, or .npz files -> features of each side -> KID and FID -> li
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
+from ugatit_fast.progress import Phased, Say
 from ugatit_fast.train.distributed import chosen_device
 from ugatit_fast.train.evaluation import inception_file
 from ugatit_fast.train.evaluation.features import (
@@ -38,8 +39,6 @@ from ugatit_fast.train.evaluation.protocols import (
 )
 
 Sets = Mapping[Role, FeatureSet]
-OnProgress = Callable[[str, int, int], None]
-"""Called with the side whose pictures are read, the files done and all of them."""
 TIMES = 100
 """KID is given so many times larger, as in the paper."""
 DIGEST_DIGITS = 8
@@ -117,8 +116,8 @@ def evaluate(
     real: Path,
     options: EvaluateOptions,
     *,
-    say: Callable[[str], None] = print,
-    on_progress: OnProgress = lambda *_: None,
+    say: Say = print,
+    on_progress: Phased = lambda *_: None,
 ) -> Evaluation:
     """Measure how far translated pictures are from real ones; either is a folder, or an .npz file of features.
 
@@ -137,9 +136,7 @@ def evaluate(
     return Evaluation(results, {role: of_role.skipped for role, of_role in sets.items()}, list(notes(sets, options)))
 
 
-def feature_sets(
-    given: Mapping[Role, Path], options: EvaluateOptions, say: Callable[[str], None], on_progress: OnProgress
-) -> Sets:
+def feature_sets(given: Mapping[Role, Path], options: EvaluateOptions, say: Say, on_progress: Phased) -> Sets:
     """The features of every side. What files and names alone can show to be wrong is refused before any work."""
     read = {role: read_features(path, role) for role, path in given.items() if path.suffix == ".npz"}
     for role, of_role in read.items():
@@ -161,7 +158,7 @@ def feature_sets(
 
 
 def look_at(
-    pictures: Mapping[Role, list[Path]], options: EvaluateOptions, say: Callable[[str], None], on_progress: OnProgress
+    pictures: Mapping[Role, list[Path]], options: EvaluateOptions, say: Say, on_progress: Phased
 ) -> dict[Role, FeatureSet]:
     """What the Inception network makes of the pictures."""
     network = inception_file.load_inception(options.inception, options.download, say)

@@ -10,7 +10,7 @@ Resizing is part of a protocol:
 
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,11 @@ from torch import Tensor
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
+from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.folders import IMAGE_SUFFIXES, INPUT_FOLDER, PAGE, photos_below
 from ugatit_fast.media.images import Pixels, load_image
+from ugatit_fast.progress import Counted, Say
 from ugatit_fast.train.evaluation.inception import SIDE_PIXELS, WIDTH, Inception
 from ugatit_fast.train.evaluation.protocols import Resize, Role
 
@@ -74,7 +76,7 @@ def as_seen(picture: Pixels, resize: Resize) -> Tensor:
     """uint8 (h, w, 3) -> float32 (3, 299, 299), about [-1, 1]."""
     if resize == "pil-bilinear":
         small = Image.fromarray(picture).resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 127.5 - 1
+        return unit_range(torch.from_numpy(np.array(small))[None], torch.float32)[0]
     return (tf1_bilinear(torch.from_numpy(picture).permute(2, 0, 1).float(), SIDE_PIXELS) - 128) / 128
 
 
@@ -97,8 +99,8 @@ def features_of(
     files: Sequence[Path],
     resize: Resize,
     network: Inception,
-    on_skipped: Callable[[str], None],
-    on_progress: Callable[[int, int], None],
+    on_skipped: Say,
+    on_progress: Counted,
 ) -> NDArray[np.float32]:
     """The features of those files that can be read, (n, 2048).
 

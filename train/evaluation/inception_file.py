@@ -4,7 +4,7 @@ import hashlib
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import make_folder, written_whole
 from ugatit_fast.machine import cache_folder
+from ugatit_fast.progress import Say
 from ugatit_fast.train.evaluation.inception import Inception
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
@@ -25,7 +26,7 @@ SILENCE_SECONDS = 60
 """A server that sends nothing for so long is given up."""
 
 
-def load_inception(path: Path | None, download: bool, say: Callable[[str], None]) -> Inception:
+def load_inception(path: Path | None, download: bool, say: Say) -> Inception:
     """The network with the published weights, on the CPU, for inference. Arguments and errors as `find_inception`."""
     file = find_inception(path, download, say)
     with torch.device("meta"):
@@ -35,7 +36,7 @@ def load_inception(path: Path | None, download: bool, say: Callable[[str], None]
     return network.eval().requires_grad_(False)
 
 
-def find_inception(path: Path | None, download: bool, say: Callable[[str], None]) -> Path:
+def find_inception(path: Path | None, download: bool, say: Say) -> Path:
     """The file of the published weights, checked.
 
     path: the file; None takes the one that was downloaded before. download: fetch it if it wasn't. Raises InputError
@@ -54,7 +55,7 @@ def find_inception(path: Path | None, download: bool, say: Callable[[str], None]
     return file
 
 
-def fetch(file: Path, say: Callable[[str], None]) -> None:
+def fetch(file: Path, say: Say) -> None:
     """Download the published weights to `file`, which appears only once all of it is there and is right."""
     say(f"fetching {URL} ({in_mb(SIZE_BYTES)}) to {file}")
     make_folder(file.parent)

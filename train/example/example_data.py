@@ -20,6 +20,7 @@ from PIL import Image, ImageEnhance
 
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.media.images import Pixels, load_image, save_image
+from ugatit_fast.progress import Phased
 
 SIZE_PIXELS = 160
 """Side of every picture: a training crop of 128 and its margin."""
@@ -59,7 +60,7 @@ HELD_OUT = Photo("skimage", "data/astronaut.png", "NASA, Great Images; public do
 
 
 def build_example_data(
-    folder: Path, count: int = 600, seed: int = 0, *, on_progress: Callable[[str, int, int], None] = lambda *_: None
+    folder: Path, count: int = 600, seed: int = 0, *, on_progress: Phased = lambda *_: None
 ) -> dict[str, int]:
     """Write trainA, trainB, testA and testB: `count` pictures in each of the first two. How many each folder has.
 

@@ -8,10 +8,11 @@ import torch
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
 from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
-from ugatit_fast.kernels.image import image_of, normalise_image
+from ugatit_fast.kernels.image import image_of
 
 
 class EagerBackend:
@@ -34,12 +35,10 @@ class EagerBackend:
             translated, heatmaps = zip(*[self.run_one(image[None]) for image in images], strict=True)
         return np.concatenate(translated), np.concatenate(heatmaps)
 
-    @torch.inference_mode()
     def run_one(self, images: Images) -> tuple[Images, Heatmaps]:
         """One picture at a time takes the memory of one."""
-        on_device = torch.from_numpy(images).to(next(self.generator.parameters()).device)
-        translated, _, heatmap = self.generator(normalise_image(on_device, 0, torch.float32))
-        return image_of(translated).cpu().numpy(), heatmap[:, 0].cpu().numpy()
+        translated, heatmaps = reference_pictures(self.generator, images)
+        return image_of(translated).cpu().numpy(), heatmaps.cpu().numpy()
 
     def close(self) -> None:
         del self.generator

@@ -27,6 +27,7 @@ from ugatit_fast.backends.needs import (
 from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
+from ugatit_fast.progress import Say
 
 if TYPE_CHECKING:
     from ugatit_fast.backends.base import Backend
@@ -219,7 +220,7 @@ def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | No
     return runtime.open(path, spec, device, threads)
 
 
-def choose_backend(backend: BackendChoice, say: Callable[[str], None], machine: Machine | None = None) -> EngineKind:
+def choose_backend(backend: BackendChoice, say: Say, machine: Machine | None = None) -> EngineKind:
     """The kind of engine to build; for auto the fastest that can be built and run here, saying why a faster one can't.
 
     machine: this one unless given. BackendUnavailable where what is asked for can't be built.
@@ -232,7 +233,7 @@ def choose_backend(backend: BackendChoice, say: Callable[[str], None], machine: 
     return fastest(BUILT, say, machine)
 
 
-def fastest(runtimes: Sequence[Runtime], say: Callable[[str], None], machine: Machine) -> EngineKind:
+def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKind:
     """The first of `runtimes` that can be built and run on a machine. BackendUnavailable where none can."""
     passed_over = ""
     for runtime in runtimes:

@@ -16,7 +16,7 @@ from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.media.images import encode_image
 from ugatit_fast.media.video import VideoReader
 from ugatit_fast.translate.framing import Framing
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates
 
 STALL_SECONDS = 10.0
 """A camera that sends nothing for so long has gone, whatever it says."""
@@ -41,7 +41,7 @@ class Status:
 class Live:
     """A reader's frames through an engine, as they come; a context manager."""
 
-    def __init__(self, translator: Translator, reader: VideoReader, framing: Framing, *, paced: bool) -> None:
+    def __init__(self, translator: Translates, reader: VideoReader, framing: Framing, *, paced: bool) -> None:
         """reader: closed when its frames have ended, or nobody wants them any more.
 
         paced: let frames come at their own times; a camera's do by themselves, a file's don't.
@@ -79,8 +79,7 @@ class Live:
         while (taken := self.take(seen)) is not None:
             frame, seen = taken
             pixels = self.framing.frame(frame.pixels(), str(self.reader.path)).pixels
-            result = self.translator.run(pixels[None])
-            translated = (result[0] if self.translator.heatmap else result)[0]
+            (translated,) = self.translator.translate(pixels[None]).pictures
             self.show(encode_image(np.concatenate([pixels, translated], axis=1), ".jpg"))
         with self.changed:
             self.message = self.message or "the video has ended"

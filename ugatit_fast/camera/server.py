@@ -40,7 +40,7 @@ class CameraServer:
     def __init__(self, live: Live, port: int) -> None:
         """port: 0 takes a free one. Raises InputError where it is taken."""
         try:
-            self.http = _Server(live, port)
+            self.http = PageServer(live, port)
         except (OSError, OverflowError) as error:
             raise InputError(
                 f"port {port} can't be used ({error}); choose another with --port, or 0 for any"
@@ -61,12 +61,14 @@ class CameraServer:
         self.http.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class PageServer(ThreadingHTTPServer):
+    """Serves the page of one camera, on this machine only."""
+
     daemon_threads = True
     block_on_close = False  # a browser keeps its connection
 
     def __init__(self, live: Live, port: int) -> None:
-        super().__init__((HOST, port), _Handler)
+        super().__init__((HOST, port), PageHandler)
         self.live = live
         self.looked_at = threading.Event()
         self.told = threading.Event()
@@ -76,8 +78,10 @@ class _Server(ThreadingHTTPServer):
         """A browser that goes away in the middle of a picture is no error."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class PageHandler(BaseHTTPRequestHandler):
+    """Answers one connection."""
+
+    server: PageServer
     timeout = 30
 
     def do_GET(self) -> None:

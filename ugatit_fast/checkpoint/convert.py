@@ -1,6 +1,5 @@
 """Any checkpoint -> one generator as safetensors: a fiftieth of what training left behind, and it describes itself."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from ugatit_fast.checkpoint.own_file import describe, serialise
 from ugatit_fast.choices import Direction, Precision
 from ugatit_fast.errors import CheckpointError, InputError
 from ugatit_fast.files import written_whole
+from ugatit_fast.progress import Say
 
 SUFFIX = ".safetensors"
 
@@ -45,7 +45,7 @@ def convert(
     smoothing: bool | None = None,
     verify: bool = False,
     offline: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> list[Converted]:
     """Write one generator of a checkpoint, or both, as .safetensors files that `read_checkpoint` reads.
 

@@ -1,17 +1,16 @@
 """Weights that load may still be another network's. Does the generator draw pictures?"""
 
 import warnings
-from importlib.resources import files
-from pathlib import Path
 
 import torch
 
 from ugatit_fast.checkpoint.contents import Checkpoint
+from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import load_image
 from ugatit_fast.model import Generator
+from ugatit_fast.samples import sample_photos
 
-PHOTO = "astronaut.jpg"
 LIGHT_SIDE = 128
 """Pixels. A light generator serves any size, and this one costs a quarter of a training image."""
 CONSTANT_STD = 0.02
@@ -38,13 +37,11 @@ def check_pictures(checkpoint: Checkpoint, generator: Generator) -> None:
         )
 
 
-@torch.inference_mode()
 def translated_photo(generator: Generator) -> torch.Tensor:
     """float32 (3, h, w) in [-1, 1]."""
     side = LIGHT_SIDE if generator.config.light else generator.config.img_size
-    photo = load_image(Path(str(files("ugatit_fast") / "assets" / PHOTO)))
-    picture = torch.from_numpy(fit_image(photo, (side, side), "crop"))
-    return generator(picture.permute(2, 0, 1)[None].float() / 127.5 - 1)[0][0]
+    photo = fit_image(load_image(sample_photos()[0]), (side, side), "crop")
+    return reference_pictures(generator, photo[None])[0][0]
 
 
 def fault_of(picture: torch.Tensor) -> str | None:

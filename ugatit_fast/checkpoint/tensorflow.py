@@ -13,11 +13,9 @@ Only the generator's own variables are read: the optimiser's moments and the dis
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ugatit_fast.checkpoint.contents import Checkpoint
@@ -33,6 +31,7 @@ from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.tensor_bundle import TensorBundle
+from ugatit_fast.tensor_bundle.bundle import AnyArray
 
 SCOPES: dict[Direction, str] = {"A2B": "generator_B", "B2A": "generator_A"}
 SLOT = re.compile(r"(.*/)?(Adam|Adam_1|beta[12]_power|beta[12]_power_1)")
@@ -182,12 +181,12 @@ class Variables:
             tensors["FC.0.weight"] = self.first_style_weight(config)
         return tensors
 
-    def read(self, name: str) -> NDArray[Any]:
+    def read(self, name: str) -> AnyArray:
         array = self.bundle.read(f"{self.scope}/{name}")
         self.check_type(name, array)
         return array
 
-    def check_type(self, name: str, array: NDArray[Any]) -> None:
+    def check_type(self, name: str, array: AnyArray) -> None:
         if not np.issubdtype(array.dtype, np.floating):
             raise CheckpointError(
                 f"{self.bundle.prefix}: {self.scope}/{name} is {array.dtype}; expected floating point weights"
@@ -210,7 +209,7 @@ class Variables:
         return torch.from_numpy(weight.reshape(outputs, -1))
 
 
-def converted(ours: str, array: NDArray[Any]) -> Tensor:
+def converted(ours: str, array: AnyArray) -> Tensor:
     """A variable in PyTorch's conventions: (out, in, h, w), (out, in), and rho, gamma, beta (1, c, 1, 1)."""
     if array.ndim == 4:
         array = array.transpose(3, 2, 0, 1)

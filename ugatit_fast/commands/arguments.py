@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from cyclopts import Parameter, Token, default_name_transform
 
 from ugatit_fast.choices import Box, Crop, Smoothing
+from ugatit_fast.progress import Counted, Phased
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -126,7 +127,7 @@ Smoothed = Annotated[
 
 
 @contextmanager
-def progress_bar(shown: bool = True) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(shown: bool = True) -> Iterator[Counted]:
     """A bar on stderr where that is a terminal. Gives the function that moves it: photos done, photos in all."""
     from rich.console import Console
     from rich.progress import Progress
@@ -138,7 +139,7 @@ def progress_bar(shown: bool = True) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def phase_bars() -> Iterator[Callable[[str, int, int], None]]:
+def phase_bars() -> Iterator[Phased]:
     """As `progress_bar`, for phases that come and go: name, steps done, steps in all."""
     from rich.console import Console
     from rich.progress import Progress, TaskID

@@ -14,7 +14,7 @@ def demo(output: Output = Path("demo")) -> None:
     Parameters
     ----------
     output
-        The folder for the weights, the engine and the pictures; made if missing.
+        The folder for the engine and the pictures; made if missing.
     """
     from ugatit_fast.demo import run_demo
 

@@ -9,7 +9,7 @@ until the checkpoint is another.
 
 import html
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -23,6 +23,7 @@ from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import make_folder, written_whole
+from ugatit_fast.progress import Say
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.train.data import TEST_FOLDERS, image_files
 from ugatit_fast.translate.options import TranslateOptions
@@ -32,7 +33,6 @@ from ugatit_fast.translate.sources import Source, output_name
 from ugatit_fast.translator import Translator
 from ugatit_fast.version import __version__
 
-Say = Callable[[str], None]
 IMG_SIZE = 256
 OPTIONS = TranslateOptions(fit="squash", gallery=False)
 DOMAINS: dict[Direction, str] = dict(zip(("A2B", "B2A"), TEST_FOLDERS, strict=True))

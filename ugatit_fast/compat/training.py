@@ -5,13 +5,13 @@ results/NAME/img            sample grids
 results/NAME/checkpoints    the newest three with all that --resume needs
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, result_folder
 from ugatit_fast.errors import CheckpointError, InputError
+from ugatit_fast.progress import Say
 from ugatit_fast.train.checkpoints import checkpoints_in
 from ugatit_fast.train.loop import Trained, train
 from ugatit_fast.train.run_folder import Layout
@@ -26,7 +26,7 @@ SAME_NAME = (
 """Flags that are settings of ours as they stand, with the same defaults."""
 
 
-def train_as_published(flags: OfficialFlags, say: Callable[[str], None]) -> Trained:
+def train_as_published(flags: OfficialFlags, say: Say) -> Trained:
     """Train, or go on. The errors are those of `ugatit_fast.train.loop.train`."""
     output = result_folder(flags)
     return train(settings_of(flags), resume=resumes(flags, output), layout=LAYOUT, say=say)

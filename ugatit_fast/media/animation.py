@@ -10,7 +10,6 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from PIL import Image, ImageFile
 
@@ -64,13 +63,13 @@ class AnimationReader:
         except BaseException:
             self.file.close()
             raise
-        self.plays = _plays(self.image)
+        self.plays = plays_of(self.image)
 
     def open_image(self) -> ImageFile.ImageFile:
         try:
             _, decoder = recognise(self.file, str(self.path))
             image = decoder(self.file, str(self.path))
-            self.expected = _count(image)
+            self.expected = frame_count(image)
         except InputError as error:
             raise ClipError(str(error)) from error
         except Exception as error:  # as in images.decode_image
@@ -141,7 +140,7 @@ class AnimationWriter:
                     append_images=images[1:],
                     duration=durations,
                     **self.options,
-                    **_loop(self.format, self.plays),
+                    **loop_setting(self.format, self.plays),
                 )
             except (ValueError, RuntimeError) as error:  # formats have a largest side: 16383 for WebP
                 raise ClipError(f"{self.target}: {self.format} can't hold this animation ({error})") from error
@@ -165,7 +164,7 @@ class AnimationWriter:
         return images, durations
 
 
-def _count(image: ImageFile.ImageFile) -> int:
+def frame_count(image: ImageFile.ImageFile) -> int:
     """Frames, as far as the file tells; 0 where it is damaged on the way to its end."""
     try:
         return int(getattr(image, "n_frames", 1))
@@ -173,7 +172,7 @@ def _count(image: ImageFile.ImageFile) -> int:
         return 0
 
 
-def _plays(image: Image.Image) -> int:
+def plays_of(image: Image.Image) -> int:
     """How often an animation is shown, 0 for ever. A GIF counts repeats, and says nothing where there are none."""
     loop = image.info.get("loop")
     if image.format == "GIF":
@@ -181,7 +180,7 @@ def _plays(image: Image.Image) -> int:
     return int(loop or 0)
 
 
-def _loop(format_name: str, plays: int) -> dict[str, Any]:
+def loop_setting(format_name: str, plays: int) -> dict[str, object]:
     if format_name != "GIF":
         return {"loop": plays}
     return {} if plays == 1 else {"loop": max(0, plays - 1)}

@@ -14,7 +14,7 @@ MAX_MEMBER_BYTES = 512 * 2**20
 MAX_ARCHIVE_BYTES = 64 * 2**30
 """Most that all members may unpack to."""
 
-_ENCRYPTED = 0x1
+ENCRYPTED = 0x1
 
 
 class Archive:
@@ -50,7 +50,7 @@ class Archive:
             raise InputError(f"{name} would unpack to more than {max_archive_bytes / 2**30:g} GiB; split it")
         self.infos: dict[PurePosixPath, zipfile.ZipInfo] = {}
         for info in infos:
-            if info.flag_bits & _ENCRYPTED:
+            if info.flag_bits & ENCRYPTED:
                 raise InputError(f"{name} is encrypted; unpack it with its password, and give the folder")
             if info.file_size > max_member_bytes:
                 raise InputError(

@@ -28,10 +28,10 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit) -> Pixels:
     if fit == "squash":
         return np.array(photo.resize((target_width, target_height), Image.Resampling.BILINEAR))
     if fit == "crop":
-        window = _centre((height, width), size)
+        window = centred_window((height, width), size)
         return np.array(photo.resize((target_width, target_height), Image.Resampling.BILINEAR, box=window))
     if fit == "pad":
-        rows, columns = _window((height, width), size)
+        rows, columns = covered_part((height, width), size)
         inner = photo.resize((columns.stop - columns.start, rows.stop - rows.start), Image.Resampling.BILINEAR)
         border = ((rows.start, target_height - rows.stop), (columns.start, target_width - columns.stop), (0, 0))
         padded: Pixels = np.pad(np.asarray(inner), border, mode="edge")
@@ -47,7 +47,7 @@ def unfit_image(result: Pixels, original_size: tuple[int, int], fit: Fit) -> Pix
     """
     if fit != "pad":
         return result
-    rows, columns = _window(original_size, (result.shape[0], result.shape[1]))
+    rows, columns = covered_part(original_size, (result.shape[0], result.shape[1]))
     return result[rows, columns]
 
 
@@ -56,7 +56,7 @@ def shown_box(original_size: tuple[int, int], size: tuple[int, int], fit: Fit) -
     height, width = original_size
     if fit != "crop":
         return Box(0, 0, width, height)
-    left, top, right, bottom = (round(side) for side in _centre(original_size, size))
+    left, top, right, bottom = (round(side) for side in centred_window(original_size, size))
     return Box(left, top, max(1, right - left), max(1, bottom - top))
 
 
@@ -68,8 +68,8 @@ def paste_image(photo: Pixels, part: Pixels, box: Box) -> Pixels:
     height, width = photo.shape[:2]
     resized = Image.fromarray(part).resize((box.width, box.height), Image.Resampling.BICUBIC)
     over = FEATHER * min(box.width, box.height)
-    rows = _fade(box.height, over, before=box.top > 0, after=box.top + box.height < height)
-    columns = _fade(box.width, over, before=box.left > 0, after=box.left + box.width < width)
+    rows = fade_weights(box.height, over, before=box.top > 0, after=box.top + box.height < height)
+    columns = fade_weights(box.width, over, before=box.left > 0, after=box.left + box.width < width)
     weight = (rows[:, None] * columns)[..., None]
     place = np.s_[box.top : box.top + box.height, box.left : box.left + box.width]
     pasted = photo.copy()
@@ -77,7 +77,7 @@ def paste_image(photo: Pixels, part: Pixels, box: Box) -> Pixels:
     return pasted
 
 
-def _fade(length: int, over: float, *, before: bool, after: bool) -> npt.NDArray[np.float32]:
+def fade_weights(length: int, over: float, *, before: bool, after: bool) -> npt.NDArray[np.float32]:
     """Weights along a side: from 0 at an edge that fades to 1 within `over` pixels."""
     weights = np.ones(length, np.float32)
     ramp = np.clip((np.arange(length, dtype=np.float32) + 0.5) / max(over, 1), 0, 1)
@@ -88,7 +88,7 @@ def _fade(length: int, over: float, *, before: bool, after: bool) -> npt.NDArray
     return weights
 
 
-def _centre(original: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+def centred_window(original: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
     """The largest centred window of the aspect of `size` (h, w) in a photo (h, w): left, top, right, bottom."""
     (height, width), (target_height, target_width) = original, size
     window_width = min(width, height * target_width / target_height)
@@ -97,7 +97,7 @@ def _centre(original: tuple[int, int], size: tuple[int, int]) -> tuple[float, fl
     return left, top, left + window_width, top + window_height
 
 
-def _window(original: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
+def covered_part(original: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
     """Rows and columns of `size` (h, w) that a photo of `original` (h, w) covers when fitted inside."""
     scale = min(size[0] / original[0], size[1] / original[1])
     inner = [min(full, max(1, round(side * scale))) for side, full in zip(original, size, strict=True)]

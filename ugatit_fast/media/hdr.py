@@ -24,27 +24,27 @@ PEAK_NITS = 1000.0
 KNEE = 0.5
 """Light up to which nothing is changed; from there to the peak it is rolled off."""
 
-_TO_BT709 = np.array(
+TO_BT709 = np.array(
     [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]], np.float32
 )
 """Linear BT.2020 to linear BT.709."""
-_LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
+LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
 """Of BT.2020's primaries."""
 
 
 def to_sdr(codes: Pixels, transfer: Transfer) -> Pixels:
     """uint8 (h, w, 3) codes of PQ or HLG, full range, BT.2020 primaries -> uint8 (h, w, 3) sRGB."""
-    shown = rolled_off(light(codes, transfer) @ _TO_BT709.T)
-    levels = _srgb_levels()
+    shown = rolled_off(light(codes, transfer) @ TO_BT709.T)
+    levels = srgb_levels()
     return levels[np.rint(shown * (len(levels) - 1)).astype(np.uint16)]
 
 
 def light(codes: Pixels, transfer: Transfer) -> Light:
     """What a display with `PEAK_NITS` shows for codes (..., 3), of BT.2020 primaries."""
     if transfer == "pq":
-        return _pq_light()[codes]
-    scene = _hlg_scene()[codes]
-    luminance = (scene @ _LUMINANCE)[..., None]
+        return pq_light()[codes]
+    scene = hlg_scene()[codes]
+    luminance = (scene @ LUMINANCE)[..., None]
     return np.float32(PEAK_NITS / WHITE_NITS) * luminance ** np.float32(0.2) * scene
 
 
@@ -59,7 +59,7 @@ def rolled_off(shown: Light) -> Light:
 
 
 @cache
-def _pq_light() -> Light:
+def pq_light() -> Light:
     """(256,): SMPTE ST 2084."""
     m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
     power = np.linspace(0, 1, 256) ** (1 / m2)
@@ -68,7 +68,7 @@ def _pq_light() -> Light:
 
 
 @cache
-def _hlg_scene() -> Light:
+def hlg_scene() -> Light:
     """(256,): ARIB STD-B67, the light before the camera."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     codes = np.linspace(0, 1, 256)
@@ -76,7 +76,7 @@ def _hlg_scene() -> Light:
 
 
 @cache
-def _srgb_levels() -> npt.NDArray[np.uint8]:
+def srgb_levels() -> npt.NDArray[np.uint8]:
     """(4096,): the level of each light from 0 to 1; steps are at most 0.8 levels apart."""
     shown = np.linspace(0, 1, 4096)
     encoded = np.where(shown <= 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)

@@ -60,8 +60,9 @@ def decode_image(
     at_least: (w, h) lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides stay twice as large.
     max_pixels: largest picture that is decoded; the size is read from the header.
 
-    Formats are told by content, not by name: see `FORMATS`. 16-bit samples and floats are scaled to 8 bits (`_grey`),
-    and an embedded ICC profile, CMYK or RGB, is applied; a broken profile or EXIF block is passed over, as viewers do.
+    Formats are told by content, not by name: see `FORMATS`. 16-bit samples and floats are scaled to 8 bits
+    (`grey_levels`), and an embedded ICC profile, CMYK or RGB, is applied; a broken profile or EXIF block is passed
+    over, as viewers do.
 
     Raises InputError for anything that isn't a whole photo of at most `max_pixels`.
     """
@@ -75,7 +76,7 @@ def decode_image(
                 "make it smaller first"
             )
         if at_least is not None:
-            width, height = at_least[::-1] if _orientation(image) in _ON_ITS_SIDE else at_least
+            width, height = at_least[::-1] if orientation_of(image) in ON_ITS_SIDE else at_least
             image.draft(None, (2 * width, 2 * height))
         image.load()
         return upright_pixels(image)
@@ -110,12 +111,12 @@ def recognise(file: IO[bytes], name: str) -> tuple[str, Callable[[IO[bytes], str
 
 def upright_pixels(image: Image.Image) -> Pixels:
     """A loaded image, or the frame that it is at, as uint8 (h, w, 3): sRGB, upright, on white where transparent."""
-    rgb = _opaque_srgb(image)
-    turn = _TURNS.get(_orientation(image))
+    rgb = opaque_srgb(image)
+    turn = TURNS.get(orientation_of(image))
     return np.array(rgb if turn is None else rgb.transpose(turn))
 
 
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -125,10 +126,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation -> what sets the picture upright."""
-_ON_ITS_SIDE = (5, 6, 7, 8)
+ON_ITS_SIDE = (5, 6, 7, 8)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """EXIF orientation; 1, upright, where there is none. TIFF files are turned by Pillow and say 1 once loaded."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -136,10 +137,10 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _opaque_srgb(image: Image.Image) -> Image.Image:
+def opaque_srgb(image: Image.Image) -> Image.Image:
     """Any mode of a loaded image -> RGB in sRGB, composited on white."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_grey(image)).convert("RGB")
+        return Image.fromarray(grey_levels(image)).convert("RGB")
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
@@ -147,10 +148,10 @@ def _opaque_srgb(image: Image.Image) -> Image.Image:
         image.paste(layer, mask=layer.getchannel("A"))
     elif image.mode != "CMYK":
         image = image.convert("RGB")
-    return (_through_profile(image, profile) if profile else image).convert("RGB")
+    return (through_profile(image, profile) if profile else image).convert("RGB")
 
 
-def _through_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
+def through_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
     """RGB or CMYK pixels -> sRGB by their profile; unchanged if they are sRGB already or the profile isn't theirs."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
@@ -169,7 +170,7 @@ def _through_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
     return converted or image
 
 
-def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:
+def grey_levels(image: Image.Image) -> npt.NDArray[np.uint8]:
     """Samples wider than 8 bits -> (h, w) levels, black at 0; `convert("RGB")` would clip them at 255.
 
     White is 65535 for integers. Floats don't say: it is the first of 1, 255, 65535 that no sample exceeds, or else the

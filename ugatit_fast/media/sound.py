@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
 
+    AnyPacket = Packet[Any]
+    """Of a stream of any kind."""
+
 MOST_SAMPLES_PER_SECOND = 48_000
 """Of sound that is coded anew."""
 
@@ -40,7 +43,7 @@ class Sound:
                 layout = "mono" if coding.layout.nb_channels == 1 else "stereo"
                 self.encoders[track.index] = output.add_stream("aac", rate=rate, layout=layout)
 
-    def packets(self) -> "Iterator[Packet[Any]]":
+    def packets(self) -> "Iterator[AnyPacket]":
         """Those for `output`, from time 0 of `source` on, in its order; up to where it is cut off or damaged."""
         tracks = [track for track in self.source.streams.audio if track.index in self.copies | self.encoders]
         start = Fraction(self.source.start_time or 0, 1_000_000)
@@ -57,7 +60,7 @@ class Sound:
         for encoder in self.encoders.values():
             yield from encoder.encode(None)
 
-    def whole_packets(self, tracks: "list[AudioStream]") -> "Iterator[Packet[Any]]":
+    def whole_packets(self, tracks: "list[AudioStream]") -> "Iterator[AnyPacket]":
         from av.error import FFmpegError
 
         try:
@@ -66,7 +69,7 @@ class Sound:
         except FFmpegError:  # told by whoever reads the pictures of the same file
             return
 
-    def coded_anew(self, packet: "Packet[Any]", start: Fraction) -> "Iterator[Packet[Any]]":
+    def coded_anew(self, packet: "AnyPacket", start: Fraction) -> "Iterator[AnyPacket]":
         from av.error import FFmpegError
 
         try:

@@ -25,13 +25,13 @@ class Pass(NamedTuple):
     heatmap: Heatmap
 
 
-def _jet() -> npt.NDArray[np.uint8]:
+def jet_colours() -> npt.NDArray[np.uint8]:
     """The JET colour map, (256, 3): blue, cyan, yellow, red, each channel a clipped tent 3/4 of the scale wide."""
     level = np.linspace(0, 1, 256)[:, None]
     return np.rint(255 * np.clip(1.5 - abs(4 * level - (3, 2, 1)), 0, 1)).astype(np.uint8)
 
 
-_JET = _jet()
+JET = jet_colours()
 HEATMAP_WEIGHT = 0.5
 """Share of the heat map's colour in an overlay; the rest is the photo's."""
 
@@ -61,7 +61,7 @@ def heatmap_colours(heatmap: Heatmap, size: tuple[int, int]) -> Pixels:
     values -= values.min()
     levels = np.rint(values * (255 / (values.max() or 1))).astype(np.uint8)
     resized = Image.fromarray(levels).resize((width, height), Image.Resampling.BILINEAR)
-    colours: Pixels = _JET[np.asarray(resized)]
+    colours: Pixels = JET[np.asarray(resized)]
     return colours
 
 

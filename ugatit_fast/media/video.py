@@ -2,7 +2,7 @@
 
     file -> packets -> decoded frames -> pixels: by the frame's own colours, turned as the file says
 
-Interlaced frames are taken as they are. What only pictures need is done in `_Pixels`, on any thread.
+Interlaced frames are taken as they are. What only pictures need is done in `PixelSource`, on any thread.
 """
 
 import threading
@@ -42,10 +42,10 @@ VIDEO_SUFFIXES = (
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut"
 """The only demuxers a file can reach, whatever its name says: FFmpeg has others that open more files, or addresses."""
 
-_BT709, _BT601, _FCC, _SMPTE240M, _BT2020 = 1, 5, 4, 7, 9
-_MATRICES = {1: _BT709, 4: _FCC, 5: _BT601, 6: _BT601, 7: _SMPTE240M, 9: _BT2020, 10: _BT2020}
+BT709, BT601, FCC, SMPTE240M, BT2020 = 1, 5, 4, 7, 9
+MATRICES = {1: BT709, 4: FCC, 5: BT601, 6: BT601, 7: SMPTE240M, 9: BT2020, 10: BT2020}
 """How a file names its matrix from YCbCr to RGB (H.273) -> how the converter does."""
-_TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
+TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 _LIMITED, _FULL = 1, 2
 
 
@@ -112,11 +112,11 @@ class VideoReader:
     def frames(self) -> Iterator[Frame]:
         """See `ClipReader`. Frames that are damaged, or shown no later than the one before, are left out."""
         usual = max(1, round(1 / (self.rate * self.time_base)))
-        pixels: _Pixels | None = None
+        pixels: PixelSource | None = None
         due = 0
         last = -1
         for frame in self.decoded():
-            pixels = pixels or _Pixels(self.stream, frame)
+            pixels = pixels or PixelSource(self.stream, frame)
             start = due if frame.pts is None else frame.pts - self.offset
             if frame.is_corrupt or start <= last:
                 self.broken += 1
@@ -179,7 +179,7 @@ def can_be_decoded(stream: "Stream") -> bool:
 
 
 @dataclass(frozen=True)
-class _Turn:
+class Turn:
     """What sets frames upright: first rows and columns swapped, then either turned round."""
 
     swap: bool
@@ -192,19 +192,19 @@ class _Turn:
         return pixels[:: -1 if self.down else 1, :: -1 if self.across else 1]
 
 
-def turn_of(frame: "VideoFrame") -> _Turn:
+def turn_of(frame: "VideoFrame") -> Turn:
     """By the frame's display matrix, to the nearest quarter turn, mirrored or not."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
-        return _Turn(False, False, False)
+        return Turn(False, False, False)
     # Rows of the matrix say where a step to the right, and one down, lead: (a, b) and (c, d) in 16.16 fixed point.
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(cast("Buffer", matrix)), np.int32)[:5])
     if abs(b) > abs(a):
-        return _Turn(True, across=c < 0, down=b < 0)
-    return _Turn(False, across=a < 0, down=d < 0)
+        return Turn(True, across=c < 0, down=b < 0)
+    return Turn(False, across=a < 0, down=d < 0)
 
 
-class _Pixels:
+class PixelSource:
     """Makes pixels of a stream's frames, all of the first one's size. Safe to call from several threads at once."""
 
     def __init__(self, stream: "VideoStream", first: "VideoFrame") -> None:
@@ -226,7 +226,7 @@ class _Pixels:
             threads=1,
         )
         pixels = cast(Pixels, rgb.to_ndarray())
-        if transfer := _TRANSFERS.get(frame.color_trc):
+        if transfer := TRANSFERS.get(frame.color_trc):
             pixels = to_sdr(pixels, transfer)
         return np.ascontiguousarray(self.turn(pixels))
 
@@ -242,8 +242,8 @@ class _Pixels:
 
 def matrix_of(frame: "VideoFrame") -> int:
     """The converter's name for the frame's matrix; where the file doesn't say, players go by the size, and so do we."""
-    usual = _BT709 if frame.width >= 1280 or frame.height > 576 else _BT601
-    return _MATRICES.get(frame.colorspace, usual)
+    usual = BT709 if frame.width >= 1280 or frame.height > 576 else BT601
+    return MATRICES.get(frame.colorspace, usual)
 
 
 def is_full_range(frame: "VideoFrame") -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+    from ugatit_fast.media.sound import AnyPacket
+
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """What videos are written as: suffix -> FFmpeg's name."""
 
@@ -42,7 +44,7 @@ FRAMES_PER_SEGMENT = 240
 PART_SUFFIX = ".part"
 SETTINGS = "settings.json"
 """In the folder of segments: what they were made with, and of what."""
-_SEGMENT = re.compile(r"(\d{6})\.nut")
+SEGMENT_NAME = re.compile(r"(\d{6})\.nut")
 
 _BT709, _LIMITED = 1, 1
 
@@ -58,7 +60,7 @@ class VideoWriter:
         rate: Fraction,
         crf: int,
         sound: Path | None,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
     ) -> None:
         """Look for segments of an earlier run, and begin anew where they were made otherwise.
 
@@ -83,13 +85,13 @@ class VideoWriter:
 
     @property
     def segments(self) -> list[Path]:
-        return sorted(path for path in self.part.iterdir() if _SEGMENT.fullmatch(path.name))
+        return sorted(path for path in self.part.iterdir() if SEGMENT_NAME.fullmatch(path.name))
 
     @property
     def finished(self) -> int:
         return FRAMES_PER_SEGMENT * len(self.kept)
 
-    def begin(self, settings: Mapping[str, Any]) -> None:
+    def begin(self, settings: Mapping[str, object]) -> None:
         wanted = json.dumps(settings, indent=2, sort_keys=True)
         with write_errors(self.part):
             make_folder(self.part)
@@ -101,7 +103,7 @@ class VideoWriter:
             if there and not same:
                 warnings.warn(f"{self.part} was begun with other settings; it is done anew", stacklevel=1)
             for name in there - {SETTINGS}:
-                if not (same and _SEGMENT.fullmatch(name)):
+                if not (same and SEGMENT_NAME.fullmatch(name)):
                     (self.part / name).unlink()
         if not same:
             with written_whole(file) as partial:
@@ -128,7 +130,7 @@ class VideoWriter:
         ):
             stream: VideoStream | None = None
             for frame, pixels in pictures:
-                even = _even(pixels)
+                even = even_sided(pixels)
                 stream = stream or self.add_video(container, even)
                 rgb = self.av.VideoFrame.from_ndarray(even, format="rgb24")
                 coded = rgb.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED)
@@ -168,12 +170,12 @@ class VideoWriter:
         with ExitStack() as stack:
             partial = stack.enter_context(self.written(self.target))
             output = stack.enter_context(self.av.open(f"file:{partial}", "w", format=name, container_options=flags))
-            packets: list[Iterator[Packet[Any]]] = [self.picture_packets(self.add_copy(output))]
+            packets: list[Iterator[AnyPacket]] = [self.picture_packets(self.add_copy(output))]
             if self.sound:
                 source = stack.enter_context(open_video(self.sound))
                 packets.append(Sound(source, output).packets())
             # In the order of their times, or the container would keep all of the one until the other begins.
-            for packet in heapq.merge(*packets, key=_seconds):
+            for packet in heapq.merge(*packets, key=seconds_of):
                 output.mux(packet)
 
     def add_copy(self, output: "OutputContainer") -> "VideoStream":
@@ -201,11 +203,11 @@ class VideoWriter:
             yield held
 
 
-def _seconds(packet: "Packet[Any]") -> Fraction:
+def seconds_of(packet: "AnyPacket") -> Fraction:
     return (packet.dts or 0) * packet.time_base
 
 
-def _even(pixels: Pixels) -> Pixels:
+def even_sided(pixels: Pixels) -> Pixels:
     """With a last row or column repeated where there is an odd number: colours are coded for pairs."""
     rows, columns = pixels.shape[0] % 2, pixels.shape[1] % 2
     return np.pad(pixels, ((0, rows), (0, columns), (0, 0)), mode="edge") if rows or columns else pixels

@@ -20,12 +20,16 @@ import numpy as np
 from ugatit_fast.errors import BackendUnavailable, InputError, UgatitFastError
 from ugatit_fast.on_ray.cluster import cluster, import_ray, load, resources
 from ugatit_fast.on_ray.options import RayOptions
+from ugatit_fast.progress import Counted
 from ugatit_fast.translate.options import Request, TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
-from ugatit_fast.translate.report import Failure, OnFailure, Progress, Report, StageSeconds
+from ugatit_fast.translate.report import Failure, OnFailure, Report, StageSeconds
 from ugatit_fast.translate.request import work_of
 from ugatit_fast.translate.sinks import FolderSink, open_sink
 from ugatit_fast.translate.sources import Source
+
+Block = dict[str, Any]
+"""Columns of photos, or of what became of them, by name."""
 
 BLOCK = 32
 """Most photos that a replica takes at once, and has to do again where it dies."""
@@ -42,7 +46,7 @@ def translate_on_ray(
     ray_options: RayOptions,
     *,
     heatmap: bool = False,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: Counted = lambda done, total: None,
     on_failure: OnFailure = lambda failure: None,
 ) -> Report:
     """As `pipeline.translate_files` into a folder, by `ray_options.replicas` engines at once, and without a gallery.
@@ -73,7 +77,7 @@ def translate_on_ray(
             compute=ray.data.ActorPoolStrategy(size=min(ray_options.replicas, blocks)),
             **resources(ray_options, engine),
         )
-        done = _Done(sources)
+        done = Outcomes(sources)
         try:
             for block in outcomes.iter_batches(batch_size=None):
                 for failure in done.add(block):
@@ -92,7 +96,7 @@ def translate_request_on_ray(
     request: Request,
     options: TranslateOptions,
     ray_options: RayOptions,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: Counted = lambda done, total: None,
     on_failure: OnFailure = lambda failure: None,
 ) -> Report:
     """As `request.translate_request`, on Ray. Also raises InputError for what can't be done there."""
@@ -121,7 +125,7 @@ class Replica:
         self.out = out
         self.options = replace(options, threads=ray_options.cores)
 
-    def __call__(self, block: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, block: Block) -> Block:
         """Translate a block of photos. Returns each one's fate and reason, and of the block what stopped it and the
         stages' seconds, in its first row.
         """
@@ -142,9 +146,7 @@ class Replica:
         ]
         return self.answer(block, fates, [reasons.get(source.path, "") for source in sources], report.stages, "")
 
-    def answer(
-        self, block: dict[str, Any], fates: list[int], reasons: list[str], stages: StageSeconds, stopped: str
-    ) -> dict[str, Any]:
+    def answer(self, block: Block, fates: list[int], reasons: list[str], stages: StageSeconds, stopped: str) -> Block:
         first = np.arange(len(fates)) == 0
         return {
             "index": block["index"],
@@ -155,7 +157,7 @@ class Replica:
         }
 
 
-class _Done:
+class Outcomes:
     """What has come back from the replicas, in any order."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -164,7 +166,7 @@ class _Done:
         self.failures: dict[int, Failure] = {}
         self.stages = StageSeconds()
 
-    def add(self, block: dict[str, Any]) -> list[Failure]:
+    def add(self, block: Block) -> list[Failure]:
         """Take note of a block. Returns its failures. Raises InputError where it stopped the run."""
         for stopped in block["stopped"]:
             if stopped:

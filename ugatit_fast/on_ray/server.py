@@ -6,18 +6,16 @@ Batches are made by the app's own queue in each replica. A replica that dies is 
 clients try again.
 """
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from logging import WARNING, getLogger
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.machine import stopping_signals
 from ugatit_fast.on_ray.cluster import cluster, import_ray, load, resources
 from ugatit_fast.on_ray.options import RayOptions
+from ugatit_fast.progress import Say
 from ugatit_fast.serve.server import check_address, listen
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.translator import describe_engine
@@ -34,7 +32,7 @@ def serve_on_ray(
     *,
     host: str,
     port: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was accepted.
 
@@ -45,7 +43,7 @@ def serve_on_ray(
     with listen(host, port) as listening:  # closed again: Ray's proxy takes its place
         port = listening.getsockname()[1]
     heatmaps = [describe_engine(path, options.trust_plan).heatmap for path in engines]
-    with cluster(options, engines), stopping() as stopped:
+    with cluster(options, engines), stopping_signals() as stop:
         from ray import serve
         from ray.serve.schema import LoggingConfig
 
@@ -58,7 +56,7 @@ def serve_on_ray(
             except RuntimeError as error:
                 raise BackendUnavailable(f"the replicas can't start: {last_line(error)}") from error
             say(f"serving on Ray, {options.replicas} replicas, at http://{host}:{port}; Ctrl-C stops")
-            stopped.wait()
+            stop.wait()
         finally:
             serve.shutdown()
 
@@ -66,22 +64,6 @@ def serve_on_ray(
 def last_line(error: Exception) -> str:
     """What a traceback that came as a message ends with."""
     return str(error).strip().splitlines()[-1]
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set."""
-    event = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        event.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def deployment(engines: Sequence[Path], heatmaps: Sequence[bool], settings: ServeSettings, options: RayOptions) -> Any:

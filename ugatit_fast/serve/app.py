@@ -27,10 +27,9 @@ from ugatit_fast.serve.forms import form_of
 from ugatit_fast.serve.guard import PAGE_PATH, Guard
 from ugatit_fast.serve.metrics import CONTENT_TYPE, Metrics
 from ugatit_fast.serve.problems import CLIENT_GONE, Problem
-from ugatit_fast.serve.service import Part, Service
+from ugatit_fast.serve.service import Part, Served, Service
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.serve.uploads import FORM, SPOOL_BYTES, SUFFIXES, accepted, one_photo, photos
-from ugatit_fast.translator import Translator
 from ugatit_fast.version import __version__
 
 PAGE = Path(__file__).with_name("page")
@@ -56,7 +55,7 @@ class Engines:
         )
         self.metrics.in_hand.set_function(lambda: self.places.taken)
 
-    def add(self, translator: Translator) -> None:
+    def add(self, translator: Served) -> None:
         """Serve an engine. Raises InputError where its direction is served already."""
         direction = translator.spec.direction
         if direction in self.services:
@@ -83,7 +82,7 @@ class Engines:
         """The app's lifespan: engines warm up while requests can already come; at the end, all in hand is finished."""
         for service in self.services.values():
             service.batcher.start()
-        warming = asyncio.create_task(self._warm_up())
+        warming = asyncio.create_task(self.warm_up())
         yield
         await warming
         for service in self.services.values():
@@ -91,7 +90,7 @@ class Engines:
         self.engine_thread.shutdown()
         self.threads.shutdown(cancel_futures=True)
 
-    async def _warm_up(self) -> None:
+    async def warm_up(self) -> None:
         """Leaves the app unready where an engine fails; requests would find the same."""
         loop = asyncio.get_running_loop()
         for direction, service in self.services.items():
@@ -103,7 +102,7 @@ class Engines:
         self.warm = True
 
 
-def create_app(settings: ServeSettings, translators: Sequence[Translator]) -> FastAPI:
+def create_app(settings: ServeSettings, translators: Sequence[Served]) -> FastAPI:
     """The server of one engine, or of two that translate in opposite directions; the first is the default.
 
     translators: loaded with heat maps where these are to be shown. They stay the caller's, to close when the app is
@@ -123,10 +122,10 @@ def create_app(settings: ServeSettings, translators: Sequence[Translator]) -> Fa
         redoc_url=None,
         lifespan=engines.running,
     )
-    _add_problems(app)
-    _add_translation(app, engines)
-    _add_state(app, engines)
-    _add_pages(app)
+    add_problems(app)
+    add_translation(app, engines)
+    add_state(app, engines)
+    add_pages(app)
     paths = frozenset(path for route in app.routes if (path := getattr(route, "path", "")) != PAGE_PATH)
     app.add_middleware(Guard, settings=settings, metrics=metrics, paths=paths)
     return app
@@ -145,7 +144,7 @@ FitQuery = Annotated[
 ]
 
 
-def _add_translation(app: FastAPI, engines: Engines) -> None:
+def add_translation(app: FastAPI, engines: Engines) -> None:
     settings = engines.settings
 
     @app.post(
@@ -164,7 +163,7 @@ def _add_translation(app: FastAPI, engines: Engines) -> None:
         service = engines.of(direction)
         answer = accepted(request.headers.get("accept"))
         parts = EVERY_PART if answer == FORM else ("translation",)
-        _refuse_while_busy(service)
+        refuse_while_busy(service)
         async with one_photo(request, settings) as photo:
             work = service.translate(photo, fit or settings.fit, SUFFIXES[answer], parts)
             files = await while_connected(request.receive, work)
@@ -193,7 +192,7 @@ def _add_translation(app: FastAPI, engines: Engines) -> None:
         X-Failures how many.
         """
         service = engines.of(direction)
-        _refuse_while_busy(service)
+        refuse_while_busy(service)
         with ExitStack() as stack:
             archive = stack.enter_context(SpooledTemporaryFile(SPOOL_BYTES))
             async with photos(request, settings) as found:
@@ -207,10 +206,10 @@ def _add_translation(app: FastAPI, engines: Engines) -> None:
             "X-Failures": str(failures),
         }
         archive.seek(0)
-        return StreamingResponse(_chunks(archive), media_type="application/zip", headers=headers)
+        return StreamingResponse(chunks_of(archive), media_type="application/zip", headers=headers)
 
 
-def _refuse_while_busy(service: Service) -> None:
+def refuse_while_busy(service: Service) -> None:
     """Raises Problem where there is no place for a photo, before its upload is read."""
     try:
         service.places.check()
@@ -218,13 +217,13 @@ def _refuse_while_busy(service: Service) -> None:
         raise service.busy() from error
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+def chunks_of(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
 
 
-def _add_state(app: FastAPI, engines: Engines) -> None:
+def add_state(app: FastAPI, engines: Engines) -> None:
     @app.get("/v1/model")
     async def model() -> dict[str, Any]:
         """What is served: engines, limits, formats."""
@@ -262,12 +261,12 @@ def _add_state(app: FastAPI, engines: Engines) -> None:
         return Response(engines.metrics.text(), media_type=CONTENT_TYPE)
 
 
-def describe(spec: EngineSpec, translator: Translator) -> dict[str, Any]:
+def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
     """An engine, as /v1/model tells of it."""
     return {
         "direction": spec.direction,
         "kind": spec.kind,
-        "device": translator.backend.device,
+        "device": translator.device,
         "precision": spec.precision,
         "height": spec.height,
         "width": spec.width,
@@ -279,7 +278,7 @@ def describe(spec: EngineSpec, translator: Translator) -> dict[str, Any]:
     }
 
 
-def _add_pages(app: FastAPI) -> None:
+def add_pages(app: FastAPI) -> None:
     documentation = reference.page(app.openapi(), (PAGE / "docs.html").read_text(encoding="utf-8"))
 
     @app.head("/", include_in_schema=False)
@@ -298,13 +297,13 @@ def _add_pages(app: FastAPI) -> None:
 # What can go wrong -------------------------------------------------------------------------------------------------
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+async def while_connected(receive: Receive, work: Coroutine[object, object, Result]) -> Result:
     """The result of `work`, which is cancelled should the client leave. Raises Problem where it did.
 
     receive: of a request whose body has been read, so that all that can come is the news of its leaving.
     """
     task = asyncio.create_task(work)
-    left = asyncio.create_task(_left(receive))
+    left = asyncio.create_task(until_gone(receive))
     try:
         await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -316,27 +315,27 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -
         await asyncio.gather(task, left, return_exceptions=True)
 
 
-async def _left(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-def _add_problems(app: FastAPI) -> None:
+def add_problems(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Any], Problem]] = {
         Problem: lambda error: error,
         HTTPException: lambda error: Problem(error.status_code, str(error.detail), error.headers),
-        RequestValidationError: lambda error: Problem(422, _invalid(error)),
+        RequestValidationError: lambda error: Problem(422, invalid_fields(error)),
     }
     for kind, problem_of in handlers.items():
-        app.add_exception_handler(kind, _handler(problem_of))
+        app.add_exception_handler(kind, handler_for(problem_of))
 
 
-def _handler(problem_of: Callable[[Any], Problem]) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+def handler_for(problem_of: Callable[[Any], Problem]) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
     async def handle(_: Request, error: Exception) -> JSONResponse:
         return problem_of(error).response()
 
     return handle
 
 
-def _invalid(error: RequestValidationError) -> str:
+def invalid_fields(error: RequestValidationError) -> str:
     return "; ".join(f"{one['loc'][-1]}: {one['msg']}, got {json.dumps(one['input'])[:100]}" for one in error.errors())

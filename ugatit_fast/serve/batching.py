@@ -71,7 +71,9 @@ class Places:
 
 
 @dataclass(eq=False, repr=False)
-class _Waiting:
+class Waiting:
+    """A picture in the queue, and where its result is to go."""
+
     picture: Pixels
     result: asyncio.Future[Translated]
     since: float
@@ -99,7 +101,7 @@ class Batcher:
         self.max_batch = max_batch
         self.max_wait_s = max_wait_s
         self.on_batch = on_batch
-        self.waiting: deque[_Waiting] = deque()
+        self.waiting: deque[Waiting] = deque()
         self.changed = asyncio.Event()
         self.picture_s = 0.0
         """What a picture took lately."""
@@ -114,7 +116,7 @@ class Batcher:
         assert self.worker is not None, "start() comes first"
         assert not self.closing, "close() comes last"
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(picture, loop.create_future(), loop.time())
+        waiting = Waiting(picture, loop.create_future(), loop.time())
         self.waiting.append(waiting)
         self.changed.set()
         try:
@@ -130,7 +132,7 @@ class Batcher:
 
     def start(self) -> None:
         """Start taking pictures; call on the event loop that will translate."""
-        self.worker = asyncio.create_task(self._work())
+        self.worker = asyncio.create_task(self.serve_batches())
 
     async def close(self) -> None:
         """Translate what is waiting, then stop."""
@@ -139,14 +141,14 @@ class Batcher:
         if self.worker is not None:
             await self.worker
 
-    async def _work(self) -> None:
+    async def serve_batches(self) -> None:
         while self.waiting or not self.closing:
-            await self._gather()
+            await self.fill_batch()
             batch = [self.waiting.popleft() for _ in range(min(self.max_batch, len(self.waiting)))]
             if batch:
-                await self._translate(batch)
+                await self.translate_batch(batch)
 
-    async def _gather(self) -> None:
+    async def fill_batch(self) -> None:
         """Return when a batch is due, or there is nothing left to wait for."""
         loop = asyncio.get_running_loop()
         while len(self.waiting) < self.max_batch and not self.closing:
@@ -158,7 +160,7 @@ class Batcher:
                 async with asyncio.timeout_at(due):
                     await self.changed.wait()
 
-    async def _translate(self, batch: list[_Waiting]) -> None:
+    async def translate_batch(self, batch: list[Waiting]) -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:

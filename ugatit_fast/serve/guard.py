@@ -71,7 +71,7 @@ class Guard:
     def check(self, scope: Scope) -> None:
         """Raises Problem for a request that mustn't come in."""
         headers = Headers(scope=scope)
-        if self.settings.hosts and _host_name(headers.get("host", "")) not in self.settings.hosts:
+        if self.settings.hosts and host_name(headers.get("host", "")) not in self.settings.hosts:
             raise Problem(421, f"this server goes by {', '.join(self.settings.hosts)}; use one of these names")
         if headers.get("sec-fetch-site") == "cross-site" and scope["method"] not in ("GET", "HEAD"):
             raise Problem(403, "pages of other sites may not send anything here")
@@ -86,6 +86,6 @@ class Guard:
             )
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """A Host header without its port; IPv6 addresses keep their brackets."""
     return host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host

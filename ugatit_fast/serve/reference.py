@@ -8,6 +8,9 @@ from typing import Any
 from ugatit_fast.serve.problems import PROBLEM_TYPE
 from ugatit_fast.serve.uploads import FORM, SUFFIXES
 
+Json = dict[str, Any]
+"""A part of an OpenAPI document."""
+
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 PROBLEM = {
     "content": {
@@ -24,7 +27,7 @@ PROBLEM = {
         }
     }
 }
-PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, Json] = {
     400: {"description": "The form isn't as expected, or there is no engine for the direction.", **PROBLEM},
     401: {"description": "The API key is missing or wrong.", **PROBLEM},
     408: {"description": "The body came too slowly.", **PROBLEM},
@@ -34,42 +37,42 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: {"description": "All places are taken; Retry-After says when to come back.", **PROBLEM},
     504: {"description": "It took too long.", **PROBLEM},
 }
-PICTURE_ANSWERS: dict[int | str, dict[str, Any]] = {
+PICTURE_ANSWERS: dict[int | str, Json] = {
     200: {"description": "The translation.", "content": dict.fromkeys(SUFFIXES, BINARY)},
     406: {"description": "Accept names no format that translations come in.", **PROBLEM},
     **PROBLEMS,
 }
-ARCHIVE_ANSWERS: dict[int | str, dict[str, Any]] = {
+ARCHIVE_ANSWERS: dict[int | str, Json] = {
     200: {"description": "The translations in a zip archive.", "content": {"application/zip": BINARY}},
     **PROBLEMS,
 }
-PLAIN_ANSWER: dict[int | str, dict[str, Any]] = {
+PLAIN_ANSWER: dict[int | str, Json] = {
     200: {"description": "As text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
-READY_ANSWERS: dict[int | str, dict[str, Any]] = {
+READY_ANSWERS: dict[int | str, Json] = {
     **PLAIN_ANSWER,
     503: {"description": "An engine is warming up.", **PROBLEM},
 }
 
 
-def _body(*kinds: str, several: bool) -> dict[str, Any]:
+def body_of(*kinds: str, several: bool) -> Json:
     name, file = ("files", {"type": "array", "items": BINARY["schema"]}) if several else ("file", BINARY["schema"])
     form = {"schema": {"type": "object", "required": [name], "properties": {name: file}}}
     return {"requestBody": {"required": True, "content": {FORM: form} | dict.fromkeys(kinds, BINARY)}}
 
 
-PHOTO_BODY = _body("image/*", "application/octet-stream", several=False)
-PHOTOS_BODY = _body("application/zip", several=True)
+PHOTO_BODY = body_of("image/*", "application/octet-stream", several=False)
+PHOTOS_BODY = body_of("application/zip", several=True)
 
 
-def page(description: dict[str, Any], template: str) -> str:
+def page(description: Json, template: str) -> str:
     """The HTML page of an OpenAPI document.
 
     template: a `string.Template` with $title, $introduction and $operations.
     """
     info = description["info"]
     operations = [
-        _operation(method, path, operation)
+        section_of(method, path, operation)
         for path, methods in description["paths"].items()
         for method, operation in methods.items()
     ]
@@ -80,9 +83,9 @@ def page(description: dict[str, Any], template: str) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def section_of(method: str, path: str, operation: Json) -> str:
     summary, _, more = operation.get("description", "").partition("\n\n")
-    rows = list(_rows(operation))
+    rows = list(rows_of(operation))
     table = f"<dl>{''.join(rows)}</dl>" if rows else ""
     return (
         f'<section><h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>'
@@ -90,17 +93,17 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     )
 
 
-def _rows(operation: dict[str, Any]) -> Iterator[str]:
+def rows_of(operation: Json) -> Iterator[str]:
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         values = next((one["enum"] for one in (schema, *schema.get("anyOf", ())) if "enum" in one), ())
-        yield _row(f"?{parameter['name']}=", f"{' | '.join(values)}. {parameter.get('description', '')}")
+        yield row_of(f"?{parameter['name']}=", f"{' | '.join(values)}. {parameter.get('description', '')}")
     for kind in operation.get("requestBody", {}).get("content", ()):
-        yield _row("send", kind)
+        yield row_of("send", kind)
     for status, answer in sorted(operation["responses"].items()):
         kinds = ", ".join(kind for kind in answer.get("content", ()) if kind != PROBLEM_TYPE)
-        yield _row(status, f"{answer.get('description', '')} {f'({kinds})' if kinds else ''}")
+        yield row_of(status, f"{answer.get('description', '')} {f'({kinds})' if kinds else ''}")
 
 
-def _row(term: str, text: str) -> str:
+def row_of(term: str, text: str) -> str:
     return f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>"

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ugatit_fast.choices import Loading
 from ugatit_fast.errors import InputError
+from ugatit_fast.machine import stopping_signals
+from ugatit_fast.progress import Say
 from ugatit_fast.serve.app import create_app
+from ugatit_fast.serve.service import Served
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.translator import Translator, describe_engine
 
@@ -93,12 +96,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    translators: Sequence[Translator],
+    translators: Sequence[Served],
     settings: ServeSettings,
     *,
     host: str,
     port: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was accepted, within twice `settings.timeout_s`.
 
@@ -108,17 +111,12 @@ def serve(
     app = create_app(settings, translators)
     with listen(host, port) as listening:
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-        directions = " and ".join(
-            f"{translator.spec.direction} ({translator.backend.device})" for translator in translators
-        )
+        directions = " and ".join(f"{translator.spec.direction} ({translator.device})" for translator in translators)
         say(f"serving {directions} at {address}; Ctrl-C stops")
         server = server_of(app, settings)
         # uvicorn raises the signal again once it has stopped; a service that stops when told to has succeeded.
-        before = signal.signal(signal.SIGTERM, lambda *_: None)
-        try:
+        with stopping_signals(signal.SIGTERM):
             server.run([listening])
-        finally:
-            signal.signal(signal.SIGTERM, before)
 
 
 def serve_engines(
@@ -128,7 +126,7 @@ def serve_engines(
     *,
     host: str,
     port: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Load engines, with their heat maps where they have any, and `serve` them. Raises as `Translator` does, too."""
     with ExitStack() as stack:

@@ -10,16 +10,15 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Seque
 from concurrent.futures import Executor
 from contextlib import aclosing
 from functools import partial
-from itertools import chain, count, islice
+from itertools import chain, count, islice, repeat
 from pathlib import PurePath
 from time import perf_counter
-from typing import IO, Any, Literal, NamedTuple, TypeVar
+from typing import IO, Literal, Protocol, TypeVar, get_args
 from zipfile import ZipFile
 
 from ugatit_fast.choices import Fit
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
-from ugatit_fast.media.fitting import fit_image, unfit_image
 from ugatit_fast.media.images import Pixels, decode_image, encode_image
 from ugatit_fast.media.tiles import heatmap_overlay
 from ugatit_fast.serve.batching import Batcher, Overloaded, Places, Translated
@@ -27,8 +26,10 @@ from ugatit_fast.serve.metrics import Metrics
 from ugatit_fast.serve.problems import Problem
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.serve.uploads import Photo, refuse_endless_jpeg
+from ugatit_fast.translate.framing import Framed, Framing
+from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.sources import output_name
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates
 
 FAILURES = "failures.json"
 Part = Literal["input", "translation", "heatmap"]
@@ -39,12 +40,15 @@ Result = TypeVar("Result")
 Done = TypeVar("Done")
 
 
-class Fitted(NamedTuple):
-    """A photo as the engine takes it."""
+class Served(Translates, Protocol):
+    """What a server needs of a translator."""
 
-    pixels: Pixels
-    original_size: tuple[int, int]
-    """(h, w) of the photo."""
+    @property
+    def device(self) -> str:
+        """Where it computes, in words."""
+
+    def warmup(self) -> None:
+        """Run once, so that the first request pays for nothing but itself."""
 
 
 class Service:
@@ -52,7 +56,7 @@ class Service:
 
     def __init__(
         self,
-        translator: Translator,
+        translator: Served,
         settings: ServeSettings,
         *,
         places: Places,
@@ -67,9 +71,11 @@ class Service:
         self.places = places
         self.threads = threads
         self.metrics = metrics
+        size = (self.spec.height, self.spec.width)
+        self.framings = {fit: Framing(TranslateOptions(fit=fit), size) for fit in get_args(Fit)}
         self.max_batch = settings.max_batch or max(self.spec.batch_sizes, default=1)
         self.batcher = Batcher(
-            self._run,
+            self.run_batch,
             engine_thread,
             max_batch=self.max_batch,
             max_wait_s=settings.max_wait_ms / 1000,
@@ -87,9 +93,10 @@ class Service:
         """
         try:
             async with self.places.one(patient=patient), asyncio.timeout(self.settings.timeout_s):
-                fitted = await self._on_a_thread("decode", partial(self._decode, photo, fit))
-                translated = await self.batcher.translate(fitted.pixels)
-                return await self._on_a_thread("encode", partial(_encode, fitted, translated, fit, suffix, parts))
+                framing = self.framings[fit]
+                framed = await self.on_a_thread("decode", partial(self.decoded, photo, framing))
+                translated = await self.batcher.translate(framed.pixels)
+                return await self.on_a_thread("encode", partial(encoded, framing, framed, translated, suffix, parts))
         except InputError as error:
             raise Problem(422, str(error)) from error
         except Overloaded as error:
@@ -103,7 +110,7 @@ class Service:
 
         What is wrong with those is in its file `FAILURES`. Raises the first one's Problem where none was translated.
         """
-        names = _output_names(photos, suffix)
+        names = output_names(photos, suffix)
         failures: list[tuple[Photo, Problem]] = []
         work = (partial(self.translate, photo, fit, suffix, patient=True) for photo in photos)
         ahead = self.max_batch + available_cores()
@@ -128,28 +135,27 @@ class Service:
             {"Retry-After": str(retry_after_s)},
         )  # fmt: skip
 
-    def _run(self, pictures: Pixels) -> list[Translated]:
-        result = self.translator.run(pictures)
-        translated, heatmaps = result if self.translator.heatmap else (result, [None] * len(pictures))
-        return [Translated(*one) for one in zip(translated, heatmaps, strict=True)]
+    def run_batch(self, pictures: Pixels) -> list[Translated]:
+        translated, heatmaps = self.translator.translate(pictures)
+        each = repeat(None, len(pictures)) if heatmaps is None else heatmaps
+        return [Translated(*one) for one in zip(translated, each, strict=True)]
 
-    async def _on_a_thread(self, stage: str, work: Callable[[], Result]) -> Result:
+    async def on_a_thread(self, stage: str, work: Callable[[], Result]) -> Result:
         start = perf_counter()
         result = await asyncio.get_running_loop().run_in_executor(self.threads, work)
         self.metrics.stage_seconds.labels(stage).observe(perf_counter() - start)
         return result
 
-    def _decode(self, photo: Photo, fit: Fit) -> Fitted:
+    def decoded(self, photo: Photo, framing: Framing) -> Framed:
         content = photo.open()
         refuse_endless_jpeg(content, photo.name)
-        height, width = self.spec.height, self.spec.width
         max_pixels = int(self.settings.max_megapixels * 1e6)
-        image = decode_image(content, photo.name, at_least=(width, height), max_pixels=max_pixels)
-        return Fitted(fit_image(image, (height, width), fit), (image.shape[0], image.shape[1]))
+        image = decode_image(content, photo.name, at_least=framing.at_least, max_pixels=max_pixels)
+        return framing.frame(image, photo.name)
 
 
 async def in_order(
-    work: Iterable[Callable[[], Coroutine[Any, Any, Done]]], ahead: int
+    work: Iterable[Callable[[], Coroutine[object, object, Done]]], ahead: int
 ) -> AsyncGenerator[tuple[int, Done | Problem], None]:
     """The outcomes of `work`, numbered, in order; at most `ahead` of it is under way. Ends what it started."""
     running: deque[asyncio.Task[Done]] = deque()
@@ -172,7 +178,7 @@ async def in_order(
             task.cancel()
 
 
-def _output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
+def output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
     """A name for each translation, unlike all others; those that are taken get a number."""
     names: dict[str, None] = {FAILURES: None}
     for photo in photos:
@@ -182,12 +188,10 @@ def _output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
     return list(names)[1:]
 
 
-def _encode(fitted: Fitted, translated: Translated, fit: Fit, suffix: str, parts: Sequence[Part]) -> dict[Part, bytes]:
-    pictures: dict[Part, Pixels] = {"input": fitted.pixels, "translation": translated.picture}
+def encoded(
+    framing: Framing, framed: Framed, translated: Translated, suffix: str, parts: Sequence[Part]
+) -> dict[Part, bytes]:
+    pictures: dict[Part, Pixels] = {"input": framed.pixels, "translation": translated.picture}
     if translated.heatmap is not None:
-        pictures["heatmap"] = heatmap_overlay(fitted.pixels, translated.heatmap)
-    return {
-        part: encode_image(unfit_image(pictures[part], fitted.original_size, fit), suffix)
-        for part in parts
-        if part in pictures
-    }
+        pictures["heatmap"] = heatmap_overlay(framed.pixels, translated.heatmap)
+    return {part: encode_image(framing.cut(pictures[part], framed), suffix) for part in parts if part in pictures}

@@ -64,10 +64,10 @@ def bounded(request: Request, max_bytes: int, timeout_s: float) -> Request:
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > max_bytes:
         raise too_large
-    return Request(request.scope, _paced(request.receive, too_large, max_bytes, timeout_s))
+    return Request(request.scope, paced_receive(request.receive, too_large, max_bytes, timeout_s))
 
 
-def _paced(receive: Receive, too_large: Problem, max_bytes: int, timeout_s: float) -> Receive:
+def paced_receive(receive: Receive, too_large: Problem, max_bytes: int, timeout_s: float) -> Receive:
     start = asyncio.get_running_loop().time()
     received = 0
     complete = False
@@ -95,14 +95,14 @@ def _paced(receive: Receive, too_large: Problem, max_bytes: int, timeout_s: floa
 async def one_photo(request: Request, settings: ServeSettings) -> AsyncIterator[Photo]:
     """The photo in a body: the body itself, or the one file of a form. Raises Problem."""
     request = bounded(request, settings.max_upload_mib * MIB + FORM_BYTES, settings.body_timeout_s)
-    kind = _content_type(request)
+    kind = content_type_of(request)
     if kind == FORM:
-        async with _form(request, 1) as files:
+        async with form_files(request, 1) as files:
             if len(files) != 1:
                 raise Problem(400, f"expected one photo in the form, got {len(files)}")
-            yield _photo_of(files[0], settings)
+            yield photo_of(files[0], settings)
     elif kind.startswith(PHOTO_TYPES):
-        async with _raw(request) as body:
+        async with raw_body(request) as body:
             yield Photo("the photo", lambda: body)
     else:
         raise Problem(
@@ -115,26 +115,26 @@ async def photos(request: Request, settings: ServeSettings) -> AsyncIterator[lis
     """The photos in a body: a form's files, or those in a zip archive, its only file or the body. Raises Problem."""
     max_bytes = settings.max_archive_mib * MIB + FORM_BYTES * settings.max_files
     request = bounded(request, max_bytes, settings.body_timeout_s)
-    kind = _content_type(request)
+    kind = content_type_of(request)
     if kind == FORM:
-        async with _form(request, settings.max_files) as files:
-            if len(files) == 1 and await _starts_as_zip(files[0]):
-                yield await asyncio.to_thread(_unpacked, files[0].file, settings)
+        async with form_files(request, settings.max_files) as files:
+            if len(files) == 1 and await starts_as_zip(files[0]):
+                yield await asyncio.to_thread(unpacked, files[0].file, settings)
             else:
-                yield [_photo_of(file, settings) for file in files]
+                yield [photo_of(file, settings) for file in files]
     elif kind in ZIP_TYPES:
-        async with _raw(request) as body:
-            yield await asyncio.to_thread(_unpacked, body, settings)
+        async with raw_body(request) as body:
+            yield await asyncio.to_thread(unpacked, body, settings)
     else:
         raise Problem(415, f"expected a form ({FORM}) with files, or a zip archive as the body ({ZIP_TYPES[0]})")
 
 
-def _content_type(request: Request) -> str:
+def content_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 @asynccontextmanager
-async def _form(request: Request, max_files: int) -> AsyncIterator[list[UploadFile]]:
+async def form_files(request: Request, max_files: int) -> AsyncIterator[list[UploadFile]]:
     """The files of a form, which may hold nothing else."""
     try:
         form: FormData = await request.form(max_files=max_files, max_fields=0)
@@ -142,7 +142,7 @@ async def _form(request: Request, max_files: int) -> AsyncIterator[list[UploadFi
         hint = f"expected a form with at most {max_files} file(s), each with a filename, and no other fields"
         raise Problem(400, f"{hint}: {error.detail}") from error
     except ClientDisconnect as error:
-        raise _gone() from error
+        raise client_gone() from error
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not files:
@@ -153,26 +153,26 @@ async def _form(request: Request, max_files: int) -> AsyncIterator[list[UploadFi
 
 
 @asynccontextmanager
-async def _raw(request: Request) -> AsyncIterator[IO[bytes]]:
+async def raw_body(request: Request) -> AsyncIterator[IO[bytes]]:
     with SpooledTemporaryFile(SPOOL_BYTES) as file:
         body = UploadFile(cast("BinaryIO", file), size=0)  # writes on a thread once the file is on disk
         try:
             async for chunk in request.stream():
                 await body.write(chunk)
         except ClientDisconnect as error:
-            raise _gone() from error
+            raise client_gone() from error
         file.seek(0)
         yield file
 
 
-def _gone() -> Problem:
+def client_gone() -> Problem:
     return Problem(CLIENT_GONE, "the client left before its upload was complete")
 
 
 # Photos ------------------------------------------------------------------------------------------------------------
 
 
-def _photo_of(file: UploadFile, settings: ServeSettings) -> Photo:
+def photo_of(file: UploadFile, settings: ServeSettings) -> Photo:
     name = plain_name(file.filename or "")
 
     def content() -> IO[bytes]:
@@ -189,15 +189,15 @@ def plain_name(name: str) -> str:
     return "".join(letter for letter in last if letter.isprintable()).strip()[-LONGEST_NAME:] or "the photo"
 
 
-async def _starts_as_zip(file: UploadFile) -> bool:
+async def starts_as_zip(file: UploadFile) -> bool:
     start = await file.read(4)
     await file.seek(0)
     return start in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def _unpacked(file: IO[bytes], settings: ServeSettings) -> list[Photo]:
+def unpacked(file: IO[bytes], settings: ServeSettings) -> list[Photo]:
     """The photos of an archive, each unpacked when it is its turn. Raises Problem."""
-    _check_directory(file, settings.max_files)
+    check_directory(file, settings.max_files)
     try:
         archive = Archive(
             file,
@@ -210,18 +210,18 @@ def _unpacked(file: IO[bytes], settings: ServeSettings) -> list[Photo]:
         raise Problem(422, str(error)) from error
     if any(info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for info in archive.infos.values()):
         raise Problem(422, "the archive is compressed in a way other than deflate; pack it again")
-    found = [member for member in archive.members if not _is_clutter(member)]
+    found = [member for member in archive.members if not is_clutter(member)]
     if not found:
         raise Problem(422, "the archive holds no files")
     return [Photo(plain_name(member.name), partial(archive.read, member)) for member in found]
 
 
-def _is_clutter(member: PurePosixPath) -> bool:
+def is_clutter(member: PurePosixPath) -> bool:
     """What macOS and file managers add to archives."""
     return any(part.startswith(".") or part == "__MACOSX" for part in member.parts)
 
 
-def _check_directory(file: IO[bytes], max_files: int) -> None:
+def check_directory(file: IO[bytes], max_files: int) -> None:
     """Raises Problem where an archive's list of members is much larger than `max_files` of them take.
 
     zipfile makes an object for each member before anyone can count them. (APPNOTE.TXT 4.3.16, the last record: its
@@ -239,7 +239,7 @@ def _check_directory(file: IO[bytes], max_files: int) -> None:
     file.seek(0)
 
 
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _SCAN, _END = 0xDA, 0xD9
 
 
@@ -248,14 +248,14 @@ def refuse_endless_jpeg(content: IO[bytes] | bytes, name: str) -> None:
     data = content if isinstance(content, bytes) else content.read()
     if not isinstance(content, bytes):
         content.seek(0)
-    if data[:2] == b"\xff\xd8" and sum(1 for _ in _scans(data)) > MAX_JPEG_SCANS:
+    if data[:2] == b"\xff\xd8" and sum(1 for _ in scans_of(data)) > MAX_JPEG_SCANS:
         raise InputError(f"{name} is a JPEG file of more than {MAX_JPEG_SCANS} scans; export it again")
 
 
-def _scans(jpeg: bytes) -> Iterator[int]:
+def scans_of(jpeg: bytes) -> Iterator[int]:
     """Where the scans of a JPEG file's own picture begin; thumbnails and what follows the picture aren't looked at."""
     at = 2
-    while marker := _MARKER.search(jpeg, at):
+    while marker := MARKER.search(jpeg, at):
         at, code = marker.end(), marker.group()[1]
         if code == _END:
             return

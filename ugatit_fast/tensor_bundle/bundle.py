@@ -14,6 +14,9 @@ from ugatit_fast.tensor_bundle.index import Entry, Index, parse_index
 from ugatit_fast.tensor_bundle.leveldb_table import DAMAGED, Malformed, read_table
 from ugatit_fast.tensor_bundle.locate import find_prefix, index_file
 
+AnyArray = NDArray[Any]
+"""Of whatever dtype the tensor has."""
+
 
 class TensorBundle:
     """An open checkpoint. Opening reads the index and checks that the data files are there, and long enough.
@@ -43,7 +46,7 @@ class TensorBundle:
         except Malformed as error:
             raise CheckpointError(f"{file}: {error}") from error
         for shard in sorted(bundle._used_bytes):
-            bundle._check_length(shard)
+            bundle.check_length(shard)
         return bundle
 
     def __enter__(self) -> "TensorBundle":
@@ -71,34 +74,34 @@ class TensorBundle:
         """Of the index and of what is used of the data files."""
         return self.index_file.stat().st_size + sum(self._used_bytes.values())
 
-    def read(self, name: str, verify: bool = False) -> NDArray[Any]:
+    def read(self, name: str, verify: bool = False) -> AnyArray:
         """One tensor, of the dtype and shape in `entries[name]`; with `verify`, after checking its CRC-32C.
 
         The array is read-only: a view of the mapped file where the data is aligned and needs no decoding, else a copy.
         Raises CheckpointError for an unknown or unreadable name, a damaged file, or one that shrank since `open`.
         """
-        entry = self._entry(name)
-        data = self._shard(entry.shard)[entry.offset : entry.offset + entry.size]
+        entry = self.entry_of(name)
+        data = self.shard_bytes(entry.shard)[entry.offset : entry.offset + entry.size]
         if verify and (found := crc32c(data)) != entry.crc32c:
             raise CheckpointError(
-                f"{self._shard_file(entry.shard)}: expected CRC-32C {entry.crc32c:#010x} for {name}, "
+                f"{self.shard_file(entry.shard)}: expected CRC-32C {entry.crc32c:#010x} for {name}, "
                 f"found {found:#010x}; {DAMAGED}"
             )
-        array = _decode(data, entry)
+        array = decoded(data, entry)
         array.flags.writeable = False
         return array.reshape(entry.shape)
 
-    def read_rows(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
+    def read_rows(self, name: str, rows: int) -> Iterator[AnyArray]:
         """One tensor in pieces of `rows` along its first dimension, the last one shorter, each a copy.
 
         For tensors too large to have in memory twice: nothing is mapped. Raises as `read`, and for a scalar.
         """
-        entry = self._entry(name)
+        entry = self.entry_of(name)
         if not entry.shape:
             raise CheckpointError(f"{self.prefix}: expected {name} to have rows, found a scalar")
         length, *rest = entry.shape
         row_bytes = entry.size // max(length, 1)
-        file = self._shard_file(entry.shard)
+        file = self.shard_file(entry.shard)
         for start in range(0, length, rows):
             count = min(rows, length - start)
             try:
@@ -107,9 +110,9 @@ class TensorBundle:
                 raise CheckpointError(f"{file}: can't be read ({error.strerror}); check its permissions") from error
             if data.size != count * row_bytes:
                 raise CheckpointError(f"{file}: expected {name} in it, found it shorter; {DAMAGED}")
-            yield _decode(data, entry).reshape(count, *rest)
+            yield decoded(data, entry).reshape(count, *rest)
 
-    def _entry(self, name: str) -> Entry:
+    def entry_of(self, name: str) -> Entry:
         if name in self.unreadable:
             raise CheckpointError(f"{self.prefix}: {name} can't be read: it is {self.unreadable[name]}")
         if name not in self.entries:
@@ -119,24 +122,24 @@ class TensorBundle:
             )
         return self.entries[name]
 
-    def _shard(self, shard: int) -> NDArray[np.uint8]:
+    def shard_bytes(self, shard: int) -> NDArray[np.uint8]:
         if shard not in self._mapped:
-            self._check_length(shard)
-            self._mapped[shard] = self._map(shard)
+            self.check_length(shard)
+            self._mapped[shard] = self.mapped(shard)
         return self._mapped[shard]
 
-    def _map(self, shard: int) -> NDArray[np.uint8]:
+    def mapped(self, shard: int) -> NDArray[np.uint8]:
         length = self._used_bytes[shard]
         if length == 0:  # nothing can't be mapped
             return np.empty(0, np.uint8)
-        file = self._shard_file(shard)
+        file = self.shard_file(shard)
         try:
             return np.memmap(file, np.uint8, mode="r", shape=(length,)).view(np.ndarray)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{file}: can't be mapped into memory ({error})") from error
 
-    def _check_length(self, shard: int) -> None:
-        file = self._shard_file(shard)
+    def check_length(self, shard: int) -> None:
+        file = self.shard_file(shard)
         used = self._used_bytes[shard]
         try:
             found = file.stat().st_size if file.is_file() else None
@@ -150,14 +153,14 @@ class TensorBundle:
         if found < used:
             raise CheckpointError(f"{file}: expected at least {used} bytes, found {found}; {DAMAGED}")
 
-    def _shard_file(self, shard: int) -> Path:
+    def shard_file(self, shard: int) -> Path:
         return Path(f"{self.prefix}.data-{shard:05d}-of-{self.num_shards:05d}")
 
 
-def _decode(data: NDArray[np.uint8], entry: Entry) -> NDArray[Any]:
+def decoded(data: NDArray[np.uint8], entry: Entry) -> AnyArray:
     if entry.stored_as == "bfloat16":
         return (data.view("<u2").astype("<u4") << 16).view("<f4")
     if entry.stored_as == "bool":
         return data.astype(bool)
-    array: NDArray[Any] = np.require(data.view(entry.dtype), requirements=["ALIGNED"])  # copies only what isn't
+    array: AnyArray = np.require(data.view(entry.dtype), requirements=["ALIGNED"])  # copies only what isn't
     return array

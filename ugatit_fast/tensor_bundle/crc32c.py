@@ -24,7 +24,7 @@ CHUNK_WORDS = 1 << 16  # 512 KiB: with its copy it stays in the second-level cac
 Words = NDArray[np.uint64]
 
 
-def _byte_table() -> list[int]:
+def byte_table() -> list[int]:
     table = []
     for crc in range(256):
         for _ in range(8):
@@ -33,7 +33,7 @@ def _byte_table() -> list[int]:
     return table
 
 
-_TABLE = _byte_table()
+TABLE = byte_table()
 
 
 def crc32c(data: bytes | NDArray[np.uint8]) -> int:
@@ -41,15 +41,15 @@ def crc32c(data: bytes | NDArray[np.uint8]) -> int:
     octets = np.frombuffer(data, dtype=np.uint8)
     words = octets[: octets.size // 8 * 8].view("<u8")
     if words.size <= NEAR_FOLD[0]:
-        return _bytewise(0xFFFFFFFF, octets.tobytes()) ^ 0xFFFFFFFF
+        return bytewise(0xFFFFFFFF, octets.tobytes()) ^ 0xFFFFFFFF
 
     # Starting from all ones is the same as starting from zero with the first 32 bits of the message inverted.
     folded = words[:1] ^ np.uint64(0xFFFFFFFF)
     for start in range(1, words.size, CHUNK_WORDS):
-        folded = _fold(np.concatenate([folded, words[start : start + CHUNK_WORDS]]), FAR_FOLD)
-    folded = _fold(folded, NEAR_FOLD)
+        folded = fold_words(np.concatenate([folded, words[start : start + CHUNK_WORDS]]), FAR_FOLD)
+    folded = fold_words(folded, NEAR_FOLD)
     rest = octets[8 * words.size :]
-    return _bytewise(0, folded.tobytes() + rest.tobytes()) ^ 0xFFFFFFFF
+    return bytewise(0, folded.tobytes() + rest.tobytes()) ^ 0xFFFFFFFF
 
 
 def unmask(masked: int) -> int:
@@ -58,7 +58,7 @@ def unmask(masked: int) -> int:
     return (rotated >> 17 | rotated << 15) & 0xFFFFFFFF
 
 
-def _fold(words: Words, exponents: tuple[int, ...]) -> Words:
+def fold_words(words: Words, exponents: tuple[int, ...]) -> Words:
     """The last exponents[0] words of an equivalent message whose other words are zero. Overwrites `words`."""
     longest = exponents[0]
     shifts = (*(longest - exponent for exponent in exponents[1:]), longest)
@@ -70,7 +70,7 @@ def _fold(words: Words, exponents: tuple[int, ...]) -> Words:
     return words[max(erased, 0) :]
 
 
-def _bytewise(crc: int, data: bytes) -> int:
+def bytewise(crc: int, data: bytes) -> int:
     for octet in data:
-        crc = _TABLE[(crc ^ octet) & 0xFF] ^ crc >> 8
+        crc = TABLE[(crc ^ octet) & 0xFF] ^ crc >> 8
     return crc

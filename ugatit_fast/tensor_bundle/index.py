@@ -7,7 +7,6 @@ shape, place and checksum (TensorFlow's tensor_bundle.proto, tensor_shape.proto 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ MAX_ELEMENTS = 1 << 48
 
 # TensorFlow's numbering of types (DataType in types.proto) and the bytes of those that NumPy can hold: little-endian,
 # bool as bytes, bfloat16 as the upper half of a float32. The others are refused by name.
-_TYPES: dict[int, tuple[str, str | None]] = {
+TYPES: dict[int, tuple[str, str | None]] = {
     1: ("float32", "<f4"),
     2: ("float64", "<f8"),
     3: ("int32", "<i4"),
@@ -50,7 +49,7 @@ _TYPES: dict[int, tuple[str, str | None]] = {
     29: ("int4", None),
     30: ("uint4", None),
 }
-_DECODED_TYPES = {"bool": np.dtype(bool), "bfloat16": np.dtype("<f4")}
+DECODED_TYPES = {"bool": np.dtype(bool), "bfloat16": np.dtype("<f4")}
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Entry:
     """What one tensor is and where it lies."""
 
     name: str
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     """Of the array that `TensorBundle.read` returns: float32 for a tensor stored as bfloat16."""
     shape: tuple[int, ...]
     shard: int
@@ -88,14 +87,14 @@ def parse_index(table: dict[bytes, bytes]) -> Index:
     """The messages of a table as entries. Raises Malformed."""
     if b"" not in table:
         raise Malformed("expected a header under the empty name, found none")
-    num_shards = _parse_header(table[b""])
+    num_shards = parse_header(table[b""])
     entries: dict[str, Entry] = {}
     unreadable: dict[str, str] = {}
     for key, value in table.items():
         if key.startswith(b"\0") or not key:
             continue  # the header, and pieces of a sliced tensor, which has an entry of its own
-        name = _parse_name(key)
-        entry = _parse_entry(name, value, num_shards)
+        name = parse_name(key)
+        entry = parse_entry(name, value, num_shards)
         if isinstance(entry, Entry):
             entries[name] = entry
         else:
@@ -103,7 +102,7 @@ def parse_index(table: dict[bytes, bytes]) -> Index:
     return Index(num_shards, entries, unreadable)
 
 
-def _parse_name(key: bytes) -> str:
+def parse_name(key: bytes) -> str:
     """Printable, since names end up in messages and on terminals."""
     try:
         name = key.decode("utf-8")
@@ -114,8 +113,8 @@ def _parse_name(key: bytes) -> str:
     return name
 
 
-def _parse_header(message: bytes) -> int:
-    header = _Message(message)
+def parse_header(message: bytes) -> int:
+    header = Message(message)
     if header.number(2) != 0:
         raise Malformed(
             "expected little-endian data, found big-endian (saved on another kind of machine)",
@@ -133,28 +132,28 @@ def _parse_header(message: bytes) -> int:
     return num_shards
 
 
-def _parse_entry(name: str, message: bytes, num_shards: int) -> Entry | str:
+def parse_entry(name: str, message: bytes, num_shards: int) -> Entry | str:
     """The entry; or, if it can't be read, what it is."""
-    fields = _Message(message)
+    fields = Message(message)
     if slices := fields.count(7):
         return f"saved in {slices} slice(s), as a partitioned variable; save it whole with TensorFlow"
     type_number = fields.number(1)
-    stored_as, stored = _TYPES.get(type_number, (f"number {type_number}", None))
+    stored_as, stored = TYPES.get(type_number, (f"number {type_number}", None))
     if stored is None:
         return f"of the TensorFlow type {stored_as}, which NumPy can't hold; save it as a number type"
 
-    shape = _parse_shape(name, fields.message(2))
+    shape = parse_shape(name, fields.message(2))
     shard, offset, size = fields.number(3), fields.number(4), fields.number(5)
     needed = math.prod(shape) * np.dtype(stored).itemsize
     if size != needed:
         raise Malformed(f"expected {needed} bytes for {name}, {stored_as} of shape {shape}, found {size}")
     if shard >= num_shards:
         raise Malformed(f"expected {name} in one of {num_shards} data file(s), found it in number {shard} (from 0)")
-    dtype = _DECODED_TYPES.get(stored_as, np.dtype(stored))
+    dtype = DECODED_TYPES.get(stored_as, np.dtype(stored))
     return Entry(name, dtype, shape, shard, offset, size, unmask(fields.number(6)), stored_as)
 
 
-def _parse_shape(name: str, fields: "_Message") -> tuple[int, ...]:
+def parse_shape(name: str, fields: "Message") -> tuple[int, ...]:
     if fields.number(3) or fields.count(2) > MAX_RANK:
         found = "an unknown number" if fields.number(3) else str(fields.count(2))
         raise Malformed(f"expected at most {MAX_RANK} dimensions for {name}, found {found}")
@@ -164,12 +163,12 @@ def _parse_shape(name: str, fields: "_Message") -> tuple[int, ...]:
     return shape
 
 
-class _Message:
+class Message:
     """A protocol-buffer message: the values of each field, in the order they came. Absent fields are 0 or empty."""
 
     def __init__(self, message: bytes) -> None:
         self._fields: dict[int, list[int | bytes]] = {}
-        for number, value in _read_fields(message):
+        for number, value in read_fields(message):
             self._fields.setdefault(number, []).append(value)
 
     def count(self, field: int) -> int:
@@ -182,19 +181,19 @@ class _Message:
             raise Malformed(f"expected a number in field {field}, found {len(value)} bytes")
         return value
 
-    def messages(self, field: int) -> list["_Message"]:
+    def messages(self, field: int) -> list["Message"]:
         messages = []
         for value in self._fields.get(field, []):
             if not isinstance(value, bytes):
                 raise Malformed(f"expected a message in field {field}, found the number {value}")
-            messages.append(_Message(value))
+            messages.append(Message(value))
         return messages
 
-    def message(self, field: int) -> "_Message":
-        return (self.messages(field) or [_Message(b"")])[-1]
+    def message(self, field: int) -> "Message":
+        return (self.messages(field) or [Message(b"")])[-1]
 
 
-def _read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     at = 0
     while at < len(message):
         tag, at = read_varint(message, at)

@@ -41,9 +41,9 @@ class Malformed(Exception):
 
 def read_table(file: Path) -> dict[bytes, bytes]:
     """All entries in order of their keys, every block checked against its CRC-32C. Raises CheckpointError."""
-    data = _read_whole(file)
+    data = read_whole(file)
     try:
-        return _parse(data)
+        return parse_table(data)
     except Malformed as error:
         raise CheckpointError(f"{file}: {error}") from error
 
@@ -60,7 +60,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise Malformed(f"expected a number at byte {at}, found no end to it")
 
 
-def _read_whole(file: Path) -> bytes:
+def read_whole(file: Path) -> bytes:
     try:
         if not file.is_file():
             raise CheckpointError(f"{file}: expected the index file of a TensorFlow checkpoint, found no such file")
@@ -76,24 +76,24 @@ def _read_whole(file: Path) -> bytes:
     return data
 
 
-def _parse(data: bytes) -> dict[bytes, bytes]:
+def parse_table(data: bytes) -> dict[bytes, bytes]:
     if len(data) < FOOTER_BYTES:
         raise Malformed(f"expected at least {FOOTER_BYTES} bytes, found {len(data)}")
     magic = int.from_bytes(data[-8:], "little")
     if magic != MAGIC:
         raise Malformed(f"expected the index of a TensorFlow checkpoint, ending in {MAGIC:#x}, found {magic:#x}")
     footer = data[-FOOTER_BYTES:]
-    _, at = _handle(footer, 0)
-    index, _ = _handle(footer, at)
+    _, at = read_handle(footer, 0)
+    index, _ = read_handle(footer, at)
 
     table: dict[bytes, bytes] = {}
     last = None
-    for _, value in _entries(_block(data, index)):
-        handle, end = _handle(value, 0)
+    for _, value in block_entries(read_block(data, index)):
+        handle, end = read_handle(value, 0)
         if end != len(value):
             raise Malformed(f"expected the offset and size of a block, found {len(value) - end} bytes more")
-        block = _block(data, handle)
-        for key, entry in _entries(block):
+        block = read_block(data, handle)
+        for key, entry in block_entries(block):
             # Ascending keys also mean that no block can be listed twice: the work stays linear in the file.
             if last is not None and key <= last:
                 raise Malformed(f"expected names in ascending order, found {key!r} after {last!r}")
@@ -104,13 +104,13 @@ def _parse(data: bytes) -> dict[bytes, bytes]:
     return table
 
 
-def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
+def read_handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
     offset, at = read_varint(data, at)
     size, at = read_varint(data, at)
     return (offset, size), at
 
 
-def _block(data: bytes, handle: tuple[int, int]) -> bytes:
+def read_block(data: bytes, handle: tuple[int, int]) -> bytes:
     """The entries of a block as bytes, without restart offsets and trailer."""
     offset, size = handle
     end = offset + size
@@ -135,7 +135,7 @@ def _block(data: bytes, handle: tuple[int, int]) -> bytes:
     return data[offset : offset + entries_size]
 
 
-def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+def block_entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not block:
         raise Malformed("expected a block with entries, found an empty one")
     key, at = b"", 0

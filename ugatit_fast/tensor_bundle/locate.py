@@ -9,8 +9,8 @@ from ugatit_fast.errors import CheckpointError
 FOLDERS_DOWN = 3  # archives unpack to NAME/checkpoint/MODEL_DIR/
 LISTED = 6
 
-_MEMBER = re.compile(r"(?P<prefix>.+)\.(index|meta|data-[0-9]{5,}-of-[0-9]{5,})", re.DOTALL)
-_NUMBERED = re.compile(r"(?P<stem>.*)-(?P<step>[0-9]+)", re.DOTALL)
+MEMBER = re.compile(r"(?P<prefix>.+)\.(index|meta|data-[0-9]{5,}-of-[0-9]{5,})", re.DOTALL)
+NUMBERED = re.compile(r"(?P<stem>.*)-(?P<step>[0-9]+)", re.DOTALL)
 
 
 def find_prefix(path: Path) -> Path:
@@ -23,9 +23,9 @@ def find_prefix(path: Path) -> Path:
     try:
         if index_file(path).is_file():
             return path
-        if (folder := _folder(path)) is not None:
-            return _newest(folder, _prefixes_in(folder))
-        member = _MEMBER.fullmatch(path.name)
+        if (folder := folder_of(path)) is not None:
+            return newest_of(folder, prefixes_in(folder))
+        member = MEMBER.fullmatch(path.name)
         exists = path.exists()
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read ({error.strerror}); check its name and permissions") from error
@@ -45,10 +45,10 @@ def find_prefix(path: Path) -> Path:
 def looks_like_bundle(path: Path) -> bool:
     """Whether `find_prefix` is the one to ask about `path`: by the names of files alone, nothing is opened."""
     try:
-        if index_file(path).is_file() or (_MEMBER.fullmatch(path.name) and path.is_file()):
+        if index_file(path).is_file() or (MEMBER.fullmatch(path.name) and path.is_file()):
             return True
-        folder = _folder(path)
-        return folder is not None and bool(_prefixes_in(folder))
+        folder = folder_of(path)
+        return folder is not None and bool(prefixes_in(folder))
     except OSError:
         return False
 
@@ -58,14 +58,14 @@ def index_file(prefix: Path) -> Path:
     return Path(f"{prefix}.index")
 
 
-def _folder(path: Path) -> Path | None:
+def folder_of(path: Path) -> Path | None:
     """The folder to search: the path itself, or that of the text file `checkpoint` beside the checkpoint."""
     if path.name == "checkpoint" and path.is_file():
         return path.parent
     return path if path.is_dir() else None
 
 
-def _prefixes_in(folder: Path) -> list[Path]:
+def prefixes_in(folder: Path) -> list[Path]:
     """Prefixes in the folder itself or, when there are none, in those below it. Sorted."""
     prefixes: list[Path] = []
     level = [folder]
@@ -86,10 +86,10 @@ def _prefixes_in(folder: Path) -> list[Path]:
     return sorted(prefixes)
 
 
-def _newest(folder: Path, prefixes: list[Path]) -> Path:
+def newest_of(folder: Path, prefixes: list[Path]) -> Path:
     models: dict[tuple[Path, str, bool], tuple[int, Path]] = {}
     for prefix in prefixes:
-        numbered = _NUMBERED.fullmatch(prefix.name)
+        numbered = NUMBERED.fullmatch(prefix.name)
         stem, step = (numbered["stem"], int(numbered["step"])) if numbered else (prefix.name, 0)
         model = (prefix.parent, stem, numbered is not None)
         models[model] = max(models.get(model, (-1, prefix)), (step, prefix))

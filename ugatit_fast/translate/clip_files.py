@@ -14,11 +14,11 @@ from ugatit_fast.translate.clips import ClipReport, translate_clip
 from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.report import StageSeconds
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates
 
 
 def translate_clip_file(
-    translator: Translator,
+    translator: Translates,
     path: Path,
     kind: ClipKind,
     target: Path,
@@ -67,7 +67,7 @@ def open_reader(path: Path, kind: ClipKind) -> VideoReader | AnimationReader:
 
 
 def open_writer(
-    target: Path, reader: ClipReader, translator: Translator, framing: Framing, options: TranslateOptions
+    target: Path, reader: ClipReader, translator: Translates, framing: Framing, options: TranslateOptions
 ) -> ClipWriter:
     suffix = target.suffix.lower()
     if suffix in ANIMATION_SUFFIXES:

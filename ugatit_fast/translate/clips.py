@@ -23,7 +23,7 @@ from ugatit_fast.media.clip import ClipError, ClipReader, ClipWriter, Frame, Pic
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.translate.framing import Framed, Framing
 from ugatit_fast.translate.report import StageSeconds
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ClipReport:
 
 
 def translate_clip(
-    translator: Translator,
+    translator: Translates,
     reader: ClipReader,
     writer: ClipWriter,
     framing: Framing,
@@ -65,15 +65,15 @@ def translate_clip(
     translated = 0
     with ExitStack() as stack:
         # Read and framed ahead of the engine; the frames read, but not framed yet, wait in the pool.
-        arriving = stack.enter_context(_Arriving(reader, writer, framing, stride, paste_back, threads, depth))
-        leaving = stack.enter_context(_Leaving(writer, framing, paste_back, depth))
+        arriving = stack.enter_context(Arriving(reader, writer, framing, stride, paste_back, threads, depth))
+        leaving = stack.enter_context(Leaving(writer, framing, paste_back, depth))
         for batch in arriving.batches(batch_size):
             pixels = np.stack([seen.framed.pixels for seen in batch])
             start = time.perf_counter()
-            results = translator.run(pixels)
+            pictures = translator.translate(pixels).pictures
             stages.engine += time.perf_counter() - start
-            for seen, result in zip(batch, results[0] if translator.heatmap else results, strict=True):
-                leaving.put((seen, result))
+            for seen, picture in zip(batch, pictures, strict=True):
+                leaving.put((seen, picture))
                 stages.decode += seen.decode_seconds
                 stages.resize += seen.resize_seconds
                 translated += 1
@@ -103,7 +103,7 @@ def every_nth(frames: Iterator[Frame], stride: int) -> Iterator[Frame]:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """A frame as the engine sees it."""
 
     frame: Frame
@@ -114,7 +114,7 @@ class _Seen:
     resize_seconds: float
 
 
-class _Arriving:
+class Arriving:
     """Frames on their way to the engine: read by one thread, framed by several."""
 
     def __init__(
@@ -132,7 +132,7 @@ class _Arriving:
         self.reading = ThreadPoolExecutor(1, thread_name_prefix="ugatit-fast-read")
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="ugatit-fast")
 
-    def __enter__(self) -> "_Arriving":
+    def __enter__(self) -> "Arriving":
         return self
 
     def __exit__(
@@ -149,9 +149,9 @@ class _Arriving:
             else:
                 yield frame
 
-    def batches(self, size: int) -> Iterator[list[_Seen]]:
+    def batches(self, size: int) -> Iterator[list[Seen]]:
         """Frames in order; all batches but the last have `size`."""
-        batch: list[_Seen] = []
+        batch: list[Seen] = []
         for seen in self.seen():
             batch.append(seen)
             if len(batch) == size:
@@ -160,8 +160,8 @@ class _Arriving:
         if batch:
             yield batch
 
-    def seen(self) -> Iterator[_Seen]:
-        coming: deque[Future[_Seen | None]] = deque()
+    def seen(self) -> Iterator[Seen]:
+        coming: deque[Future[Seen | None]] = deque()
         while True:
             while len(coming) <= self.depth:
                 coming.append(self.pool.submit(self.see, self.reading.submit(self.read)))
@@ -175,7 +175,7 @@ class _Arriving:
         start = time.perf_counter()
         return next(self.frames, None), time.perf_counter() - start
 
-    def see(self, reading: Future[tuple[Frame | None, float]]) -> _Seen | None:
+    def see(self, reading: Future[tuple[Frame | None, float]]) -> Seen | None:
         """Make pixels of a frame, and fit them to the engine. Runs on a thread of the pool."""
         frame, read_seconds = reading.result()
         if frame is None:
@@ -189,25 +189,25 @@ class _Arriving:
             raise ClipError(str(error)) from error
         resize_seconds = time.perf_counter() - decoded
         whole = pixels if self.paste_back else None
-        return _Seen(frame, framed, whole, read_seconds + decoded - start, resize_seconds)
+        return Seen(frame, framed, whole, read_seconds + decoded - start, resize_seconds)
 
 
 # After it ---------------------------------------------------------------------------------------------------------
 
 
-class _Abandoned(Exception):
+class Abandoned(Exception):
     """Ends the writer without a file: the run has ended elsewhere."""
 
 
-_Result = tuple[_Seen, Pixels]
+Result = tuple[Seen, Pixels]
 
 
-class _Leaving:
+class Leaving:
     """Results on their way to the writer, which runs on a thread of its own."""
 
     def __init__(self, writer: ClipWriter, framing: Framing, paste_back: bool, depth: int) -> None:
         self.writer, self.framing, self.paste_back = writer, framing, paste_back
-        self.results: queue.Queue[_Result | type[_Abandoned] | None] = queue.Queue(depth)
+        self.results: queue.Queue[Result | type[Abandoned] | None] = queue.Queue(depth)
         self.idle_seconds = 0.0
         self.encode_seconds = 0.0
         """Time that the writer took; known when it has finished."""
@@ -215,7 +215,7 @@ class _Leaving:
         self.failed = False
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="ugatit-fast-write")
 
-    def __enter__(self) -> "_Leaving":
+    def __enter__(self) -> "Leaving":
         self.writing = self.thread.submit(self.write)
         return self
 
@@ -223,10 +223,10 @@ class _Leaving:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self.writing.done():
-            self.results.put(_Abandoned)
+            self.results.put(Abandoned)
         self.thread.shutdown()
 
-    def put(self, result: _Result) -> None:
+    def put(self, result: Result) -> None:
         """Hand over a result, waiting while too many do. Raises what the writer has raised."""
         self.results.put(result)
         if self.failed:
@@ -262,10 +262,10 @@ class _Leaving:
             else:
                 yield Picture(seen.frame, self.framing.cut(pixels, seen.framed))
 
-    def take(self) -> _Result | None:
-        """The next result, None after the last. Raises _Abandoned where no more will come."""
+    def take(self) -> Result | None:
+        """The next result, None after the last. Raises Abandoned where no more will come."""
         result = self.results.get()
         self.ended = not isinstance(result, tuple)
-        if result is _Abandoned:
-            raise _Abandoned
-        return cast(_Result | None, result)
+        if result is Abandoned:
+            raise Abandoned
+        return cast(Result | None, result)

@@ -43,13 +43,13 @@ def write_page(
     height, width = size
     page = Template(files("ugatit_fast.translate").joinpath("gallery.html").read_text(encoding="utf-8")).substitute(
         version=__version__,
-        title=_title(sources),
+        title=title_of(sources),
         legend=" → ".join(columns),
         columns=len(columns),
         height=height,
         width=width,
-        failures=_failure_list(failures),
-        photos="\n".join(_figure(source, columns) for source in sources),
+        failures=failure_list(failures),
+        photos="\n".join(figure_of(source, columns) for source in sources),
     )
     # File names need not be valid text; what can't be shown becomes "?" (links keep the bytes).
     sink.put(PurePath(PAGE), page.encode(errors="replace"))
@@ -73,37 +73,37 @@ def refuse_foreign_page(out: Path) -> None:
         raise InputError(f"{out / PAGE} is not a gallery of ours and would be lost; choose another output folder")
 
 
-def _figure(source: Source, columns: dict[str, PurePath]) -> str:
+def figure_of(source: Source, columns: dict[str, PurePath]) -> str:
     name = escape(source.relative.as_posix())
     if isinstance(source, ClipSource):
-        return f'<figure><div class="clip">{_clip(source, name)}</div><figcaption>{name}</figcaption></figure>'
+        return f'<figure><div class="clip">{clip_element(source, name)}</div><figcaption>{name}</figcaption></figure>'
     pictures = "".join(
         f'<a href="{link}"><img src="{link}" alt="{column}: {name}" loading="lazy"></a>'
-        for column, link in ((column, _link(folder / source.relative)) for column, folder in columns.items())
+        for column, link in ((column, link_to(folder / source.relative)) for column, folder in columns.items())
     )
     return f"<figure><div>{pictures}</div><figcaption>{name}</figcaption></figure>"
 
 
-def _clip(source: ClipSource, name: str) -> str:
+def clip_element(source: ClipSource, name: str) -> str:
     """Only the translation: what the network saw of a clip isn't kept."""
-    link = _link(source.relative)
+    link = link_to(source.relative)
     if source.relative.suffix.lower() in CONTAINERS:
         return f'<video src="{link}" aria-label="output: {name}" controls loop preload="metadata"></video>'
     return f'<a href="{link}"><img src="{link}" alt="output: {name}" loading="lazy"></a>'
 
 
-def _link(relative: PurePath) -> str:
+def link_to(relative: PurePath) -> str:
     return quote(os.fsencode(relative.as_posix()))
 
 
-def _failure_list(failures: Sequence[str]) -> str:
+def failure_list(failures: Sequence[str]) -> str:
     if not failures:
         return ""
     items = "\n".join(f"<li>{escape(failure)}</li>" for failure in failures)
     return f"<section>\n<h2>{len(failures)} not translated</h2>\n<ul>\n{items}\n</ul>\n</section>"
 
 
-def _title(sources: Sequence[Source]) -> str:
+def title_of(sources: Sequence[Source]) -> str:
     clips = sum(isinstance(source, ClipSource) for source in sources)
     counts = {"photo": len(sources) - clips, "clip": clips}
     named = [f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items() if count]

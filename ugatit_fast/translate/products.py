@@ -5,10 +5,11 @@
 A product says what to ask the engine, on the thread that drives it, and what to make of the answer, on any other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -19,16 +20,19 @@ from ugatit_fast.media.images import Pixels
 from ugatit_fast.media.tiles import Heatmap, Pass, heatmap_overlay, stack_tiles
 from ugatit_fast.translate.framing import Framed, Framing
 from ugatit_fast.translate.sources import Source
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translated, Translates
+
+Made = TypeVar("Made")
+"""What the engine made of one picture."""
 
 
-class Product(Protocol):
+class Product(Protocol[Made]):
     """What a run makes of each photo."""
 
-    def run(self, batch: Images) -> Sequence[Any]:
+    def run(self, batch: Images) -> Sequence[Made]:
         """The engine's part: what `pictures` needs to know, for each picture of a batch (n, h, w, 3)."""
 
-    def pictures(self, source: Source, framed: Framed, made: Any) -> Iterator[tuple[PurePath, Pixels]]:
+    def pictures(self, source: Source, framed: Framed, made: Made) -> Iterator[tuple[PurePath, Pixels]]:
         """The rest: every picture to write, with its name in the output. Called from several threads at once.
 
         Raises InputError where the photo has changed meanwhile.
@@ -39,16 +43,16 @@ class Product(Protocol):
 class Translation:
     """The translation of each photo; beside it, what the network saw and where it looked."""
 
-    translator: Translator
+    translator: Translates
     framing: Framing
     paste_back: bool
     gallery: bool
     """Whether what the network saw is written too, for the page to show."""
 
     def run(self, batch: Images) -> list[tuple[Pixels, Heatmap | None]]:
-        if not self.translator.heatmap:
-            return [(picture, None) for picture in self.translator.run(batch)]
-        return list(zip(*self.translator.run(batch), strict=True))
+        pictures, heatmaps = self.translator.translate(batch)
+        each: Iterable[Heatmap | None] = repeat(None, len(pictures)) if heatmaps is None else heatmaps
+        return list(zip(pictures, each, strict=True))
 
     def pictures(
         self, source: Source, framed: Framed, made: tuple[Pixels, Heatmap | None]
@@ -75,30 +79,31 @@ class Translation:
 class Stack:
     """The published test picture of each photo, in the place of its translation: see `tiles.stack_tiles`."""
 
-    translator: Translator
-    back: Translator
+    translator: Translates
+    back: Translates
     """The engine of the other direction."""
     framing: Framing
 
     def __post_init__(self) -> None:
-        for translator in (self.translator, self.back):
-            if not translator.heatmap:
-                raise InputError("tiles show heat maps: load both engines with heatmap=True")
+        if not (self.translator.heatmap and self.back.heatmap):
+            raise InputError("tiles show heat maps: load both engines with heatmap=True")
         there, back = self.translator.spec.direction, self.back.spec.direction
         if there == back:
             raise EngineError(f"tiles need engines of both directions, and both of these are {there}")
 
-    def run(self, batch: Images) -> list[tuple[Pass, ...]]:
-        translated, translated_maps = self.translator.run(batch)
-        passes = [
-            self.back.run(batch),
-            (translated, translated_maps),
-            self.back.run(translated),
-        ]
-        return list(zip(*([Pass(*made) for made in zip(*each, strict=True)] for each in passes), strict=True))
+    def run(self, batch: Images) -> list[tuple[Pass, Pass, Pass]]:
+        translated = self.translator.translate(batch)
+        identity, cycle = self.back.translate(batch), self.back.translate(translated.pictures)
+        return list(zip(passes(identity), passes(translated), passes(cycle), strict=True))
 
     def pictures(
         self, source: Source, framed: Framed, made: tuple[Pass, Pass, Pass]
     ) -> Iterator[tuple[PurePath, Pixels]]:
         tiles = np.split(stack_tiles(framed.pixels, *made), 1 + 2 * len(made))
         yield source.relative, np.concatenate([self.framing.cut(tile, framed) for tile in tiles])
+
+
+def passes(translated: Translated) -> list[Pass]:
+    """A batch with heat maps, picture by picture."""
+    assert translated.heatmaps is not None, "checked when the product was made"
+    return [Pass(*made) for made in zip(translated.pictures, translated.heatmaps, strict=True)]

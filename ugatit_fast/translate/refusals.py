@@ -9,7 +9,7 @@ from ugatit_fast.translate import gallery
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.sinks import FolderSink, Sink, open_sink
 from ugatit_fast.translate.sources import Source
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates
 
 
 def refuse_output_among_inputs(inputs: Sequence[str | Path], out: Path) -> None:
@@ -27,7 +27,7 @@ def refuse_output_among_inputs(inputs: Sequence[str | Path], out: Path) -> None:
             )
 
 
-def refuse_contradictions(options: TranslateOptions, sink: Sink, stack: Translator | None, heatmap: bool) -> None:
+def refuse_contradictions(options: TranslateOptions, sink: Sink, stack: Translates | None, heatmap: bool) -> None:
     if stack and options.paste_back:
         raise InputError("seven tiles can't be pasted back into a photo; leave out --stack or --paste-back")
     if options.skip_existing and not isinstance(sink, FolderSink):

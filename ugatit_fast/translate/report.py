@@ -16,9 +16,6 @@ class Failure:
     """One line that names the photo, what is wrong with it and what to do."""
 
 
-Progress = Callable[[int, int], None]
-"""Called on the calling thread with the photos done with (written, failed or skipped) and the photos in all."""
-
 OnFailure = Callable[[Failure], None]
 """Called on the calling thread with each failure as it happens."""
 

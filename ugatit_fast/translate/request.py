@@ -3,16 +3,17 @@
 inputs, output -> work: the sources, and where they go -> engines loaded -> translated once, or watched until Ctrl-C
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ugatit_fast.choices import Loading
+from ugatit_fast.progress import Counted, Say
 from ugatit_fast.translate.options import Request, TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files, watch_folders
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
-from ugatit_fast.translate.report import OnFailure, Progress, Report
+from ugatit_fast.translate.report import OnFailure, Report
 from ugatit_fast.translate.sources import Source, as_named, find_images
 from ugatit_fast.translate.watch import Watcher
 from ugatit_fast.translator import Translator
@@ -48,8 +49,8 @@ def translate_request(
     request: Request,
     options: TranslateOptions,
     loading: Loading,
-    say: Callable[[str], None] = lambda _: None,
-    on_progress: Progress = lambda done, total: None,
+    say: Say = lambda _: None,
+    on_progress: Counted = lambda done, total: None,
     on_failure: OnFailure = lambda failure: None,
 ) -> Report:
     """Load what `request` needs and translate what `inputs` name into `output`; `loading.threads` is `options`' too.

@@ -104,7 +104,7 @@ def find_images(inputs: Sequence[str | Path], suffix: str | None = None) -> list
         raise InputError("there is nothing to translate; name photos, folders, patterns, archives, or - for stdin")
     found: dict[str, Source] = {}
     for given in inputs:
-        for source in _named_by(given, suffix):
+        for source in named_by(given, suffix):
             # normcase: on Windows A.png and a.png are one file.
             first = found.setdefault(os.path.normcase(source.relative), source)
             if first.path.resolve() != source.path.resolve():
@@ -160,19 +160,19 @@ def as_named(sources: list[Source], out: Path) -> tuple[list[Source], Path]:
     return [replace(sources[0], relative=PurePath(out.name))], out.parent
 
 
-def _named_by(given: str | Path, suffix: str | None) -> Iterator[Source]:
+def named_by(given: str | Path, suffix: str | None) -> Iterator[Source]:
     """The photos behind one input."""
     if Path(given) == PIPE:
-        yield _piped(suffix)
+        yield piped(suffix)
         return
-    for path, relative in _files_named_by(given):
+    for path, relative in files_named_by(given):
         if path.suffix.lower() == ZIP_SUFFIX:
-            yield from _archived(path, suffix)
+            yield from archived(path, suffix)
         else:
             yield source_of(path, relative, suffix)
 
 
-def _files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
+def files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
     """Each file behind one input, with its path relative to that input."""
     path = Path(given)
     if path.is_dir():
@@ -198,7 +198,7 @@ def _files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
         yield file, file.relative_to(base)
 
 
-def _archived(path: Path, suffix: str | None) -> Iterator[Source]:
+def archived(path: Path, suffix: str | None) -> Iterator[Source]:
     archive = Archive(path, str(path))
     members = [member for member in archive.members if is_visible(member, IMAGE_SUFFIXES)]
     if not members:
@@ -207,7 +207,7 @@ def _archived(path: Path, suffix: str | None) -> Iterator[Source]:
         yield ArchivedSource(path / member, output_name(PurePath(member), suffix), archive, member)
 
 
-def _piped(suffix: str | None) -> Source:
+def piped(suffix: str | None) -> Source:
     if sys.stdin.isatty():
         raise InputError("- is the photo on stdin, and stdin is a terminal; pipe a photo into it, or name a file")
     content = sys.stdin.buffer.read(MAX_PIPED_BYTES + 1)
