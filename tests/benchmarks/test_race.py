@@ -121,7 +121,7 @@ from pathlib import Path
 if __name__ == "__main__":
     import numpy as np
     from dataclasses import replace
-    from tests.bench import fakes
+    from tests.benchmarks import fakes
     from tests.benchmarks.test_race import NETWORK, SETTINGS, reference
     from ugatit_fast.bench.contenders import Case
     from ugatit_fast.bench.suite import Run, measure_case
