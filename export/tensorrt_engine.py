@@ -17,6 +17,7 @@ from onnx import ModelProto
 from safetensors.numpy import save_file
 
 from ugatit_fast.backends.gpu import architecture, open_gpu
+from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.backends.trt import Log, plan_name, time_plan
 from ugatit_fast.choices import Kernels
 from ugatit_fast.engine import EngineSpec, TensorRTFacts
@@ -90,7 +91,7 @@ class PlanBuilder:
         spec = self.spec
         batch = None if self.options.dynamic_batch else size
         if kernels == "native":
-            return to_onnx(self.folded, spec, form="convolutions", batch=batch)
+            return to_onnx(self.folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision], batch=batch)
         ch = self.folded.config.ch
         if ch % VECTOR_CHANNELS:
             raise ExportError(
