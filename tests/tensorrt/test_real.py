@@ -19,7 +19,7 @@ from ugatit_fast.bench.torch_rivals import Pictures
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import read_spec
 from ugatit_fast.export.triton_repository import export_triton_repo
-from ugatit_fast.plan_kernels import plans_of
+from ugatit_fast.backends.plan_kernels import plans_of
 
 PLAN = b"vtrt"
 """How a plan of TensorRT for RTX begins."""
