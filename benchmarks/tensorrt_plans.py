@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from ugatit_fast.backends.plan_kernels import generated_kernels, is_transposition
 from ugatit_fast.bench.environment import machine
 from ugatit_fast.bench.onnx_rivals import export_plainly
 from ugatit_fast.bench.random_weights import write_random_checkpoint
@@ -29,7 +30,6 @@ from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.files import written_whole
 from ugatit_fast.fold import fold
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.backends.plan_kernels import generated_kernels, is_transposition
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "tensorrt-plans.json"

@@ -14,12 +14,12 @@ from tests.conftest import LIGHT, random_generator
 from tests.export.test_onnx_graph import tensorrt_model
 from tests.tensorrt import under_real
 from tests.tensorrt.real import Real
+from ugatit_fast.backends.plan_kernels import plans_of
 from ugatit_fast.bench.onnx_rivals import export_plainly
 from ugatit_fast.bench.torch_rivals import Pictures
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import read_spec
 from ugatit_fast.export.triton_repository import export_triton_repo
-from ugatit_fast.backends.plan_kernels import plans_of
 
 PLAN = b"vtrt"
 """How a plan of TensorRT for RTX begins."""
