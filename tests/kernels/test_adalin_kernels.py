@@ -45,6 +45,7 @@ class Case:
 
 CASES = [
     Case("everything at once, odd sizes, channels not a power of two", (2, 24, 5, 7), 1, residual=True, bias=True),
+    Case("nothing ragged: whole tiles of pixels and of channels", (2, 32, 8, 8), 1, residual=True, bias=True),
     Case("one row, five channels", (1, 5, 1, 13)),
     Case("one pixel", (3, 16, 1, 1), unbiased=False),
     Case("border nearly as wide as the image", (1, 16, 4, 4), 3),

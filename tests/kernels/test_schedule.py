@@ -39,7 +39,7 @@ def test_plans_cover_every_pixel_once(n: int, c: int, h: int, w: int, dtype: tor
     if plan.apply is None:
         assert plan.split_pixels == plan.statistics.rows
         programs = plan.splits * cdiv(c, plan.statistics.channels)
-        assert programs <= min(resident_programs(plan.statistics, gpu), MAX_RESIDENT_PAIRS)
+        assert programs <= min(resident_programs(plan.statistics, gpu) // 2, MAX_RESIDENT_PAIRS)
         assert n <= MAX_RESIDENT_IMAGES
     else:
         assert plan.splits <= MAX_SPLITS
