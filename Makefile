@@ -22,8 +22,8 @@ check: $(INSTALLED)  ## lint, format, types
 bench: $(INSTALLED)  ## measure, and record in benchmarks/results/
 	$(BIN)/ugatit-fast bench --scaling
 
-gpu:  ## on a machine with a GPU, from a bare checkout: its tests, every kernel and engine against their rivals
-	PYTHONPATH=. python3 benchmarks/gpu.py
+gpu:  ## on a machine with a GPU, from a bare checkout: tests, kernels, races, training; or one: make gpu PART="race --batch 32"
+	PYTHONPATH=. python3 benchmarks/gpu.py $(PART)
 
 clean:  ## remove the environment and everything built or cached
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -193,17 +193,17 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
     def size(c: int, side: int, phases: bool = False) -> dict[str, Any]:
         return {"h": side, "w": side, "PHASES": phases, **norm(c, 1, reflect=not phases)}
 
-    def rows(tile: Tile) -> dict[str, int]:
+    def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
 
-    def partials(tile: Tile, splits: int, c: int) -> dict[str, int]:
+    def partials(tile: Tile, splits: int, c: int) -> dict[str, Any]:
         return {"SPLITS": splits, "PAIRS": splits * c // tile.channels}
 
     adalin, backward, statistics = adalin_triton, adalin_backward_triton, statistics_triton.statistics_kernel
     resident_kernel = adalin_resident_triton.resident_kernel
     resident, streamed, sweep = resident_tile(dtype, gpu), tiles.apply, tiles.backward
-    of_statistics = {"PARTIAL_CHANNELS": tiles.statistics.channels}
-    plain = dict.fromkeys(("gamma", "beta", "rho", "bias", "layer_partials"))
+    of_statistics: dict[str, Any] = {"PARTIAL_CHANNELS": tiles.statistics.channels}
+    plain: dict[str, Any] = dict.fromkeys(("gamma", "beta", "rho", "bias", "layer_partials"))
     found = [
         case(
             "statistics", statistics, tiles.statistics, tiles.statistics.rows * tiles.statistics.channels,
