@@ -128,5 +128,5 @@ def test_a_file_that_is_not_there(hub: FakeHub) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(CheckpointError, match=r'pip install "ugatit-fast\[hub\]"'):
+    with pytest.raises(CheckpointError, match=r"pip install .*\[hub\]"):
         read_checkpoint("hf://a/b/anime.pt")

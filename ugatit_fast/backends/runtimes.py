@@ -111,8 +111,8 @@ class Runtime:
 
     @property
     def install(self) -> str:
-        """What to type to get these libraries."""
-        return f'pip install "ugatit-fast[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
+        """What to type in the folder of the sources to get these libraries."""
+        return f'pip install ".[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
 
 
 def open_onnxruntime(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from ugatit_fast.errors import CheckpointError
+from ugatit_fast.machine import pip_install
 
 REFERENCE = re.compile(r"hf:/{1,2}(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(/(?P<file>.*))?")
 """One slash too: a Path keeps no two."""
@@ -79,7 +80,7 @@ def import_hub(text: str) -> ModuleType:
         return import_module("huggingface_hub")
     except ImportError as error:
         raise CheckpointError(
-            f'reading {text} needs huggingface_hub, which is not installed: pip install "ugatit-fast[hub]"'
+            f"reading {text} needs huggingface_hub, which is not installed: {pip_install('hub')}"
         ) from error
 
 
