@@ -8,6 +8,8 @@ from ugatit_fast.choices import Direction
 SAMPLE_PHOTOS = ("astronaut.jpg", "grace_hopper.jpg")
 SHIPPED_PAIR = "photo2cartoon"
 """The pair of small generators that comes with the package, by the name that its files and the list of weights have."""
+SHIPPED_TURNS = ("photos", "cartoons")
+"""What it turns into what."""
 
 
 def sample_photos() -> list[Path]:
