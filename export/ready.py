@@ -4,8 +4,8 @@
     the name of the pair in the package     the engine in the package
     anything that `weights.locate` finds    the engine in the cache, built where it isn't there
 
-An engine's name in the cache holds a digest of all that shapes it: the checkpoint's SHA-256, direction, kind, precision,
-size, heat map, our version and the runtime's, and the GPU. Beside the engines, `seen/` remembers which engine a file
+An engine's name in the cache holds a digest of all that shapes it: the checkpoint's SHA-256, direction, kind,
+precision, size, heat map, our version and the runtimes', and the GPU. Beside the engines, `seen/` remembers which engine a file
 came to, by its place, size and time: from the second time on neither PyTorch nor the checkpoint is read.
 """
 
@@ -46,12 +46,6 @@ class Wanted:
     size: tuple[int, int] | None
     heatmap: bool
 
-    def digest(self, *facts: str) -> str:
-        """Of the request, of `facts`, and of everything here that could make another engine of them."""
-        libraries = dict.fromkeys(library.name for runtime in BUILT for library in runtime.libraries)
-        here = (__version__, *(f"{name} {version_of(name)}" for name in libraries), *nvidia_cards())
-        return hashlib.sha256("\n".join((repr(self), *here, *facts)).encode()).hexdigest()
-
 
 def ready_engine(
     weights: str | Path,
@@ -86,15 +80,16 @@ def ready_engine(
         size=size,
         heatmap=heatmap,
     )
-    seen = engines() / "seen" / (wanted.digest(stamp(found.path)) if is_stampable(found.path) else "never")
+    if not found.path.is_file():  # a folder or a prefix, whose files the reader finds
+        return engine_of(found, wanted, say, progress)
+    seen = engines() / "seen" / digest_of(stamp(found.path), wanted)
     known = engines() / seen.read_text(encoding="utf-8") if seen.is_file() else None
     if known is not None and known.is_file():
         return known
     engine = engine_of(found, wanted, say, progress)
-    if is_stampable(found.path):
-        make_folder(seen.parent)
-        with written_whole(seen) as partial:
-            partial.write_text(engine.name, encoding="utf-8")
+    make_folder(seen.parent)
+    with written_whole(seen) as partial:
+        partial.write_text(engine.name, encoding="utf-8")
     return engine
 
 
@@ -103,9 +98,13 @@ def engines() -> Path:
     return cache_folder() / "engines"
 
 
-def is_stampable(path: Path) -> bool:
-    """Whether `stamp` tells one state of it from another: of a file, not of a folder of files."""
-    return path.is_file()
+def digest_of(*facts: object) -> str:
+    """Of facts that are printed alike when they are alike, and of everything here that could make another engine of
+    them.
+    """
+    libraries = dict.fromkeys(library.name for runtime in BUILT for library in runtime.libraries)
+    here = (__version__, *(f"{name} {version_of(name)}" for name in libraries), *nvidia_cards())
+    return hashlib.sha256("\n".join(map(str, (*here, *facts))).encode()).hexdigest()
 
 
 def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Path:
@@ -115,27 +114,28 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
 
     opened = unpacked(found, progress)
     source = read_checkpoint(opened.path, wanted.direction)
-    kind = choose_backend(wanted.backend, say)
-    digest = wanted.digest(source.sha256, source.direction, kind)
-    engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{RUNTIMES[kind].suffix}"
+    runtime = RUNTIMES[choose_backend(wanted.backend, lambda _: None)]
+    precision = wanted.precision or runtime.default_precision
+    digest = digest_of(source.sha256, source.direction, runtime.kind, precision, wanted.size, wanted.heatmap)
+    engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{runtime.suffix}"
     make_folder(engine.parent)
     with locked(engine.with_suffix(".lock"), wait=True):
         if not engine.is_file():
             say(f"building an engine of {found.path}, once; it is kept in {engine.parent}")
-            build(source, engine, kind, wanted, say, progress)
+            build(source, engine, wanted, say, progress)
     if opened.path != found.path and found.path.is_file():
         shutil.rmtree(unpacking_folder(found.path), ignore_errors=True)  # the engine has all that was wanted of it
     return engine
 
 
-def build(source: "Checkpoint", engine: Path, kind: BackendChoice, wanted: Wanted, say: Say, progress: Phased) -> None:
+def build(source: "Checkpoint", engine: Path, wanted: Wanted, say: Say, progress: Phased) -> None:
     with building_is_needed():
         from ugatit_fast.export.build import build_engine
 
     build_engine(
         source,
         engine,
-        backend=kind,
+        backend=wanted.backend,
         precision=wanted.precision,
         size=wanted.size,
         heatmap=wanted.heatmap,
