@@ -93,10 +93,10 @@ TORCH = "ugatit_fast.bench.torch_rivals"
 ONNX = "ugatit_fast.bench.onnx_rivals"
 MNN = "ugatit_fast.bench.mnn_rival"
 TENSORRT = "ugatit_fast.bench.tensorrt_rivals"
-CPU_INSTALL = 'pip install "ugatit-fast[cpu,torch]"'
-TORCH_INSTALL = 'pip install "ugatit-fast[torch]"'
+CPU_INSTALL = 'pip install ".[cpu,torch]"'
+TORCH_INSTALL = 'pip install ".[torch]"'
 CUDA_TORCH_INSTALL = "a CUDA build of torch: pytorch.org (Get Started)"
-TENSORRT_INSTALL = 'pip install "ugatit-fast[tensorrt]"'
+TENSORRT_INSTALL = 'pip install ".[tensorrt]"'
 EXPORT_NEEDS = ("torch", "onnx", "onnxscript")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
+triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install ".[kernels]"')
 
 from benchmarks.compiled_kernels import SHARED_KIB, cases, compile_case  # noqa: E402
 from benchmarks.kernel_table import README, compile_all, table, with_table  # noqa: E402

@@ -2,23 +2,24 @@
 
 from pathlib import Path
 
-from ugatit_fast.commands.arguments import (
-    Output,
-    say,
-)
+from ugatit_fast.commands.arguments import Output, say
 
 
 def demo(output: Output = Path("demo")) -> None:
-    """Build an engine from sample weights and translate sample photos with it.
+    """Translate sample photos with the small engine in the package.
 
     Parameters
     ----------
     output
-        The folder for the engine and the pictures; made if missing.
+        The folder for the pictures; made if missing.
     """
     from ugatit_fast.demo import run_demo
+    from ugatit_fast.machine import pip_install
 
     result = run_demo(output, say)
     for stage, seconds in result.seconds.items():
         print(f"{stage:22} {seconds:7.2f} s")
     print(f"look at {result.page}")
+    say("next: ugatit-fast weights lists the networks that are known, selfie2anime among them; with one, or your own:")
+    say(f"      {pip_install('cpu', 'torch')}   (once, for building engines)")
+    say("      ugatit-fast translate WEIGHTS PHOTO")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.machine import pip_install
 from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.media.hdr import Transfer, to_sdr
 from ugatit_fast.media.images import MAX_PIXELS, Pixels
@@ -54,7 +55,7 @@ def import_av() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise BackendUnavailable('videos need PyAV: pip install "ugatit-fast[video]"') from error
+        raise BackendUnavailable(f"videos need PyAV: {pip_install('video')}") from error
     return av
 
 
