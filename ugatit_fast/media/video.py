@@ -19,6 +19,7 @@ import numpy as np
 
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.media.clip import ClipError, Frame
+from ugatit_fast.media.clock import packets_of
 from ugatit_fast.media.hdr import Transfer, to_sdr
 from ugatit_fast.media.images import MAX_PIXELS, Pixels
 
@@ -128,7 +129,7 @@ class VideoReader:
     def decoded(self) -> Iterator["VideoFrame"]:
         from av.error import FFmpegError
 
-        packets = self.container.demux(self.stream)
+        packets = packets_of(self.container)
         while True:
             try:
                 packet = next(packets, None)
@@ -137,6 +138,8 @@ class VideoReader:
                 packet = None
             if packet is None:
                 return
+            if packet.stream != self.stream:
+                continue
             try:
                 yield from self.stream.decode(packet)
             except FFmpegError:
