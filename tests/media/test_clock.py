@@ -26,9 +26,7 @@ def joined(path: Path, *parts: Path) -> Path:
 @pytest.mark.parametrize("sound", [None, "aac"])
 @pytest.mark.parametrize(("suffix", "codec"), [(".ts", "libx264"), (".ts", "mpeg2video"), (".mpg", "mpeg2video")])
 @pytest.mark.parametrize("times", [2, 3])
-def test_recordings_joined_end_to_end(
-    tmp_path: Path, suffix: str, codec: str, sound: str | None, times: int
-) -> None:
+def test_recordings_joined_end_to_end(tmp_path: Path, suffix: str, codec: str, sound: str | None, times: int) -> None:
     if suffix == ".mpg" and sound:
         sound = "mp2"
     part = write_video(tmp_path / f"a{suffix}", 25, codec=codec, rate=25, sound=sound)

@@ -26,9 +26,8 @@ def troubles_of(path: Path) -> Iterator[None]:
     except UgatitFastError:
         raise
     except Exception as error:
-        raise ClipError(
-            f"{path} can't be translated ({type(error).__name__}: {first_line(error)}); convert it to H.264 in .mp4 first"
-        ) from error
+        cause = f"{type(error).__name__}: {first_line(error)}"
+        raise ClipError(f"{path} can't be translated ({cause}); convert it to H.264 in .mp4 first") from error
 
 
 @dataclass(frozen=True)

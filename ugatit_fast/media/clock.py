@@ -1,9 +1,9 @@
 """A video's packets on one clock, also where the file's starts anew: recordings joined end to end, a lost signal.
 
 FFmpeg's library hands out the times that stand in the file; setting them right is left to programs. This is nearly the
-rule of its command line, so that our times are those that it gives: where a stream's clock jumps, the first packet after
-it follows on the one before, and what it was off by is taken from all that come later, in the other streams too. Not by
-everything, as there: a stream's last packet before the jump may come after another stream's first packet behind it.
+rule of its command line, so that our times are those that it gives: where a stream's clock jumps, the first packet
+behind it follows on the one before, and what it was off by is taken from all that come later, in the other streams too.
+But not from everything at once, as there: the last packet of a stream from before the jump may come late.
 """
 
 from collections.abc import Iterator

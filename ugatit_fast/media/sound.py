@@ -139,7 +139,8 @@ class Recoder:
             layout=frame.layout.name,
             time_base=frame.time_base or Fraction(1, frame.sample_rate),
         )
-        steady = f"{self.rate}:async=1:min_hard_comp={LARGEST_GAP}:first_pts={self.counted}"
+        first = round(self.counted * frame.sample_rate / self.rate)
+        steady = f"{self.rate}:async=1:min_hard_comp={LARGEST_GAP}:first_pts={first}"
         graph.link_nodes(
             source,
             graph.add("aresample", steady),
