@@ -28,7 +28,7 @@ class Clock:
     def __init__(self, container: "InputContainer") -> None:
         from av.format import Flags
 
-        self.restarts = bool(container.format.flags & Flags.ts_discont.value)
+        self.restarts = bool(int(container.format.flags) & int(Flags.ts_discont))
         self.newest = Fraction(0)
         """Seconds to add to the file's times since the latest jump."""
         self.added: dict[int, Fraction] = {}
