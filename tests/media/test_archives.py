@@ -189,6 +189,7 @@ def test_a_damaged_member_harms_no_other() -> None:
     assert archive.read(PurePosixPath("b.png")) == b"second"
 
 
+@pytest.mark.filterwarnings("ignore:photos.zip doesn't say in which alphabet")
 @given(data=st.data())
 def test_spoilt_archives_give_an_input_error_or_what_they_hold(data: st.DataObject) -> None:
     """Names can be spoilt unseen, contents can't: a checksum is over them."""

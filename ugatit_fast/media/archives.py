@@ -75,9 +75,9 @@ class Archive:
             self.infos[path] = info
         if guessed:
             warnings.warn(
-                f"{name} doesn't say in which alphabet {len(guessed)} of its names are, and they aren't UTF-8; they are "
-                f"read as Western European ones (code page 437), such as {guessed[0]!r}: if that is wrong, unpack it "
-                "with a program that lets you choose, and give the folder",
+                f"{name} doesn't say in which alphabet {len(guessed)} of its names are, and they aren't UTF-8; they "
+                f"are read as Western European ones (code page 437), such as {guessed[0]!r}: if that is wrong, unpack "
+                "it with a program that lets you choose, and give the folder",
                 stacklevel=1,
             )
 

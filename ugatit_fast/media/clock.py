@@ -8,7 +8,7 @@ But not from everything at once, as there: the last packet of a stream from befo
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,7 +28,7 @@ class Clock:
     def __init__(self, container: "InputContainer") -> None:
         from av.format import Flags
 
-        self.restarts = bool(int(container.format.flags) & int(Flags.ts_discont))
+        self.restarts = bool(container.format.flags & cast(int, Flags.ts_discont.value))
         self.newest = Fraction(0)
         """Seconds to add to the file's times since the latest jump."""
         self.added: dict[int, Fraction] = {}
