@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ugatit_fast.choices import Device
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import cause_of
@@ -27,8 +28,8 @@ class Demo:
     """What each stage took."""
 
 
-def run_demo(folder: Path, say: Say) -> Demo:
-    """Shipped weights -> engine -> translated sample photos, in `folder`.
+def run_demo(folder: Path, say: Say, device: Device = "auto") -> Demo:
+    """Shipped weights -> engine -> translated sample photos, in `folder`, on a device as `Translator` takes it.
 
     Raises InputError where it can't be written to.
     """
@@ -37,10 +38,12 @@ def run_demo(folder: Path, say: Say) -> Demo:
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {cause_of(error)}") from error
     clock = Stopwatch()
-    built = build_engine(shipped_weights(), folder / "photo2cartoon.onnx", size=SIZE, heatmap=True, say=say)
+    built = build_engine(
+        shipped_weights(), folder / "photo2cartoon.onnx", size=SIZE, heatmap=True, device=device, say=say
+    )
     clock.lap("build and check engine")
     say(built.difference.describe())
-    with Translator(built.path, heatmap=True) as translator:
+    with Translator(built.path, device=device, heatmap=True) as translator:
         clock.lap("load engine")
         translator.warmup()
         clock.lap("first picture")
