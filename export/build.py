@@ -9,7 +9,7 @@ from ugatit_fast.backends.base import Backend
 from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.backends.runtimes import RUNTIMES, Runtime, article, choose_backend, open_backend, runtime_of
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
@@ -45,6 +45,7 @@ def build_engine(
     size: tuple[int, int] | None = None,
     direction: Direction | None = None,
     heatmap: bool = False,
+    device: Device = "auto",
     tensorrt: TensorRTOptions = TENSORRT_DEFAULTS,
     say: Say = lambda _: None,
     progress: Phased = lambda *_: None,
@@ -53,7 +54,7 @@ def build_engine(
 
     checkpoint: what `read_checkpoint` reads, or what it gave.
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
-    backend, precision, batch, size, direction, heatmap: as `ugatit_fast.export.options.BuildOptions` says.
+    backend, precision, batch, size, direction, heatmap, device: as `ugatit_fast.export.options.BuildOptions` says.
     tensorrt: how to build a TensorRT engine; no other takes these.
     say: called with a line of progress now and then.
     progress: called with a phase of a TensorRT build, its steps done, and its steps in all.
@@ -62,7 +63,8 @@ def build_engine(
     started = time.perf_counter()
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
-    runtime = RUNTIMES[choose_backend(backend, say)]
+    check_choice("device", device, Device)
+    runtime = RUNTIMES[choose_backend(backend, say, device=device)]
     refuse_options_of_others(runtime, tensorrt)
     precision = precision or runtime.default_precision
     if precision not in runtime.forms:
@@ -87,10 +89,11 @@ def build_engine(
     check_pictures(source, source.generator())
     or_any = " or any" if spec.any_size else ""
     say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
+    request = Request(tensorrt, device, say, progress)
     with staged(path) as partial:
-        spec = write_engine(source, spec, partial, Request(tensorrt, say, progress))
+        spec = write_engine(source, spec, partial, request)
         say("comparing with the reference generator")
-        found = check(source, spec, partial, say)
+        found = check(source, spec, partial, request)
     return Built(path, spec, found, time.perf_counter() - started)
 
 
@@ -132,9 +135,10 @@ def describe(source: Checkpoint) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """What writing an engine takes besides the network and the description."""
+    """What writing and checking an engine takes besides the network and the description."""
 
     tensorrt: TensorRTOptions
+    device: Device
     say: Say
     progress: Phased
 
@@ -171,10 +175,10 @@ WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request],
 """What writes the engine files of a kind."""
 
 
-def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Say) -> Difference:
+def check(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> Difference:
     """Run what was built against the reference; ExportError where it strays too far."""
     pictures = sample_pictures(spec)
-    backend = runner(path, spec, say)
+    backend = runner(path, spec, request)
     try:
         found = compare(backend, source.generator(), pictures)
     finally:
@@ -188,10 +192,12 @@ def check(source: Checkpoint, spec: EngineSpec, path: Path, say: Say) -> Differe
     return found
 
 
-def runner(path: Path, spec: EngineSpec, say: Say) -> Backend:
+def runner(path: Path, spec: EngineSpec, request: Request) -> Backend:
     """The engine's own backend; for the folded tensors, on a machine without a GPU, their operations' plain meaning."""
     runtime = runtime_of(path, spec)
     if runtime.contents == "tensors" and runtime.missing("run"):
-        say("no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU")
+        request.say(
+            "no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU"
+        )
         return PlainBackend(path, spec)
-    return open_backend(path, spec, "auto", None)
+    return open_backend(path, spec, request.device, None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.choices import BackendChoice, Direction, KernelChoice, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, KernelChoice, Precision, check_choice
 from ugatit_fast.errors import InputError
 
 
@@ -25,6 +25,8 @@ class BuildOptions:
     """Which generator to take from a file with both; A2B unless given."""
     heatmap: bool = False
     """Let the engine also compute the attention heat map."""
+    device: Device = "auto"
+    """Where the engine is checked once built; cpu also leaves engines for GPUs out of auto's choice."""
 
 
 @dataclass(frozen=True, kw_only=True)

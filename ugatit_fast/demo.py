@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ugatit_fast.choices import Device
 from ugatit_fast.files import make_folder
 from ugatit_fast.progress import Say
 from ugatit_fast.samples import sample_photos, shipped_engine
@@ -22,14 +23,16 @@ class Demo:
     """What each stage took."""
 
 
-def run_demo(folder: Path, say: Say) -> Demo:
-    """Translate the sample photos into `folder`. Needs ONNX Runtime, and neither PyTorch nor a build.
+def run_demo(folder: Path, say: Say, device: Device = "auto") -> Demo:
+    """Translate the sample photos into `folder`, on a device as `Translator` takes it.
+
+    Needs ONNX Runtime, and neither PyTorch nor a build.
 
     Raises BackendUnavailable without it, and InputError where the folder can't be written to.
     """
     make_folder(folder)
     clock = Stopwatch()
-    with Translator(shipped_engine(), heatmap=True) as translator:
+    with Translator(shipped_engine(), device=device, heatmap=True) as translator:
         clock.lap("load engine")
         translator.warmup()
         clock.lap("first picture")

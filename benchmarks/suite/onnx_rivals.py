@@ -68,8 +68,8 @@ class OrtRunning:
         options = ort.SessionOptions()
         options.intra_op_num_threads = case.network.threads
         options.log_severity_level = 3
-        provider = choose_provider(ort.get_available_providers(), target)
-        self.session: Any = ort.InferenceSession(file, options, providers=[provider])
+        provider = choose_provider(ort, target)
+        self.session: Any = ort.InferenceSession(file, options, providers=[provider], enable_fallback=0)
 
     def run(self, images: Images) -> Images:
         translated: Images = self.session.run(None, {"image": images})[0]

@@ -227,17 +227,20 @@ def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | No
     return runtime.open(path, spec, device, threads)
 
 
-def choose_backend(backend: BackendChoice, say: Say, machine: Machine | None = None) -> EngineKind:
+def choose_backend(
+    backend: BackendChoice, say: Say, machine: Machine | None = None, *, device: Device = "auto"
+) -> EngineKind:
     """The kind of engine to build; for auto the fastest that can be built and run here, saying why a faster one can't.
 
-    machine: this one unless given. BackendUnavailable where what is asked for can't be built.
+    machine: this one unless given. device: cpu leaves those for GPUs out of auto's choice. Raises BackendUnavailable
+    where what is asked for can't be built.
     """
     machine = machine or ThisMachine()
     if backend != "auto":
         if reason := RUNTIMES[backend].missing("build", machine):
             raise BackendUnavailable(f"{article(backend)} engine can't be built here: it {reason}")
         return backend
-    return fastest(BUILT, say, machine)
+    return fastest([runtime for runtime in BUILT if device != "cpu" or not runtime.on_gpu], say, machine)
 
 
 def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKind:

@@ -2,21 +2,24 @@
 
 from pathlib import Path
 
+from ugatit_fast.choices import Device
 from ugatit_fast.commands.arguments import Output, say
 
 
-def demo(output: Output = Path("demo")) -> None:
+def demo(output: Output = Path("demo"), *, device: Device = "auto") -> None:
     """Translate sample photos with the small engine in the package.
 
     Parameters
     ----------
     output
         The folder for the pictures; made if missing.
+    device
+        Where the engine runs.
     """
     from ugatit_fast.demo import run_demo
     from ugatit_fast.machine import pip_install
 
-    result = run_demo(output, say)
+    result = run_demo(output, say, device)
     for stage, seconds in result.seconds.items():
         print(f"{stage:22} {seconds:7.2f} s")
     print(f"look at {result.page}")
