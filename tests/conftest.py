@@ -12,7 +12,7 @@ from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.model import Generator, GeneratorConfig
 
-torch.set_num_threads(2)
+torch.set_num_threads(min(2, torch.get_num_threads()))  # what is small goes no faster on more; OMP_NUM_THREADS may say 1
 
 LIGHT = GeneratorConfig(ch=8, n_res=2, light=True)
 FULL = replace(LIGHT, light=False, img_size=32)
