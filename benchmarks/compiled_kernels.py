@@ -190,8 +190,9 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
         return {"c": c, "RELU": True, "PAD": pad, "REFLECT": reflect, "UNBIASED": 1, "EPS": 1e-5}
 
-    def size(c: int, side: int, phases: bool = False) -> dict[str, Any]:
-        return {"h": side, "w": side, "PHASES": phases, **norm(c, 1, reflect=not phases)}
+    def size(c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1) -> dict[str, Any]:
+        reflect = not phases or pad > 1
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect)}
 
     def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
@@ -237,6 +238,11 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             "resident ILN of phases, replicate 1", resident_kernel, resident, resident.rows * resident.channels,
             counters="*i32", residual=None, residual_row=0, residual_pixel=0, bias=None,
             **size(128, 128, phases=True), **rows(resident), **partials(resident, 32, 128),
+        ),
+        case(
+            "resident ILN of phases, reflect 3, two tiles", resident_kernel, resident,
+            resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
+            bias=None, **size(64, 256, 3, phases=True, tiles=2), **rows(resident), **partials(resident, 128, 64),
         ),
         case(
             "backward sums", backward.gradient_sums_kernel, sweep, sweep.rows * sweep.channels,

@@ -165,14 +165,14 @@ def run_resident(
     tile = plan.statistics
     partials = empty_partials(inputs, tile, plan.splits, plan.split_pixels)
     image_stride, row_stride, pixel_stride = pixel_strides(residual)
-    resident_kernel[(n * plan.splits * cdiv(c, tile.channels),)](
+    resident_kernel[(n * plan.splits // plan.tiles * cdiv(c, tile.channels),)](
         inputs.x, inputs.gamma, inputs.beta, inputs.rho, inputs.bias, residual, partials.channels, partials.layer,
         current_counters(y.device), y, n, *inputs.strides(), image_stride, patience,
         h=h, w=w, c=c, residual_row=row_stride, residual_pixel=pixel_stride,
         PHASES=inputs.phases, RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect",
         UNBIASED=int(inputs.unbiased), EPS=inputs.eps,
         SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
-        ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+        TILES=plan.tiles, ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
     )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """The resident schedule of `ugatit::adalin`: an image stays in registers between its statistics and its store.
 
-Traffic: x read once, residual once, y written once. For 256x64x64 float16: 2 + 2.1 MiB. Everything that is the same in
+Traffic: x read once, residual once, y written once. For 256x64x64 float16: 2 + 2.1 MiB. Where an image is too large
+for its half of the GPU, a program has several tiles and keeps none: it reads them again after the barrier, out of L2.
+Everything that is the same in
 every launch of a layer is known at compile time: sizes, so that places are additions; whether anything is ragged, so
 that nothing else is masked; the residual's strides. Nothing that the second half needs and has no part in the
 statistics waits for them: parameters and the residual are on their way before the barrier.
@@ -111,6 +113,68 @@ def publish_missing(
 
 
 @triton.jit
+def load_residual(
+    residual,  # the image: (h, w, c), strided, or None
+    split,
+    channels,
+    pixels: tl.constexpr,
+    w: tl.constexpr,
+    c: tl.constexpr,
+    residual_row: tl.constexpr,
+    residual_pixel: tl.constexpr,
+    ROWS: tl.constexpr,
+):
+    """(ROWS, CHANNELS) beside the tile of x, or None where there is none."""
+    added = None
+    if residual is not None:
+        pixel = split * ROWS + tl.arange(0, ROWS)
+        place = ((pixel // w) * residual_row + (pixel % w) * residual_pixel)[:, None] + channels[None, :]
+        real = below(pixel, pixels, pixels % ROWS != 0)[:, None] & real_channels(channels, c)[None, :]
+        added = tl.load(residual + place, mask=real, other=0.0)
+    return added
+
+
+@triton.jit
+def finish_tile(
+    y,  # the padded image: (h + 2 PAD, w + 2 PAD, c)
+    tile,  # (ROWS, CHANNELS) of x
+    added,  # of the residual, or None
+    a,  # (CHANNELS,): y = a * (x - centre) + b
+    b,
+    centre,  # or None for 0
+    split,
+    channels,
+    h: tl.constexpr,
+    w: tl.constexpr,
+    c: tl.constexpr,
+    RELU: tl.constexpr,
+    PAD: tl.constexpr,
+    REFLECT: tl.constexpr,
+    ROWS: tl.constexpr,
+):
+    """Normalise, activate, add, and store a tile to its place and to wherever the border repeats it."""
+    value = tile.to(tl.float32)
+    if centre is not None:
+        value -= centre[None, :]
+    value = a[None, :] * value + b[None, :]
+    if RELU:
+        value = tl.maximum(value, 0.0)
+    if added is not None:
+        value += added.to(tl.float32)
+    value = value.to(y.dtype.element_ty)
+    pixel = split * ROWS + tl.arange(0, ROWS)
+    real = below(pixel, h * w, h * w % ROWS != 0)[:, None] & real_channels(channels, c)[None, :]
+    i, j = pixel // w, pixel % w
+    store_row(y, value, i, j, channels, real, h, w, c, 0, PAD, REFLECT)
+    if PAD:
+        first, last = split * ROWS, tl.minimum(split * ROWS + ROWS, h * w) - 1
+        if first // w <= PAD:  # a pixel of the tile may appear above the image
+            store_row(y, value, i, j, channels, real, h, w, c, 1, PAD, REFLECT)
+        if last // w >= h - 1 - PAD:
+            store_row(y, value, i, j, channels, real, h, w, c, 2, PAD, REFLECT)
+
+
+@triton.jit
 def spread(values):  # (CHANNELS,)
     """The same values, free of the layout in which they were summed. Otherwise the compiler takes that layout for the
     whole tile, which then goes through shared memory twice: a third of all instructions.
@@ -148,10 +212,11 @@ def resident_kernel(
     EPS: tl.constexpr,
     SPLITS: tl.constexpr,  # power of two, at least splits
     PAIRS: tl.constexpr,  # power of two, at least splits * channel tiles
+    TILES: tl.constexpr,  # of a program, one below the other; divides splits
     ROWS: tl.constexpr,  # pixels of a split
     CHANNELS: tl.constexpr,
 ):
-    """Grid: n * splits * channel tiles, each with one tile of one image, kept in registers across the image's barrier.
+    """Grid: n * splits / TILES * channel tiles. A program's only tile stays in registers across the image's barrier.
 
     Programs start in the order of their numbers, so those of an image start together, and an image waits for none that
     starts later than its own. No GPU promises that order, and something else may hold the processors that an image's
@@ -161,33 +226,36 @@ def resident_kernel(
     pixels: tl.constexpr = h * w
     splits: tl.constexpr = (pixels + ROWS - 1) // ROWS
     channel_tiles: tl.constexpr = (c + CHANNELS - 1) // CHANNELS
-    image_tiles: tl.constexpr = splits * channel_tiles
+    programs: tl.constexpr = splits // TILES * channel_tiles
     image_elements: tl.constexpr = (h // 2 + 1) * (w // 2 + 1) * 4 * c if PHASES else pixels * c
-    program = tl.program_id(0)
-    tile = program % image_tiles
-    split, channel_tile = tile // channel_tiles, tile % channel_tiles
-    image = (program // image_tiles).to(tl.int64)
+    program = tl.program_id(0) % programs
+    image = (tl.program_id(0) // programs).to(tl.int64)
+    first, channel_tile = program // channel_tiles * TILES, program % channel_tiles
+    channels = channel_tile * CHANNELS + tl.arange(0, CHANNELS)
     x += image * image_elements
     y += image * ((h + 2 * PAD) * (w + 2 * PAD) * c)
     channel_partials += image * (splits * 2 * c)
     if layer_partials is not None:
         layer_partials += image * (splits * 2 * channel_tiles)
-    channels = channel_tile * CHANNELS + tl.arange(0, CHANNELS)
-    pixel = split * ROWS + tl.arange(0, ROWS)
-    i, j = pixel // w, pixel % w
-    real = below(pixel, pixels, pixels % ROWS != 0)[:, None] & real_channels(channels, c)[None, :]
-
-    held = load_tile(x, split, channel_tile, pixels, w, c, PHASES, ROWS, CHANNELS)
-    moved = load_channels(bias, 0, channels, c)
-    mean, count = mean_of_tile(held, split, pixels, ROWS)
-    publish_tile(
-        held, mean, count, moved, channel_partials, layer_partials, split, channel_tile, pixels, c, ROWS, CHANNELS
-    )
     if residual is not None:
-        beside = (
-            residual + image * residual_image + (i * residual_row + j * residual_pixel)[:, None] + channels[None, :]
+        residual += image * residual_image
+
+    moved = load_channels(bias, 0, channels, c)
+    if TILES == 1:
+        held = load_tile(x, first, channel_tile, pixels, w, c, PHASES, ROWS, CHANNELS)
+        mean, count = mean_of_tile(held, first, pixels, ROWS)
+        publish_tile(
+            held, mean, count, moved, channel_partials, layer_partials, first, channel_tile, pixels, c, ROWS, CHANNELS
         )
-        added = tl.load(beside, mask=real, other=0.0)
+        added = load_residual(residual, first, channels, pixels, w, c, residual_row, residual_pixel, ROWS)
+    else:
+        for split in range(first, first + TILES):
+            tile = load_tile(x, split, channel_tile, pixels, w, c, PHASES, ROWS, CHANNELS)
+            mean, count = mean_of_tile(tile, split, pixels, ROWS)
+            publish_tile(
+                tile, mean, count, moved, channel_partials, layer_partials, split, channel_tile, pixels, c, ROWS,
+                CHANNELS,
+            )  # fmt: skip
     scale = load_channels(gamma, image * gamma_stride, channels, c)
     shift = load_channels(beta, image * beta_stride, channels, c)
     mix = load_channels(rho, 0, channels, c)
@@ -197,18 +265,18 @@ def resident_kernel(
     arrivals = counters + 1 + image
     arrived = tl.atomic_add(arrivals, 1, sem="acq_rel") + 1
     polls = 0
-    while (arrived < image_tiles) & (polls < patience):
+    while (arrived < programs) & (polls < patience):
         arrived = tl.atomic_add(arrivals, 0, sem="acquire")
         polls += 1
-    if arrived < image_tiles:
-        for other in range(image_tiles):
+    if arrived < programs:
+        for other in range(splits * channel_tiles):
             publish_missing(
                 x, bias, channel_partials, layer_partials, other // channel_tiles, other % channel_tiles, pixels, w, c,
                 PHASES, ROWS, CHANNELS,
             )  # fmt: skip
         tl.debug_barrier()
-        # Read again, so that it needs no registers meanwhile.
-        held = load_tile(x, split, channel_tile, pixels, w, c, PHASES, ROWS, CHANNELS)
+        if TILES == 1:  # read again, so that it needs no registers meanwhile
+            held = load_tile(x, first, channel_tile, pixels, w, c, PHASES, ROWS, CHANNELS)
 
     means, squares = load_channel_partials(channel_partials, channels, splits, c, SPLITS)
     layer_mean, layer_square = None, None
@@ -217,19 +285,23 @@ def resident_kernel(
         layer_mean, layer_square = combine_layer(layer_means, layer_squares, pixels, ROWS, splits, c, CHANNELS)
     mean, square = combine_channels(means, squares, pixels, ROWS, splits)
     a, b = affine_of(mean, square, layer_mean, layer_square, scale, shift, mix, moved, pixels, c, UNBIASED, EPS)
-    if held.dtype == tl.float32:
-        value = spread(a)[None, :] * (held - spread(mean)[None, :]) + spread(b)[None, :]
+    centre = None
+    if x.dtype.element_ty == tl.float32:
+        centre = spread(mean)
     else:  # one multiply-add: half precision has no mean so far above its spread that it would cancel in float32
-        value = spread(a)[None, :] * held.to(tl.float32) + spread(b - a * mean)[None, :]
-    if RELU:
-        value = tl.maximum(value, 0.0)
-    if residual is not None:
-        value += added.to(tl.float32)
-    store_with_border(y, value.to(y.dtype.element_ty), split, i, j, channels, real, h, w, c, PAD, REFLECT, ROWS)
+        b -= a * mean
+    a, b = spread(a), spread(b)
+    if TILES == 1:
+        finish_tile(y, held, added, a, b, centre, first, channels, h, w, c, RELU, PAD, REFLECT, ROWS)
+    else:
+        for split in range(first, first + TILES):
+            tile = load_tile(x, split, channel_tile, pixels, w, c, PHASES, ROWS, CHANNELS)
+            beside = load_residual(residual, split, channels, pixels, w, c, residual_row, residual_pixel, ROWS)
+            finish_tile(y, tile, beside, a, b, centre, split, channels, h, w, c, RELU, PAD, REFLECT, ROWS)
 
     # Last, and in no order with anything: what a program reads of the counters has arrived when it gets here.
     departed = tl.atomic_add(counters, 1, sem="relaxed") + 1
-    if departed == n * image_tiles:
+    if departed == n * programs:
         for start in range(0, n + 1, 128):
             counter = start + tl.arange(0, 128)
             tl.store(counters + counter, tl.zeros((128,), tl.int32), mask=counter < n + 1)
@@ -252,33 +324,7 @@ def store_row(
 ):
     """Store a tile wherever it appears in one vertical part of the padded image: within, and on both sides."""
     row, row_exists = place_in_border(i, h, SIDE, PAD, REFLECT)
-    for beside in tl.static_range(3 if PAD else 1):
-        column, column_exists = place_in_border(j, w, beside, PAD, REFLECT)
+    for side in tl.static_range(3 if PAD else 1):
+        column, column_exists = place_in_border(j, w, side, PAD, REFLECT)
         place = ((row * (w + 2 * PAD) + column) * c)[:, None] + channels[None, :]
         tl.store(y + place, value, mask=real & (row_exists & column_exists)[:, None])
-
-
-@triton.jit
-def store_with_border(
-    y,
-    value,
-    split,
-    i,
-    j,
-    channels,
-    real,
-    h: tl.constexpr,
-    w: tl.constexpr,
-    c: tl.constexpr,
-    PAD: tl.constexpr,
-    REFLECT: tl.constexpr,
-    ROWS: tl.constexpr,
-):
-    """Scatter: store a tile to its place and to wherever the border repeats it."""
-    store_row(y, value, i, j, channels, real, h, w, c, 0, PAD, REFLECT)
-    if PAD:
-        first, last = split * ROWS, tl.minimum(split * ROWS + ROWS, h * w) - 1
-        if first // w <= PAD:  # a pixel of the tile may appear above the image
-            store_row(y, value, i, j, channels, real, h, w, c, 1, PAD, REFLECT)
-        if last // w >= h - 1 - PAD:
-            store_row(y, value, i, j, channels, real, h, w, c, 2, PAD, REFLECT)

@@ -102,6 +102,8 @@ MAX_BACKWARD_SPLITS = 32
 """Likewise: one program reads those of all channels."""
 MAX_RESIDENT_PAIRS = 1024
 """Tiles of an image in the resident schedule: every program reads a pair of numbers of each."""
+RESIDENT_TILES = (1, 2, 4)
+"""Of a program in the resident schedule, the fewest that do: all but one are read twice, the second time from L2."""
 MAX_RESIDENT_IMAGES = 1023
 """Images whose barriers fit the counters of a stream."""
 
@@ -115,6 +117,8 @@ class NormPlan:
     splits: int
     split_pixels: int
     apply_pixels: int
+    tiles: int = 1
+    """Of a program in the resident schedule; divides `splits`."""
 
     @property
     def resident(self) -> bool:
@@ -122,16 +126,20 @@ class NormPlan:
 
 
 def norm_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, pad: int, pad_mode: str, gpu: Gpu) -> NormPlan:
-    """The plan for x (n, c, h, w): resident where two images fit on the GPU at once, else two-stage.
+    """The plan for x (n, c, h, w): resident where a good part of an image may stay on the GPU, else two-stage.
 
-    Two, so that one is read or written while the other waits, and so that launches on two streams never wait for places
-    that the other holds.
+    An image gets half of the GPU's places, so that another is read or written while it waits, and so that launches on
+    two streams never wait for places that the other holds.
     """
     if n <= MAX_RESIDENT_IMAGES and (pad_mode == "reflect" or pad <= 1):
         tile = resident_tile(dtype, gpu).fitted(h * w, c)
-        splits = cdiv(h * w, tile.rows)
-        if splits * cdiv(c, tile.channels) <= min(resident_programs(tile, gpu) // 2, MAX_RESIDENT_PAIRS):
-            return NormPlan(tile, None, splits, tile.rows, 0)
+        splits, channel_tiles = cdiv(h * w, tile.rows), cdiv(c, tile.channels)
+        places = resident_programs(tile, gpu) // 2
+        for tiles in RESIDENT_TILES:
+            if splits % tiles == 0 and splits // tiles * channel_tiles <= places:
+                if splits * channel_tiles <= MAX_RESIDENT_PAIRS:
+                    return NormPlan(tile, None, splits, tile.rows, 0, tiles)
+                break
     return two_stage_plan(n, c, h, w, dtype, pad, gpu)
 
 
@@ -181,8 +189,10 @@ def backward_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, gpu: Gpu) 
 
 
 def even_splits(n: int, c: int, pixels: int, tile: Tile, wanted: int, most: int) -> tuple[int, int]:
-    """(splits of an image, pixels of each but the last) for about `wanted` programs: whole tiles, none empty."""
-    splits = min(most, cdiv(pixels, tile.rows), cdiv(wanted, n * cdiv(c, tile.channels)))
+    """(splits of an image, pixels of each but the last) for at most `wanted` programs, or one split an image: whole
+    tiles, none empty. A few programs more would wait for a place, and all others for them.
+    """
+    splits = min(most, cdiv(pixels, tile.rows), max(1, wanted // (n * cdiv(c, tile.channels))))
     split_pixels = cdiv(cdiv(pixels, splits), tile.rows) * tile.rows
     return cdiv(pixels, split_pixels), split_pixels
 

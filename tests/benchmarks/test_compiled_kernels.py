@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in NORM_TILES}
 MOST_INSTRUCTIONS = 27
 """An element, of the resident kernels for sm_90."""
+INSTRUCTIONS_TO_READ_AGAIN = 2
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,11 @@ def test_resident_programs_run_at_once_as_the_schedule_counts_on(compiled: "list
 
 def test_the_resident_kernel_issues_few_instructions(compiled: "list[Compiled]") -> None:
     hopper = [one for one in compiled if one.capability == 90 and one.name.startswith("resident")]
-    half = [one for one in hopper if one.name.endswith("float16") and not one.name.endswith("bfloat16")]
-    assert len(half) == 3
-    assert all(one.instructions <= MOST_INSTRUCTIONS for one in hopper), hopper
+    half = [one for one in hopper if one.name.endswith(", float16")]
+    assert len(half) == 4
+    for one in hopper:
+        read_twice = "two tiles" in one.name
+        assert one.instructions <= MOST_INSTRUCTIONS + INSTRUCTIONS_TO_READ_AGAIN * read_twice, one
     assert all(one.registers <= MOST_REGISTERS_FOR_FOUR and one.programs == 4 for one in half), half
 
 

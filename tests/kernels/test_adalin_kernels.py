@@ -17,10 +17,14 @@ from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.schedule import BackwardPlan, NormPlan, Tile, cdiv, even_splits
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
-SCHEDULES = ["two-stage", "one split", "resident", "resident, one program"]
+SCHEDULES = ["two-stage", "one split", "resident", "resident, two tiles", "resident, one program"]
 # A dtype changes what is loaded and stored, not how many splits are combined.
 KINDS = [(schedule, dtype) for schedule in ("two-stage", "resident") for dtype in DTYPES]
-KINDS += [("one split", torch.float32), ("resident, one program", torch.float16)]
+KINDS += [
+    ("one split", torch.float32),
+    ("resident, two tiles", torch.float16),
+    ("resident, one program", torch.float16),
+]
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,10 @@ def plan_of(schedule: str, case: Case) -> NormPlan:
     if schedule == "resident":
         tile = Tile(16, 16, 4).fitted(pixels, c)
         return NormPlan(tile, None, cdiv(pixels, tile.rows), tile.rows, 0)
+    if schedule == "resident, two tiles":
+        tile = Tile(8, 16, 4).fitted(pixels, c)
+        splits = cdiv(pixels, tile.rows)
+        return NormPlan(tile, None, splits, tile.rows, 0, tiles=1 if splits % 2 else 2)
     whole = Tile(64, 32, 4).fitted(pixels, c)
     return NormPlan(whole, None, 1, whole.rows, 0)
 
