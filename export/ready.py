@@ -5,8 +5,8 @@
     anything that `weights.locate` finds    the engine in the cache, built where it isn't there
 
 An engine's name in the cache holds a digest of all that shapes it: the checkpoint's SHA-256, direction, kind,
-precision, size, heat map, our version and the runtimes', and the GPU. Beside the engines, `seen/` remembers which engine a file
-came to, by its place, size and time: from the second time on neither PyTorch nor the checkpoint is read.
+precision, size, heat map, our version and the runtimes', and the GPU. Beside the engines, `seen/` remembers which
+engine a file came to, by its place, size and time: from the second time on neither PyTorch nor the checkpoint is read.
 """
 
 import hashlib

@@ -1,25 +1,30 @@
 """`ugatit-fast demo`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from ugatit_fast.choices import Device
-from ugatit_fast.commands.arguments import Output, say
+from ugatit_fast.choices import Loading
+from ugatit_fast.commands.arguments import Output, options, say
+
+LOADING = Loading()
 
 
-def demo(output: Output = Path("demo"), *, device: Device = "auto") -> None:
+def demo(
+    output: Output = Path("demo"),
+    *,
+    loading: Annotated[Loading, options(without=["threads", "trust_plan"])] = LOADING,
+) -> None:
     """Translate sample photos with the small engine in the package.
 
     Parameters
     ----------
     output
         The folder for the pictures; made if missing.
-    device
-        Where the engine runs.
     """
     from ugatit_fast.demo import run_demo
     from ugatit_fast.machine import pip_install
 
-    result = run_demo(output, say, device)
+    result = run_demo(output, say, loading.device)
     for stage, seconds in result.seconds.items():
         print(f"{stage:22} {seconds:7.2f} s")
     print(f"look at {result.page}")
