@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from ugatit_fast.backends.gpu import architecture, open_gpu
 from ugatit_fast.backends.needs import TENSORRT
+from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.backends.trt import plan_name, time_plan
 from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.choices import Kernels
@@ -58,7 +59,7 @@ class PlanBuilder:
         spec = self.spec
         batch = None if self.options.dynamic_batch else size
         if kernels == "native":
-            return to_onnx(self.folded, spec, form="convolutions", batch=batch)
+            return to_onnx(self.folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision], batch=batch)
         ch = self.folded.config.ch
         if ch % VECTOR_CHANNELS:
             raise ExportError(

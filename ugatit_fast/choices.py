@@ -25,9 +25,10 @@ BackendChoice = Literal["auto", BuiltKind]
 Precision = Literal["fp32", "fp16"]
 """Of weights and activations; statistics and long sums are float32 in either."""
 
-Form = Literal["rows", "convolutions"]
+Form = Literal["rows", "convolutions", "channels last"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
-CPU is fastest at in float32; or convolutions, which every other runtime wants.
+CPU is fastest at in float32; or convolutions, with channels first as ONNX has them, or last between them, which
+TensorRT makes the fewest kernels of.
 """
 
 Kernels = Literal["native", "triton"]
