@@ -49,6 +49,10 @@ class OnnxBuilder:
         """A 1-D int64 constant."""
         return self.constant(np.array(values, np.int64), "i64_" + "_".join(map(str, values)).replace("-", "m"))
 
+    def scalar(self, value: float) -> str:
+        """A float32 constant of rank 0."""
+        return self.constant(np.array(value, np.float32), f"f32_{value:.9g}")
+
     def define(self, text: str) -> None:
         """Add a function in ONNX's textual syntax (github.com/onnx/onnx/blob/main/docs/Syntax.md)."""
         function = parser.parse_function(f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>\n{text}')
@@ -57,6 +61,7 @@ class OnnxBuilder:
     def model(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], producer_version: str
     ) -> ModelProto:
+        own = [helper.make_opsetid(DOMAIN, DOMAIN_VERSION)] if self.functions else []
         graph: GraphProto = helper.make_graph(
             self.nodes, "ugatit", list(inputs), list(outputs), list(self.initializers.values())
         )
@@ -65,6 +70,6 @@ class OnnxBuilder:
             producer_name="ugatit-fast",
             producer_version=producer_version,
             ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)],
+            opset_imports=[helper.make_opsetid("", OPSET), *own],
             functions=list(self.functions.values()),
         )

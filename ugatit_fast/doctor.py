@@ -185,5 +185,7 @@ def check_engine(runtime: Runtime, machine: Machine) -> Check:
         for verdict, needs in (("can't be run", run), ("can't be built", build))
         if needs
     ]
+    if run and runtime.to_build and not runtime.lacking("build", machine):
+        verdicts.insert(0, "can be built")
     cures = dict.fromkeys(need.cure for need in run + build if need.cure)
     return Check(name, "absent", "; ".join(verdicts), "; ".join(cures) or None)

@@ -357,7 +357,7 @@ def test_a_machine_without_tensorrt(
 
 def test_options_of_another_backend(capsys: pytest.CaptureFixture[str], light_checkpoint: Path) -> None:
     code, _, err = run(capsys, "build-engine", light_checkpoint, "--backend", "onnxruntime", "--keep-plan")
-    assert (code, "keep_plan are for tensorrt engines, not for onnxruntime" in err) == (1, True)
+    assert (code, "keep_plan are for tensorrt or tensorrt-rtx engines, not for onnxruntime" in err) == (1, True)
 
 
 def test_the_cpu_is_refused(capsys: pytest.CaptureFixture[str], engine: Path, tmp_path: Path) -> None:

@@ -79,6 +79,11 @@ def parse_batch(text: str) -> tuple[int, ...]:
         raise ValueError(f"expected batch sizes such as 1,4,16, got {text!r}") from None
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """`eager,ort` as names."""
+    return tuple(text.split(",")) if text else ()
+
+
 def parse_crop(text: str) -> Crop:
     """`center`, `face`, or `box=X,Y,W,H`: left, top, width and height in pixels of the photo."""
     if text in ("center", "face"):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
-from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
+from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
@@ -136,7 +136,4 @@ def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
     except EngineError:
         if not trust_plan or not path.is_file():
             raise
-    RUNTIMES["tensorrt"].require(path, "auto")
-    from ugatit_fast.backends.trt import describe_plan
-
-    return describe_plan(path)
+    return describe_bare_plan(path)
