@@ -138,7 +138,7 @@ def check_providers(machine: Machine, gpu: bool) -> list[Check]:
     from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, refusal
 
     checks = []
-    for provider in ort.get_available_providers():  # type: ignore[attr-defined]
+    for provider in ort.get_available_providers():
         name, reason = f"onnxruntime {provider.removesuffix('ExecutionProvider')}", refusal(ort, provider)
         if reason is None:
             checks.append(Check(name, "ok", "starts"))
