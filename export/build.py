@@ -47,6 +47,7 @@ def build_engine(
     batch: Sequence[int] = (),
     size: tuple[int, int] | None = None,
     direction: Direction | None = None,
+    network: str | None = None,
     heatmap: bool = False,
     device: Device = "auto",
     tensorrt: TensorRTOptions = TENSORRT_DEFAULTS,
@@ -57,7 +58,8 @@ def build_engine(
 
     checkpoint: what `read_checkpoint` reads, or what it gave.
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
-    backend, precision, batch, size, direction, heatmap, device: as `ugatit_fast.export.options.BuildOptions` says.
+    backend, precision, batch, size, direction, network, heatmap, device: as `ugatit_fast.export.options.BuildOptions`
+        says.
     tensorrt: how to build a TensorRT engine; no other takes these.
     say: called with a line of progress now and then.
     progress: called with a phase of a TensorRT build, its steps done, and its steps in all.
@@ -72,7 +74,9 @@ def build_engine(
     precision = precision or runtime.default_precision
     if precision not in runtime.forms:
         raise InputError(f"{runtime.kind} engines are {' or '.join(runtime.forms)}, not {precision}")
-    source = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction)
+    source = (
+        checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
+    )
     spec = EngineSpec.of(
         source,
         kind=runtime.kind,

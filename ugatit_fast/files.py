@@ -142,6 +142,15 @@ def cause_of(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def is_text(path: Path) -> bool:
+    """Whether a name can be given to libraries that take text; on Linux names are bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 # What our files say about themselves ------------------------------------------------------------------------------
 
 

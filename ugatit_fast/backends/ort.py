@@ -14,6 +14,7 @@ from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, ERRORS, 
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.files import is_text
 from ugatit_fast.machine import available_cores, pip_install
 
 
@@ -37,7 +38,8 @@ class OrtBackend:
             False  # costs 100 MB of peak memory at 256x256 and saves no time that can be measured
         )
         with border(path, spec):
-            self.session: Any = ort.InferenceSession(path, options, providers=[provider], enable_fallback=0)
+            model = path if is_text(path) else path.read_bytes()
+            self.session: Any = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
         self.device = f"CPU, {threads} threads" if self.on_cpu else "NVIDIA GPU through ONNX Runtime"

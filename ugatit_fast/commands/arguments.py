@@ -128,6 +128,11 @@ Smoothed = Annotated[
     ),
 ]
 
+Network = Annotated[
+    str | None,
+    Parameter(help="Which generator to take from a file with several, by its name there, such as genA2B_ema."),
+]
+
 # Progress ---------------------------------------------------------------------------------------------------------
 
 
