@@ -7,13 +7,11 @@ node's domain when a function of that name exists) and `aot` (ahead-of-time, no 
 long sums are float32 whatever the precision, by explicit casts.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from onnx import TensorProto
 
-from ugatit_fast.export.onnx_builder import DOMAIN, OnnxBuilder
+from ugatit_fast.export.onnx_builder import DOMAIN, Attribute, OnnxBuilder
 from ugatit_fast.export.onnx_functions import (
     BIAS_RELU,
     CHANNEL_STATS,
@@ -59,10 +57,10 @@ class ConvolutionOperations:
         for text in (*functions, rows_to_image(kernel_rows)):
             builder.define(text)
 
-    def project_node(self, op: str, *inputs: str, results: int = 1, **attributes: Any) -> list[str]:
+    def project_node(self, op: str, *inputs: str, results: int = 1, **attributes: Attribute) -> list[str]:
         return self.builder.nodes_with(op, results, *inputs, domain=DOMAIN, **attributes)
 
-    def plugin_node(self, op: str, *inputs: str, results: int = 1, **attributes: Any) -> list[str]:
+    def plugin_node(self, op: str, *inputs: str, results: int = 1, **attributes: Attribute) -> list[str]:
         """A project node that TensorRT may run as a plugin."""
         return self.project_node(op, *inputs, results=results, **attributes, **(PLUGIN if self.plugins else {}))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from ugatit_fast.machine import pip_install
 
@@ -176,7 +176,7 @@ class CudaTorch:
     """A PyTorch that sees the GPU. Where there is no PyTorch at all, another part says so."""
 
     def lack(self, machine: Machine) -> Need | None:
-        torch: Any = machine.library("torch").module
+        torch = machine.library("torch").module
         if torch is None or torch.cuda.is_available():
             return None
         if torch.version.cuda is None:
