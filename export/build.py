@@ -89,7 +89,7 @@ def build_engine(
     check_pictures(source, source.generator())
     or_any = " or any" if spec.any_size else ""
     say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
-    request = Request(tensorrt, device, say, progress)
+    request = BuildRequest(tensorrt, device, say, progress)
     with staged(path) as partial:
         spec = write_engine(source, spec, partial, request)
         say("comparing with the reference generator")
@@ -134,7 +134,7 @@ def describe(source: Checkpoint) -> str:
 
 
 @dataclass(frozen=True)
-class Request:
+class BuildRequest:
     """What writing and checking an engine takes besides the network and the description."""
 
     tensorrt: TensorRTOptions
@@ -143,7 +143,7 @@ class Request:
     progress: Phased
 
 
-def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: BuildRequest) -> EngineSpec:
     """Write the engine file. Returns its description, with what was found out while building."""
     folded = fold(source.generator())
     if spec.precision == "fp16":
@@ -151,23 +151,23 @@ def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: Requ
     return WRITERS[spec.kind](folded, spec, path, request)
 
 
-def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> EngineSpec:
     save_onnx(to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision]), path)
     return spec
 
 
-def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> EngineSpec:
     write_safetensors(path, {name: tensor.contiguous() for name, tensor in folded.tensors().items()}, spec.to_json())
     return spec
 
 
-def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> EngineSpec:
     from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
 
     return write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress)
 
 
-WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request], EngineSpec]] = {
+WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, BuildRequest], EngineSpec]] = {
     "onnxruntime": write_graph,
     "cuda": write_tensors,
     "tensorrt": write_plans,
@@ -175,7 +175,7 @@ WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request],
 """What writes the engine files of a kind."""
 
 
-def check(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> Difference:
+def check(source: Checkpoint, spec: EngineSpec, path: Path, request: BuildRequest) -> Difference:
     """Run what was built against the reference; ExportError where it strays too far."""
     pictures = sample_pictures(spec)
     backend = runner(path, spec, request)
@@ -192,7 +192,7 @@ def check(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) ->
     return found
 
 
-def runner(path: Path, spec: EngineSpec, request: Request) -> Backend:
+def runner(path: Path, spec: EngineSpec, request: BuildRequest) -> Backend:
     """The engine's own backend; for the folded tensors, on a machine without a GPU, their operations' plain meaning."""
     runtime = runtime_of(path, spec)
     if runtime.contents == "tensors" and runtime.missing("run"):
