@@ -97,7 +97,7 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime
 
 
-def choose_provider(ort: Any, device: Device) -> str:
+def choose_provider(ort: ModuleType, device: Device) -> str:
     """The execution provider for a device, started once, and never another one in silence.
 
     Warns where auto takes the CPU though this ONNX Runtime was built for CUDA. Raises BackendUnavailable where cuda was
