@@ -41,6 +41,8 @@ from ugatit_fast.kernels.schedule import (
     resident_tile,
 )
 
+Constant = int | float | str | None
+"""What a kernel knows when it is compiled: a number, the type of a pointer, or None for a tensor that isn't there."""
 SHARED_KIB = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
 """Shared memory that one program may have, by compute capability: the architectures that are compiled for."""
 SYSTEM_SHARED_BYTES = {75: 0, 80: 1024, 86: 1024, 89: 1024, 90: 1024, 100: 1024, 120: 1024}
@@ -71,7 +73,7 @@ class Case:
     options: Mapping[str, Any]
     activation: str
     """Type of the pointers that aren't float32 parameters: *fp16, *bf16 or *fp32."""
-    constants: Mapping[str, Any]
+    constants: Mapping[str, Constant]
     """Compile-time arguments, and None for tensors that aren't there."""
     pointers: Mapping[str, str]
     """Types of pointers that are neither."""
@@ -170,7 +172,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
 
     def case(
         name: str, kernel: Any, tile: Tile | ProductTile, elements: int, *, wide: bool = True, loops: bool = False,
-        **arguments: Any,
+        **arguments: Constant,
     ) -> Case:  # fmt: skip
         pointers = {key: value for key, value in arguments.items() if isinstance(value, str)}
         constants = {key: value for key, value in arguments.items() if key not in pointers}

@@ -30,7 +30,7 @@ from ugatit_fast.export.verify import sample_pictures
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator, TorchOperations
 
-AnyArray = NDArray[Any]
+AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
 
 DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
@@ -102,8 +102,8 @@ def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
 
 def relative_error(exact: AnyArray, value: AnyArray) -> float:
     """Root mean square of the difference over that of the exact values; infinite where values aren't finite."""
-    difference = value.astype(np.float64) - exact
-    error = float(np.sqrt(np.square(difference).mean() / max(np.square(exact.astype(np.float64)).mean(), 1e-30)))
+    truth = exact.astype(np.float64)
+    error = float(np.sqrt(np.square(value.astype(np.float64) - truth).mean() / max(np.square(truth).mean(), 1e-30)))
     return error if np.isfinite(error) else float("inf")
 
 

@@ -8,7 +8,6 @@ multiprocessor's 65,536.
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +42,7 @@ class Tile:
     registers: int | None = None
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int | None]:
         """What Triton is told about the launch. Fused multiply-adds are named, as its default is about to change."""
         return {"num_warps": self.warps, "maxnreg": self.registers, "enable_fp_fusion": True}
 
@@ -214,7 +213,7 @@ class ProductTile:
     """Tiles of weights on their way into shared memory at once."""
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int | None]:
         """As of a `Tile`."""
         return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
 

@@ -56,7 +56,12 @@ def read_checkpoint(
         raise CheckpointError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
     local, in_cache = locate(path, direction, offline=offline, say=say, progress=progress)
     asked = Asked(direction=direction, network=network)
-    checkpoint = replace(open_checkpoint(local, asked, smoothing, verify), in_cache=in_cache)
+    try:
+        checkpoint = replace(open_checkpoint(local, asked, smoothing, verify), in_cache=in_cache)
+    except CheckpointError as error:
+        if in_cache:  # what was fetched or unpacked has a name there that nobody gave it
+            raise CheckpointError(f"{path}: {error}") from error
+        raise
     if smoothing is not None and checkpoint.smoothing is None:
         raise CheckpointError(
             f"{local} is no TensorFlow checkpoint; smoothing is a choice for those only: leave it out"

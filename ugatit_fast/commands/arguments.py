@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 from cyclopts import Parameter, Token, default_name_transform
 
@@ -15,6 +15,8 @@ from ugatit_fast.progress import Counted, Phased
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+Parsed = TypeVar("Parsed")
 
 
 def say(line: str) -> None:
@@ -43,7 +45,7 @@ def all_but(asked: type["DataclassInstance"], *names: str) -> list[str]:
     return [field.name for field in fields(asked) if field.name not in names]
 
 
-def as_text(parse: Callable[[str], object], show: Callable[[Any], str] | bool = False) -> Parameter:
+def as_text(parse: Callable[[str], Parsed], show: Callable[[Parsed], str] | bool = False) -> Parameter:
     """For a field whose value `parse` makes of one word; it raises ValueError for wrong usage.
 
     show: how a default becomes a word in the help, where it is to be shown.

@@ -3,9 +3,9 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Toml
 
 from ugatit_fast.commands.arguments import Flag, say
@@ -14,7 +14,7 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.train.settings import TrainSettings
 
 
-def settings_file(app: App, commands: Any, arguments: Any) -> None:
+def settings_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Let the TOML file that --config names fill in the flags that weren't given."""
     for path in [token.value for argument in arguments if "--config" in argument.names for token in argument.tokens]:
         try:

@@ -7,7 +7,7 @@ Every function is safe to call from several threads at once, so decoding and enc
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ MAX_PIXELS = 200_000_000
 
 # Fastest PNG level that still compresses: level 6 takes four times as long for files of much the same size.
 # 4:4:4 because drawn lines in saturated colours are what halved chroma damages most.
-ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
+ENCODERS: dict[str, tuple[str, dict[str, int | str]]] = {
     ".png": ("PNG", {"compress_level": 1}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
