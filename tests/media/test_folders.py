@@ -21,6 +21,11 @@ from ugatit_fast.translate.watch import Watcher
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 
+
+def pattern(folder: Path) -> list[str]:
+    return [str(source.path.relative_to(folder)) for source in find_images([f"{folder}/**/*.png"])]
+
+
 Walk = Callable[[Path], list[str]]
 
 
@@ -39,9 +44,7 @@ def watched(folder: Path) -> list[str]:
 WALKERS: dict[str, Walk] = {
     "photos_below": lambda folder: [str(path.relative_to(folder)) for path in photos_below(folder)],
     "translate a folder": lambda folder: [str(source.path.relative_to(folder)) for source in find_images([folder])],
-    "translate a pattern": lambda folder: [
-        str(s.path.relative_to(folder)) for s in find_images([f"{folder}/**/*.png"])
-    ],
+    "translate a pattern": pattern,
     "watch": watched,
     "train": lambda folder: [str(path.relative_to(folder)) for path in image_files(folder)],
     "evaluate": lambda folder: [str(path.relative_to(folder)) for path in pictures_of(folder)],
