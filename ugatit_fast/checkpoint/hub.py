@@ -17,7 +17,8 @@ from ugatit_fast.errors import CheckpointError
 REFERENCE = re.compile(r"hf:/{1,2}(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(/(?P<file>.*))?")
 """One slash too: a Path keeps no two."""
 SHARD_OR_INDEX = re.compile(r"(?P<prefix>.+)\.(index|data-\d{5}-of-\d{5})")
-SUFFIXES = (".safetensors", ".pt", ".pth", ".index")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".index")
+"""In any case of letters: pytorch_model.bin, LAST.PT."""
 
 
 class Reference(NamedTuple):
@@ -88,7 +89,7 @@ def only_checkpoint(hub: ModuleType, reference: Reference, offline: bool) -> str
     if offline:
         raise CheckpointError(f"offline, a repository can't be searched; name the file: hf://{reference.repo}/FILE")
     files = hub.list_repo_files(reference.repo, revision=reference.revision)
-    found = [file for file in files if PurePosixPath(file).suffix in SUFFIXES]
+    found = [file for file in files if PurePosixPath(file).suffix.lower() in SUFFIXES]
     if len(found) != 1:
         listed = ", ".join(found[:6]) or "none"
         raise CheckpointError(
