@@ -98,7 +98,8 @@ SUFFIXES = (".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".pkl", ".tar")
 
 def what_to_name(folder: Path) -> str:
     """What could have been meant by a folder, for an error message."""
-    found = [str(file.relative_to(folder)) for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES]
+    near = sorted([*folder.glob("*"), *folder.glob("*/*")])  # a whole disk below it would take long
+    found = [str(file.relative_to(folder)) for file in near if file.suffix.lower() in SUFFIXES and file.is_file()]
     if found:
         return f"name the file: it has {some(found)}"
     if (folder / "saved_model.pb").exists():

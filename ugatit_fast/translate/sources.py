@@ -15,7 +15,7 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.media.animation import ANIMATION_SUFFIXES, is_animated
 from ugatit_fast.media.archives import Archive
 from ugatit_fast.media.clip import ClipKind
-from ugatit_fast.media.folders import IMAGE_SUFFIXES, is_visible, natural_order, photos_below
+from ugatit_fast.media.folders import IMAGE_SUFFIXES, files_below, is_visible, matches, natural_order, photos_below
 from ugatit_fast.media.images import ENCODERS, Pixels, decode_image, load_image
 from ugatit_fast.media.video import VIDEO_SUFFIXES
 from ugatit_fast.media.video_writer import CONTAINERS
@@ -187,9 +187,11 @@ def files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
     elif glob.has_magic(str(given)):  # after exists(): browsers save files as `photo[1].jpg`
         base = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
         pattern = str(path.relative_to(base))
-        # Not Path.glob, whose `*` finds hidden files.
-        matches = [base / name for name in glob.glob(pattern, root_dir=base, recursive=True)]  # noqa: PTH207
-        files = sorted((match for match in matches if match.is_file()), key=natural_order)
+        if "**" in pattern:  # glob would follow links round and round
+            files = [file for file in files_below(base) if matches(file.relative_to(base).parts, Path(pattern).parts)]
+        else:  # not Path.glob, whose `*` finds hidden files
+            named = [base / name for name in glob.glob(pattern, root_dir=base)]  # noqa: PTH207
+            files = sorted((file for file in named if file.is_file()), key=natural_order)
         if not files:
             raise InputError(f"no file matches {given}; check the pattern and the folder it starts from")
     else:
