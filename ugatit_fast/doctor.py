@@ -140,7 +140,7 @@ def is_installed(distribution: str) -> bool:
 def check_formats() -> list[Check]:
     from PIL import Image
 
-    from ugatit_fast.media.images import FORMATS
+    from ugatit_fast.media.formats import FORMATS
 
     Image.init()
     missing = [name for name in FORMATS if name not in Image.OPEN]

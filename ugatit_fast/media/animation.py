@@ -5,19 +5,20 @@
 Pillow decodes frame by frame, but writes pictures only once all of them are there: hence `MAX_PIXELS_KEPT`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from PIL import Image, ImageFile
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.files import written_whole
+from ugatit_fast.files import refuse_special, written_whole
 from ugatit_fast.media.clip import ClipError, Frame, Picture
 from ugatit_fast.media.colour import of_photo
-from ugatit_fast.media.images import ENCODERS, MAX_PIXELS, recognise, upright_pixels
+from ugatit_fast.media.formats import recognise
+from ugatit_fast.media.images import ENCODERS, MAX_PIXELS, upright_pixels
 
 FORMATS = ("GIF", "WEBP", "PNG")
 """What Pillow calls the formats that can be animated."""
@@ -37,6 +38,7 @@ MILLISECONDS = Fraction(1, 1000)
 def is_animated(path: Path) -> bool:
     """Whether a file is a GIF, WebP or PNG of several frames, by its content. One that can't be read is not."""
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             name, decoder = recognise(file, str(path))
             return name in FORMATS and bool(getattr(decoder(file, str(path)), "is_animated", False))
@@ -50,11 +52,13 @@ class AnimationReader:
     time_base = MILLISECONDS
     rate = Fraction(10)
     sound: Path | None = None
+    tags: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: Path) -> None:
         """Raises ClipError for what isn't a GIF, WebP or PNG, or is too large."""
         self.path = path
         self.broken = 0
+        refuse_special(path)
         try:
             self.file = path.open("rb")
         except OSError as error:

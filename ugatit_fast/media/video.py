@@ -7,7 +7,7 @@ Interlaced frames are taken as they are. What only pictures need is done in `Pix
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.files import refuse_special
 from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.media.clock import packets_of
 from ugatit_fast.media.colour import of_h273, to_srgb
@@ -79,6 +80,7 @@ class VideoReader:
         self.stream.thread_type = self.threading
         self.time_base = self.stream.time_base or Fraction(1, 90_000)
         self.rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        self.tags: Mapping[str, str] = dict(self.container.metadata)
         start = self.container.start_time or 0  # microseconds, of the earliest stream
         self.offset = round(Fraction(start, 1_000_000) / self.time_base)
         self.expected = self.stream.frames or round(Fraction(self.container.duration or 0, 1_000_000) * self.rate)
@@ -159,6 +161,7 @@ def open_video(path: Path) -> "InputContainer":
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
     if path.is_dir():
         raise ClipError(f"{path} is a folder, not a video; name a video in it")
+    refuse_special(path)
     try:
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty (0 bytes); copy or export it again")
