@@ -34,7 +34,7 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@echo "Installing into .venv: a minute or two, 3 GB"
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu,torch,kernels,train,example-data,video,serve,ray,hub,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
 	@# TensorRT's Python bindings without its libraries: what tests/tensorrt holds our calls against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \

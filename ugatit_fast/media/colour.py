@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,6 @@ from PIL import Image, ImageCms
 
 from ugatit_fast.media.colour_tags import Chromaticities, cicp_in_profile, colours_in_boxes, colours_in_png
 from ugatit_fast.media.hdr import Codes, Transfer, light, rolled_off
-
-if TYPE_CHECKING:
-    from ugatit_fast.media.images import Pixels
 
 Matrix = npt.NDArray[np.float64]
 """(3, 3), of columns of linear light."""
@@ -153,7 +150,7 @@ def of_gamma(exponent: float | None, chromaticities: Chromaticities | None) -> C
 # To sRGB ----------------------------------------------------------------------------------------------------------
 
 
-def to_srgb(codes: Codes, colours: Colours) -> "Pixels":
+def to_srgb(codes: Codes, colours: Colours) -> npt.NDArray[np.uint8]:
     """Codes (h, w, 3) of colours without a profile, white at the largest number of their type -> uint8 sRGB."""
     if colours.is_srgb:
         return codes.astype(np.uint8, copy=False) if codes.dtype == np.uint8 else np.rint(codes / 257).astype(np.uint8)
@@ -164,7 +161,7 @@ def to_srgb(codes: Codes, colours: Colours) -> "Pixels":
     return shown
 
 
-def block_to_srgb(codes: Codes, colours: Colours) -> "Pixels":
+def block_to_srgb(codes: Codes, colours: Colours) -> npt.NDArray[np.uint8]:
     matrix = to_srgb_matrix(colours.primaries).astype(np.float32)
     if colours.hdr:
         shown = rolled_off(light(codes, colours.hdr, luminance_of(colours.primaries)) @ matrix.T)

@@ -5,6 +5,7 @@ A decoder that isn't named here is out of reach, whatever a file claims to be: P
 
 import struct
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import IO
 
 from PIL import Image, ImageFile
@@ -18,7 +19,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000
 """Pillow's own decoders that a file's content can lead to."""
 NAMED_FORMATS = {".tga": "TGA"}
 """Those of formats that don't begin with anything by which to tell them: suffix -> decoder."""
-ALL_FORMATS = (*FORMATS, *NAMED_FORMATS.values(), "HEIF", "JXL")
+EXTRA_FORMATS = {"HEIF": "pillow_heif", "JXL": "pillow_jxl"}
+"""Those of the extra `formats` -> the library that reads them."""
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevm", b"hevs", b"hevx")
 OPEN_BRANDS = (b"mif1", b"msf1")
 """Of a file of pictures in any coding; the other brands say which."""
@@ -52,10 +54,8 @@ def recognise(file: IO[bytes], name: str) -> tuple[str, Decoder]:
     for suffix, format_name in NAMED_FORMATS.items():
         if name.lower().endswith(suffix):
             return format_name, Image.OPEN[format_name][0]
-    raise InputError(
-        f"{name} is not an image that can be read, whatever its name; expected {', '.join(ALL_FORMATS)}: "
-        "convert it to one"
-    )
+    known = ", ".join((*FORMATS, *NAMED_FORMATS.values(), *EXTRA_FORMATS))
+    raise InputError(f"{name} is not an image that can be read, whatever its name; expected {known}: convert it to one")
 
 
 def is_heic(head: bytes) -> bool:
@@ -84,6 +84,13 @@ def jxl_decoder(name: str) -> Decoder:
         raise missing(name, "JPEG XL", "pillow-jxl-plugin") from error
     decoder: Decoder = JXLImageFile
     return decoder
+
+
+def readable_formats() -> dict[str, bool]:
+    """Every format, and whether it can be read here."""
+    Image.init()
+    own = {name: name in Image.OPEN for name in (*FORMATS, *NAMED_FORMATS.values())}
+    return own | {name: find_spec(library) is not None for name, library in EXTRA_FORMATS.items()}
 
 
 def missing(name: str, what: str, library: str) -> InputError:

@@ -124,7 +124,7 @@ def decode_photo(
 
 def trouble_of(format_name: str, error: Exception) -> str:
     """What is wrong with a file that a decoder gave up on, and what to do."""
-    cause = f"{type(error).__name__}: {first_line(error)}"
+    cause = type(error).__name__ if format_name == "JXL" else f"{type(error).__name__}: {first_line(error)}"
     if format_name == "TIFF" and isinstance(error, SyntaxError) and "unknown" in str(error):
         return (
             f"is a TIFF file with pixels of a kind that isn't read, such as colours in floating point ({cause}); "

@@ -41,6 +41,12 @@ VIDEO_SUFFIXES = (
 # fmt: on
 """What counts as a video; it is told by its name, since a folder may hold thousands of files."""
 
+STREAM_SUFFIXES = (".ts", ".mts", ".m2ts")
+"""Those of transport streams; programs in TypeScript end so too."""
+STREAM_PACKETS = (188, 192, 204)
+"""Bytes of their packets: plain, with a time in front, with a checksum behind."""
+SYNC_BYTE = 0x47
+
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut"
 """The only demuxers a file can reach, whatever its name says: FFmpeg has others that open more files, or addresses."""
 
@@ -172,6 +178,20 @@ def open_video(path: Path) -> "InputContainer":
         ) from error
     except OSError as error:
         raise ClipError(f"{path} can't be read ({error.strerror}); check its name and permissions") from error
+
+
+def is_transport_stream(path: Path) -> bool:
+    """Whether the beginning of a file has a transport stream's rhythm; one that can't be read is taken for one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8 * max(STREAM_PACKETS))
+    except OSError:
+        return True
+    return any(
+        all(head[at] == SYNC_BYTE for at in range(first, min(first + 3 * size, len(head)), size))
+        for size in STREAM_PACKETS
+        for first in range(min(size, len(head) - size))
+    )
 
 
 def can_be_decoded(stream: "Stream") -> bool:
