@@ -52,7 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 for a known failure (one line on stderr), 2 for wrong usage."""
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
     try:
-        result = app(argv, exit_on_error=False, print_error=True, result_action="return_value")
+        result = app(
+            with_names(sys.argv[1:] if argv is None else argv),
+            exit_on_error=False,
+            print_error=True,
+            result_action="return_value",
+        )
     except CycloptsError:
         return 2
     except UgatitFastError as error:
@@ -65,6 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return result if isinstance(result, int) else 0
+
+
+def with_names(argv: Sequence[str]) -> list[str]:
+    """What comes after `--` are names of files, also where they begin with a hyphen; `-` stays stdin."""
+    words = list(argv)
+    after = words.index("--") + 1 if "--" in words else len(words)
+    return words[:after] + [f"./{word}" if word.startswith("-") and word != "-" else word for word in words[after:]]
 
 
 if __name__ == "__main__":

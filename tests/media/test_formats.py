@@ -112,10 +112,12 @@ def test_cut_off(kind: str, kept: float) -> None:
 
 
 @pytest.mark.parametrize("pages", [1, 2, 5])
-def test_pages_left_out_are_told(pages: int, recwarn: pytest.WarningsRecorder) -> None:
+def test_pages_left_out_are_told(tmp_path: Path, pages: int, recwarn: pytest.WarningsRecorder) -> None:
     more = [Image.new("RGB", (64, 48), (n, n, n)) for n in range(pages - 1)]
     content = encoded("TIFF", save_all=True, append_images=more)
-    np.testing.assert_array_equal(decode_image(content, "scan.tif")[20, 20], COLOUR)
+    path = tmp_path / "scan.tif"
+    path.write_bytes(content)
+    np.testing.assert_array_equal(load_image(path)[20, 20], COLOUR)
     told = [str(warning.message) for warning in recwarn.list]
     assert told == ([] if pages == 1 else [told[0]])
     if pages > 1:
@@ -125,21 +127,23 @@ def test_pages_left_out_are_told(pages: int, recwarn: pytest.WarningsRecorder) -
 @needs_heif
 def test_other_pictures_of_a_heic_are_told() -> None:
     content = encoded("HEIF", save_all=True, append_images=[Image.new("RGB", (64, 48))] * 2)
+    decoded = decode_photo(content, "burst.heic")
+    np.testing.assert_allclose(decoded.pixels[20, 20], COLOUR, atol=4)
     with pytest.warns(UserWarning, match=r"burst\.heic holds 3 pictures; only the first is taken, and 2 left out"):
-        np.testing.assert_allclose(decode_image(content, "burst.heic")[20, 20], COLOUR, atol=4)
+        decoded.warn_of_others(Path("burst.heic"))
 
 
-def test_the_second_eye_of_an_mpo_is_no_page(recwarn: pytest.WarningsRecorder) -> None:
+def test_the_second_eye_of_an_mpo_is_no_page() -> None:
     content = encoded("MPO", save_all=True, append_images=[Image.new("RGB", (64, 48))])
-    np.testing.assert_allclose(decode_image(content, "a.mpo")[20, 20], COLOUR, atol=4)
-    assert not recwarn.list
+    decoded = decode_photo(content, "a.mpo")
+    np.testing.assert_allclose(decoded.pixels[20, 20], COLOUR, atol=4)
+    assert decoded.others == ""
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_an_animation_taken_for_a_photo(kind: str) -> None:
     content = encoded(kind, save_all=True, append_images=[Image.new("RGB", (64, 48))])
-    with pytest.warns(UserWarning, match=r"a\.x is animated; only its first frame is taken"):
-        decode_image(content, "a.x")
+    assert decode_photo(content, "a.x").others == "is animated; only its first frame is taken"
 
 
 # What isn't read

@@ -32,6 +32,9 @@ MAX_FRAMES = 100_000
 MAX_PIXELS_KEPT = 200_000_000
 """Most pixels that a written animation may have, all frames together: 3051 frames of 256x256. In memory, 1.2 GB."""
 
+TOO_SHORT_MS, USUAL_MS = 10, 100
+"""Frames that are shown for no longer than the one are shown for the other, by all browsers."""
+
 MILLISECONDS = Fraction(1, 1000)
 
 
@@ -75,7 +78,9 @@ class AnimationReader:
         try:
             _, decoder = recognise(self.file, str(self.path))
             image = decoder(self.file, str(self.path))
-            self.expected = frame_count(image)
+            # A PNG's first picture may be none of its frames, but what is shown where animations aren't.
+            self.first = int(bool(image.info.get("default_image")))
+            self.expected = max(0, frame_count(image) - self.first)
         except InputError as error:
             raise ClipError(str(error)) from error
         except Exception as error:  # as in images.decode_image
@@ -92,15 +97,15 @@ class AnimationReader:
     def frames(self) -> Iterator[Frame]:
         """The frames in order, up to the first that is damaged: later ones are painted over those before them."""
         time = 0
-        for index in range(self.expected or MAX_FRAMES):
+        for index in range(self.first, self.first + (self.expected or MAX_FRAMES)):
             try:
                 self.image.seek(index)
                 self.image.load()
                 image = self.image.copy()
             except Exception:  # noqa: BLE001 - Pillow's decoders meet damaged data with almost every exception
-                self.broken = max(1, self.expected - index)
+                self.broken = max(1, self.first + self.expected - index)
                 return
-            duration = round(self.image.info.get("duration", 0))
+            duration = shown_ms(round(self.image.info.get("duration", 0)))
             yield Frame(time, duration, partial(upright_pixels, image, self.colours))
             time += duration
 
@@ -168,6 +173,11 @@ class AnimationWriter:
             durations.append((round(end) - round(time)) * self.unit)
             time = end
         return images, durations
+
+
+def shown_ms(duration: int) -> int:
+    """How long browsers show a frame whose file says `duration` milliseconds."""
+    return USUAL_MS if duration <= TOO_SHORT_MS else duration
 
 
 def frame_count(image: ImageFile.ImageFile) -> int:

@@ -45,6 +45,13 @@ class Decoded(NamedTuple):
     """sRGB, upright, on white where it is transparent; the first picture of several."""
     exif: bytes
     """What is kept of what the file says about it, as EXIF; empty where that is nothing."""
+    others: str = ""
+    """What the file holds beside the picture, in words; empty where that is nothing."""
+
+    def warn_of_others(self, path: Path) -> None:
+        """Say what was left out of a file of the user's."""
+        if self.others:
+            warnings.warn(f"{path} {self.others}", stacklevel=1)
 
 
 def load_image(path: Path, at_least: tuple[int, int] | None = None) -> Pixels:
@@ -62,9 +69,11 @@ def load_photo(path: Path, at_least: tuple[int, int] | None = None, *, keep: Kee
     refuse_special(path)
     try:
         with path.open("rb") as file:
-            return decode_photo(file, str(path), at_least, keep=keep)
+            decoded = decode_photo(file, str(path), at_least, keep=keep)
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}); check its name and permissions") from error
+    decoded.warn_of_others(path)
+    return decoded
 
 
 def decode_image(
@@ -92,7 +101,7 @@ def decode_photo(
 
     Formats are told by content, not by name: see `ugatit_fast.media.formats`. Samples of other depths are scaled to 8
     bits (`ugatit_fast.media.samples`), and colours are what the file says they are (`ugatit_fast.media.colour`); a
-    broken profile or EXIF block is passed over, as viewers do. Pictures beside the first are left out with a warning.
+    broken profile or EXIF block is passed over, as viewers do. Pictures beside the first are left out, and told.
 
     Raises InputError for anything that isn't a whole photo of at most `max_pixels`.
     """
@@ -106,14 +115,14 @@ def decode_photo(
                 "make it smaller first"
             )
         refuse_raw(image, name)
-        warn_of_others(image, name)
         if at_least is not None:
             width, height = at_least[::-1] if orientation_of(image) in ON_ITS_SIDE else at_least
             image.draft(None, (2 * width, 2 * height))
         colours = of_photo(image, file)
         exif = kept_exif(image, keep)
+        others = told_others(image)
         image.load()
-        return Decoded(upright_pixels(image, colours), exif)
+        return Decoded(upright_pixels(image, colours), exif, others)
     except InputError:
         raise
     except MemoryError as error:
@@ -140,17 +149,14 @@ def refuse_raw(image: Image.Image, name: str) -> None:
         raise InputError(f"{name} is a camera's raw file, which isn't read; export it as JPEG or TIFF")
 
 
-def warn_of_others(image: Image.Image, name: str) -> None:
-    """Where a file holds further pictures: of an animation they are its frames, of a scanner's TIFF its pages."""
+def told_others(image: Image.Image) -> str:
+    """What a file holds beside its first picture: of an animation that is its frames, of a scanner's TIFF its pages."""
     if image.format in ("GIF", "WEBP", "PNG", "AVIF"):
-        if getattr(image, "is_animated", False):
-            warnings.warn(f"{name} is animated; only its first frame is taken", stacklevel=1)
-    elif image.format in ("TIFF", "HEIF") and (others := others_in(image)):
-        kind = "pages" if image.format == "TIFF" else "pictures"
-        warnings.warn(
-            f"{name} holds {others + 1} {kind}; only the first is taken, and {others} left out: export each to a file",
-            stacklevel=1,
-        )
+        return "is animated; only its first frame is taken" if getattr(image, "is_animated", False) else ""
+    if image.format not in ("TIFF", "HEIF") or not (others := others_in(image)):
+        return ""
+    kind = "pages" if image.format == "TIFF" else "pictures"
+    return f"holds {others + 1} {kind}; only the first is taken, and {others} left out: export each to a file"
 
 
 def others_in(image: Image.Image) -> int:

@@ -131,12 +131,12 @@ def read(source: Source, framing: Framing, keep: KeepMetadata) -> Photo | Failur
     """Decode a photo and fit it to the engine."""
     start = time.perf_counter()
     try:
-        image, exif = source.decode(framing.at_least, keep)
+        photo = source.decode(framing.at_least, keep)
         decoded = time.perf_counter()
-        framed = framing.frame(image, str(source.path))
+        framed = framing.frame(photo.pixels, str(source.path))
     except InputError as error:
         return Failure(source.path, str(error))
-    return Photo(source, framed, exif, decoded - start, time.perf_counter() - decoded)
+    return Photo(source, framed, photo.exif, decoded - start, time.perf_counter() - decoded)
 
 
 def write(sink: Sink, product: Product[Made], photo: Photo, made: Made) -> float | Failure:

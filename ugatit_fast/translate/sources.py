@@ -72,7 +72,9 @@ class ArchivedSource(Source):
     member: PurePosixPath
 
     def decode(self, at_least: tuple[int, int] | None = None, keep: KeepMetadata = "none") -> Decoded:
-        return decode_photo(self.archive.read(self.member), str(self.path), at_least, keep=keep)
+        decoded = decode_photo(self.archive.read(self.member), str(self.path), at_least, keep=keep)
+        decoded.warn_of_others(self.path)
+        return decoded
 
     @property
     def file(self) -> Path:
@@ -86,7 +88,9 @@ class PipedSource(Source):
     content: bytes
 
     def decode(self, at_least: tuple[int, int] | None = None, keep: KeepMetadata = "none") -> Decoded:
-        return decode_photo(self.content, str(self.path), at_least, keep=keep)
+        decoded = decode_photo(self.content, str(self.path), at_least, keep=keep)
+        decoded.warn_of_others(self.path)
+        return decoded
 
     @property
     def file(self) -> None:
@@ -205,6 +209,7 @@ def files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
 
 def archived(path: Path, suffix: str | None) -> Iterator[Source]:
     archive = Archive(path, str(path))
+    archive.warn_of_guesses()
     members = [member for member in archive.members if is_visible(member, IMAGE_SUFFIXES)]
     if not members:
         raise InputError(f"archive {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
