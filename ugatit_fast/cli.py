@@ -69,7 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_whatever_comes()
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
     try:
-        result = app(argv, exit_on_error=False, print_error=True, result_action="return_value")
+        result = app(
+            with_names(sys.argv[1:] if argv is None else argv),
+            exit_on_error=False,
+            print_error=True,
+            result_action="return_value",
+        )
     except CycloptsError:
         return 2
     except UgatitFastError as error:
@@ -89,6 +94,13 @@ def print_whatever_comes() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def with_names(argv: Sequence[str]) -> list[str]:
+    """What comes after `--` are names of files, also where they begin with a hyphen; `-` stays stdin."""
+    words = list(argv)
+    after = words.index("--") + 1 if "--" in words else len(words)
+    return words[:after] + [f"./{word}" if word.startswith("-") and word != "-" else word for word in words[after:]]
 
 
 if __name__ == "__main__":

@@ -159,16 +159,15 @@ def is_installed(distribution: str) -> bool:
 
 
 def check_formats() -> list[Check]:
-    from PIL import Image
+    from ugatit_fast.media.formats import EXTRA_FORMATS, readable_formats
 
-    from ugatit_fast.media.images import FORMATS
-
-    Image.init()
-    missing = [name for name in FORMATS if name not in Image.OPEN]
-    read = Check("photo formats", "ok", ", ".join(name for name in FORMATS if name not in missing))
-    if not missing:
-        return [read]
-    return [read, Check("unreadable formats", "absent", ", ".join(missing), f"{PIP} --upgrade pillow")]
+    readable = readable_formats()
+    checks = [Check("photo formats", "ok", ", ".join(name for name, there in readable.items() if there))]
+    for extra, cure in ((False, f"{PIP} --upgrade pillow"), (True, f'{PIP} "ugatit-fast[formats]"')):
+        missing = [name for name, there in readable.items() if not there and (name in EXTRA_FORMATS) == extra]
+        if missing:
+            checks.append(Check("unreadable formats", "absent", ", ".join(missing), cure))
+    return checks
 
 
 # What can be done with it -----------------------------------------------------------------------------------------

@@ -103,6 +103,12 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def refuse_special(path: Path) -> None:
+    """Raises InputError for a pipe, a socket or a device: opening one may wait for ever. A missing file is none."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is a pipe or a device, not a file; send a photo through stdin instead: - < {path}")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder with those above it, unless it is there. Raises InputError."""
     with write_errors(path):

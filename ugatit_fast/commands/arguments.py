@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -100,10 +101,12 @@ def parse_crop(text: str) -> Crop:
     return box
 
 
-def refuse_options(_: object, text: str) -> None:
-    """What begins with a hyphen is a mistyped option, `-` alone stdin."""
-    if text.startswith("-") and text != "-":
-        raise ValueError(f"unknown option {text}; see --help, and write a file of that name as ./{text}")
+def file_name(_: object, tokens: Sequence[Token]) -> str:
+    """A word that is no option: what begins with a hyphen is a mistyped one, `-` alone stdin."""
+    name = tokens[0].value
+    if name.startswith("-") and name != "-":
+        raise ValueError(f"unknown option {name}; see --help, and write a file of that name as ./{name}")
+    return name
 
 
 def smooths(smoothing: Smoothing | None) -> bool | None:
@@ -138,14 +141,39 @@ Network = Annotated[
 # Progress ---------------------------------------------------------------------------------------------------------
 
 
+LINE_SECONDS = 10.0
+"""From one line of progress to the next, where nobody could see a bar move."""
+
+
+class Lines:
+    """Progress as a line now and then: what a log can hold, and enough to know that work goes on."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def tell(self, phase: str, done: int, total: int) -> None:
+        """Say how far a phase is, unless something was said just before."""
+        now = time.monotonic()
+        if now - self.last >= LINE_SECONDS:
+            self.last = now
+            say(f"{phase}: {done} of {total}" if total >= done else f"{phase}: {done}")
+
+
 @contextmanager
 def progress_bar(shown: bool = True) -> Iterator[Counted]:
-    """A bar on stderr where that is a terminal. Gives the function that moves it: photos done, photos in all."""
+    """A bar on stderr where that is a terminal, else a line now and then.
+
+    Gives the function that moves it: photos done, photos in all. shown: False for neither.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
+    if shown and not console.is_terminal:
+        said = Lines()
+        yield lambda done, total: said.tell("translating", done, total)
+        return
+    with Progress(console=console, transient=True, disable=not shown) as progress:
         task = progress.add_task("translating", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -157,8 +185,11 @@ def phase_bars() -> Iterator[Phased]:
     from rich.progress import Progress, TaskID
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines().tell
+        return
     tasks: dict[str, TaskID] = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(console=console, transient=True) as progress:
 
         def advance(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
