@@ -229,7 +229,9 @@ that tensor cores take."""
 SMALL_PRODUCT_TILE = ProductTile(rows=64, inputs=32, images=16, warps=4, stages=2)
 """Not timed: exact float32 products, and all on capability 7.5, run on the plain cores, out of registers."""
 LINEAR_TILE = Tile(8, 256, 4)
-"""Not timed: eight outputs a program spread a 256 x 256 layer over 32 programs."""
+"""Rows and inputs of a layer's part; not timed."""
+STYLE_PROGRAMS = 32
+"""Of an image: with eight rows each they share a 256 x 256 layer out evenly. Not timed."""
 MAX_POOL_SPLITS = 16
 MAX_PRODUCT_SPLITS = 128
 """Every program of the next layer adds these up."""
@@ -239,11 +241,13 @@ MAX_ADDED_SPLITS = 32
 
 @dataclass(frozen=True)
 class StylePlan:
-    """The first kernel of `style`: its tile, and its splits, which are runs of pixels (light) or of inputs (full)."""
+    """The first layer of `style`: its tile, and its splits, which are runs of pixels (light) or of inputs (full)."""
 
     tile: Tile | ProductTile
     splits: int
     split_size: int
+    programs: int = STYLE_PROGRAMS
+    """Of an image, in the kernel that goes through all layers."""
 
 
 def style_plan(x: Tensor, first: Tensor, gpu: Gpu) -> StylePlan:
