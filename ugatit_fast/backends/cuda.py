@@ -38,7 +38,7 @@ class CudaBackend:
 
     def captured(self, folded: FoldedGenerator) -> dict[int, CapturedBatch]:
         """A graph of each batch size, the largest first: the others fit into its memory."""
-        folded = folded.cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        folded = folded.aligned().cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         pool = torch.cuda.graph_pool_handle()
         graphs = {}
         with torch.inference_mode(), torch.cuda.stream(self.streams.compute):

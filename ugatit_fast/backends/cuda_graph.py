@@ -10,8 +10,46 @@ from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.cudnn import OurConvolutions
 from ugatit_fast.backends.relay import Results
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedGenerator, StyleWeights, TorchOperations
 from ugatit_fast.kernels.counters import graph_counters
+
+
+class CapturedOperations(TorchOperations):
+    """The network as a graph holds it: no heat map that nobody wants, and the style beside the first convolution of the
+    decoder, which doesn't need it yet.
+    """
+
+    def __init__(self, dtype: torch.dtype, channels: int, *, heatmap: bool) -> None:
+        super().__init__(dtype, channels)
+        self.wants_heatmap = heatmap
+        self.beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    def translated(self, folded: FoldedGenerator, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture and heat map, the latter empty where nobody wants one. Everything is queued on the current stream,
+        or will be waited for there.
+        """
+        results = folded.graph(self, image)
+        self.join()
+        return results
+
+    def join(self) -> None:
+        torch.cuda.current_stream().wait_stream(self.beside)
+
+    def heatmap(self, attended: Tensor) -> Tensor:
+        return super().heatmap(attended) if self.wants_heatmap else attended.new_empty(0)
+
+    def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
+        """On the other stream. `attended` is the residual of a stage after `ready`, so its memory isn't used again
+        before.
+        """
+        self.beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.beside):
+            return super().style(attended, weights)
+
+    def ready(self, style: Tensor) -> Tensor:
+        self.join()
+        return style
+
 
 WARM_UPS = 3
 """Runs before a graph is captured: cuDNN tries its algorithms in the first, the allocator settles in the others."""
@@ -23,16 +61,18 @@ class CapturedBatch:
     def __init__(self, folded: FoldedGenerator, size: int, spec: EngineSpec, pool: Any) -> None:
         """Capture on the current stream, with memory from `pool`. Raises torch.OutOfMemoryError."""
         self.image = torch.zeros(size, spec.height, spec.width, 3, dtype=torch.uint8, device=folded.stem.weight.device)
+        stem = folded.stem.weight
+        operations = CapturedOperations(stem.dtype, stem.shape[1], heatmap=spec.heatmap)
         self.graph = torch.cuda.CUDAGraph()
         with OurConvolutions():
             for _ in range(WARM_UPS):
-                folded(self.image)
+                operations.translated(folded, self.image)
             stream = torch.cuda.current_stream()
             with (
                 graph_counters(self.image.device) as self.counters,
                 torch.cuda.graph(self.graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
             ):
-                self.translated, self.heatmap = folded(self.image)
+                self.translated, self.heatmap = operations.translated(folded, self.image)
 
     def replay(self) -> None:
         self.graph.replay()
