@@ -41,7 +41,9 @@ def style_on_gpu(
     check_size("style", span(x), first.numel())
     if n > MAX_RESIDENT_IMAGES:
         weights = (first, second, heads, bias1, bias2, bias3)
-        return torch.cat([style_on_gpu(some, *weights, plan, patience) for some in x.split(MAX_RESIDENT_IMAGES)], dim=1)
+        return torch.cat(
+            [style_on_gpu(some, *weights, plan, patience) for some in torch.split(x, MAX_RESIDENT_IMAGES)], dim=1
+        )
     both = torch.empty((2, n, c), dtype=torch.float32, device=x.device)
     if n == 0:
         return both
