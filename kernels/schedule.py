@@ -183,7 +183,7 @@ def backward_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, gpu: Gpu) 
     """The plan for the gradients of x (n, c, h, w)."""
     tiles = NORM_TILES[dtype]
     statistics, tile = tiles.statistics.fitted(h * w, c), tiles.backward.fitted(h * w, c)
-    wanted = tiles.programs * gpu.multiprocessors
+    wanted = min(tiles.programs * gpu.multiprocessors, resident_programs(tile, gpu))
     splits, split_pixels = even_splits(n, c, h * w, statistics, wanted, MAX_BACKWARD_SPLITS)
     return BackwardPlan(statistics, tile, splits, split_pixels, streamed_pixels(n, c, h * w, tile, wanted))
 
@@ -198,8 +198,8 @@ def even_splits(n: int, c: int, pixels: int, tile: Tile, wanted: int, most: int)
 
 
 def streamed_pixels(n: int, c: int, pixels: int, tile: Tile, wanted: int) -> int:
-    """Pixels that each of about `wanted` programs streams through, in whole tiles."""
-    return cdiv(n * pixels * cdiv(c, tile.channels), tile.rows * wanted) * tile.rows
+    """Pixels that each of at most `wanted` programs, or one an image, streams through: whole tiles."""
+    return even_splits(n, c, pixels, tile, wanted, pixels)[1]
 
 
 @dataclass(frozen=True)
