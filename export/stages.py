@@ -109,7 +109,7 @@ def relative_error(exact: AnyArray, value: AnyArray) -> float:
 
 @torch.inference_mode()
 def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
-    recorder = Recorder(TorchOperations(folded.stem.weight.dtype))
+    recorder = Recorder(TorchOperations.of(folded.stem))
     folded.graph(recorder, torch.from_numpy(picture).to(device))
     for stage, value in recorder.seen:
         yield stage, value.float().cpu().numpy()
