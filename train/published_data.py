@@ -7,7 +7,6 @@ An archive is read with suspicion (`ugatit_fast.media.archives`), and a folder a
 
 import shutil
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.files import make_folder, partial_name, write_errors
 from ugatit_fast.media.archives import Archive
 from ugatit_fast.media.folders import IMAGE_SUFFIXES
+from ugatit_fast.progress import Phased, Say
 from ugatit_fast.train.data import TEST_FOLDERS, TRAIN_FOLDERS
 from ugatit_fast.train.downloads import chunks
 
@@ -48,12 +48,14 @@ def get_data(
     folder: Path,
     archive: Path | None = None,
     *,
-    on_progress: Callable[[str, int, int], None] = lambda *_: None,
+    say: Say = print,
+    on_progress: Phased = lambda *_: None,
 ) -> None:
     """Fetch the data set `name`, or take its zip file `archive`, and unpack it as `folder`.
 
-    on_progress gets "unpacked", the pictures so far and all of them. Raises InputError for a name that isn't in the
-    list, a folder that is there, an address that can't be fetched, and an archive without the pictures.
+    say gets the address before it is fetched; on_progress gets "unpacked", the pictures so far and all of them. Raises
+    InputError for a name that isn't in the list, a folder that is there, an address that can't be fetched, and an
+    archive without the pictures.
     """
     known = published_data()
     if name not in known:
@@ -71,6 +73,7 @@ def get_data(
             f"ugatit-fast data get {name} {folder} --archive FILE.zip"
         )
     with write_errors(folder), TemporaryDirectory(dir=folder.absolute().parent, prefix=".download-") as temporary:
+        say(f"fetching {entry.archive}")
         fetched = Path(temporary, f"{name}.zip")
         otherwise = f"see {entry.page} and give its zip file with --archive"
         with fetched.open("wb") as file:
@@ -79,7 +82,7 @@ def get_data(
         unpack(Archive(fetched, entry.archive), folder, entry.swapped, on_progress)
 
 
-def unpack(archive: Archive, folder: Path, swapped: bool, on_progress: Callable[[str, int, int], None]) -> None:
+def unpack(archive: Archive, folder: Path, swapped: bool, on_progress: Phased) -> None:
     """Write the pictures of an archive's four folders, wherever they are in it, to `folder`."""
     pictures = {member: place for member in archive.members if (place := place_of(member, swapped)) is not None}
     found = {place.parts[0] for place in pictures.values()}

@@ -79,7 +79,9 @@ def test_the_list_is_that_of_the_paper_and_says_how_to_get_each() -> None:
 @pytest.mark.usefixtures("server")
 def test_a_data_set_is_fetched_unpacked_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "get", "plain", str(tmp_path / "set")]) == 0
-    assert "trainA   1 pictures\ntrainB   1 pictures\ntestA    1 pictures" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "trainA   1 pictures\ntrainB   1 pictures\ntestA    1 pictures" in said.out
+    assert "fetching http://127.0.0.1" in said.err
     assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.png")) == [
         "set/testA/c.png",
         "set/testB/d.png",

@@ -48,13 +48,13 @@ def get(name: str, folder: Path | None = None, /, *, archive: Path | None = None
 
     target = folder or Path(name)
     with phase_bars() as progress:
-        get_data(name, target, archive, on_progress=progress)
+        get_data(name, target, archive, say=say, on_progress=progress)
     return check(target)
 
 
 @data_app.command
-def example(folder: Path, /, *, count: int = 600, seed: int = 0) -> None:
-    """Make a data set without downloading one: photographs and renderings, and others drawn by a cartoon filter.
+def example(folder: Path, /, *, count: int = 1200, seed: int = 0) -> None:
+    """Make a data set from the photographs inside installed packages: some as they are, others as prints in two inks.
 
     Parameters
     ----------
@@ -66,7 +66,10 @@ def example(folder: Path, /, *, count: int = 600, seed: int = 0) -> None:
         Of everything random in it.
     """
     from ugatit_fast.train.example.example_data import build_example_data
+    from ugatit_fast.train.example.photographs import missing_debian_packages
 
+    if missing := missing_debian_packages():
+        say(f"some photographs aren't here; with more of them, results are better: apt-get install {' '.join(missing)}")
     with phase_bars() as progress:
         counts = build_example_data(folder, count, seed, on_progress=progress)
     for name, pictures in counts.items():
