@@ -149,7 +149,11 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_holds_no_papers(wheel: zipfile.ZipFile) -> None:
     """What MANIFEST.in names for the source distribution stays there."""
     papers = {name for name in wheel.namelist() if name.startswith("ugatit_fast/") and name.endswith(".md")}
-    assert papers == {"ugatit_fast/assets/PROVENANCE.md"}
+    assert papers == {"ugatit_fast/assets/PROVENANCE.md", "ugatit_fast/assets/photo2print-card.md"}
+
+
+def test_the_wheel_holds_the_list_of_data_sets(wheel: zipfile.ZipFile) -> None:
+    assert "ugatit_fast/train/published_data.toml" in wheel.namelist()
 
 
 def test_the_source_distribution_holds_all_that_the_repository_does(unpacked: Path) -> None:
