@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter, Token, default_name_transform
 
+from ugatit_fast.backends.extras import install
 from ugatit_fast.choices import Box, Crop, Smoothing
 from ugatit_fast.progress import Counted, Phased
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 def say(line: str) -> None:
     """A line of progress."""
     print(line, file=sys.stderr, flush=True)
+
+
+def say_next(command: str, lacking: Sequence[str] = ()) -> None:
+    """What to type next, with what it takes to be installed first."""
+    say(f"next: {install(lacking)} && {command}" if lacking else f"next: {command}")
 
 
 # Options that come as a dataclass ---------------------------------------------------------------------------------
