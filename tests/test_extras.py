@@ -1,6 +1,7 @@
 """Every verb and every public name in environments that lack something: one line, with the right extra."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_one_line_with_the_right_extra(installed: tuple[str, ...], light_engine:
     asked = {"extras": installed, "commands": [arguments for arguments, _ in every], "names": list(NAMES)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.bare_environment", json.dumps(asked)],
-        capture_output=True, text=True, cwd=ROOT, check=True,
+        capture_output=True, text=True, cwd=tmp_path, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     answer = json.loads(done.stdout.splitlines()[-1])
     there = libraries(installed)

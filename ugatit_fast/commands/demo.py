@@ -17,7 +17,7 @@ def demo(output: Output = Path("demo"), *, device: Device = "auto") -> None:
     output
         The folder for the engine and the pictures; made if missing.
     device
-        Where the engine runs.
+        Where the demonstration computes: cpu, cuda, or auto for the best that works.
     """
     from ugatit_fast.demo import run_demo
 
