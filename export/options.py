@@ -32,6 +32,22 @@ class BuildOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadyOptions:
+    """How an engine is come by where weights are given in place of one."""
+
+    direction: Direction | None = None
+    """Of weights with both generators, which to take; A2B unless given."""
+    precision: Precision | None = None
+    """Of an engine that is built: fp32 or fp16; the backend's own choice unless given."""
+    offline: bool = False
+    """Take weights that are elsewhere from the cache; don't use the network."""
+
+    def __post_init__(self) -> None:
+        check_choice("direction", self.direction, Direction)
+        check_choice("precision", self.precision, Precision)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TensorRTOptions:
     """How a TensorRT engine is built."""
 

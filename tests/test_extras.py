@@ -33,7 +33,7 @@ def commands(engine: Path, folder: Path) -> list[tuple[list[str], set[str]]]:
     return [
         (["doctor"], set()),
         (["--help"], set()),
-        (["demo", "-o", f"{folder}/demo"], {"cpu", "torch"}),
+        (["demo", "-o", f"{folder}/demo"], {"cpu"}),
         (["inspect", weights], {"torch"}),
         (["inspect", str(engine)], set()),
         (["inspect", "hf://a/b/c.pt", "--offline"], {"hub", "torch"}),
@@ -62,7 +62,7 @@ def libraries(extras: Any) -> set[str]:
 
 
 def suggested(line: str) -> set[str]:
-    found = re.search(r'pip install "ugatit-fast\[([\w,-]+)\]"', line)
+    found = re.search(r'pip install "[^"]*\[([\w,-]+)\]"', line)
     return set(found[1].split(",")) if found else set()
 
 

@@ -12,11 +12,11 @@ from ugatit_fast.version import __version__
 if TYPE_CHECKING:
     from ugatit_fast.checkpoint import load_generator
     from ugatit_fast.export.build import build_engine
-    from ugatit_fast.translator import Translator
+    from ugatit_fast.export.front_door import Translator
 
 __all__ = ["Translator", "__version__", "build_engine", "load_generator"]
 HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "Translator": ("ugatit_fast.translator", ("cpu",)),
+    "Translator": ("ugatit_fast.export.front_door", ("cpu",)),
     "build_engine": ("ugatit_fast.export.build", ("cpu", "torch")),
     "load_generator": ("ugatit_fast.checkpoint", ("torch",)),
 }

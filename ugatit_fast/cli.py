@@ -49,7 +49,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "inspect": ("inspection:inspect", ("torch",)),
     "convert": ("convert:convert", ("torch",)),
     "doctor": ("doctor:doctor", ()),
-    "demo": ("demo:demo", ("cpu", "torch")),
+    "demo": ("demo:demo", ("cpu",)),
     "bench": ("bench:bench_app", ("cpu", "torch")),
     "train": ("train:train_app", ("train",)),
     "data": ("data:data_app", ()),

@@ -202,9 +202,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "photo": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(60)), "a JPEG picture"),
     "zip": (
         lambda path: zip_of(path, "a/b.txt"),
-        "is an archive of other things, no weights: a/b.txt in it; expected a U-GAT-IT",
+        "holds no checkpoint; expected a .safetensors, .pt, .pth",
     ),
-    "zip of tf": (lambda path: zip_of(path, "m/x.index"), "unpack it and name the checkpoint in it, or its folder"),
     "cut zip": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(60)), "truncated or damaged"),
     "code": (lambda path: torch.save({"genA2B": RunsCode()}, path), r"Python objects \(sys.exit\)"),
     "code, old": (lambda path: torch.save({"genA2B": RunsCode()}, path, **OLD), r"Python objects \(sys.exit\)"),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from ugatit_fast.errors import BackendUnavailable, UgatitFastError, first_line
+from ugatit_fast.machine import pip_install
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "cpu": ("onnxruntime",),
@@ -38,11 +39,6 @@ def is_installed(library: str) -> bool:
         return False
 
 
-def install(extras: Sequence[str]) -> str:
-    """What to type."""
-    return f'pip install "ugatit-fast[{",".join(extras)}]"'
-
-
 @contextmanager
 def libraries_needed(extras: Sequence[str] = ()) -> Iterator[None]:
     """Inside, a library of an extra that is missing or can't be imported is BackendUnavailable, one line with the cure.
@@ -59,7 +55,7 @@ def libraries_needed(extras: Sequence[str] = ()) -> Iterator[None]:
             needed = lacking(extras)
             if not any(library in EXTRAS[extra] for extra in needed):
                 needed.append(next(extra for extra, libraries in EXTRAS.items() if library in libraries))
-            raise BackendUnavailable(f"this needs {library}, which is not installed: {install(needed)}") from error
+            raise BackendUnavailable(f"this needs {library}, which is not installed: {pip_install(*needed)}") from error
         library = broken(error)
         if library is None:
             raise

@@ -15,7 +15,7 @@ from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.files import is_text
-from ugatit_fast.machine import available_cores
+from ugatit_fast.machine import available_cores, pip_install
 
 
 class OrtBackend:
@@ -73,7 +73,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise BackendUnavailable(
-            f'this engine needs ONNX Runtime ({error}); install it: pip install "ugatit-fast[cpu]"'
+            f"this engine needs ONNX Runtime ({error}); install it: {pip_install('cpu')}"
         ) from error
     return onnxruntime
 

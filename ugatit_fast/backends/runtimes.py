@@ -27,6 +27,7 @@ from ugatit_fast.backends.needs import (
 from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
+from ugatit_fast.files import SHARED_SUFFIX, own_kind
 from ugatit_fast.progress import Say
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class Runtime:
 
     @property
     def install(self) -> str:
-        """What to type to get these libraries."""
-        return f'pip install "ugatit-fast[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
+        """What to type in the folder of the sources to get these libraries."""
+        return f'pip install ".[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
 
 
 def open_onnxruntime(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
@@ -195,6 +196,12 @@ ROWS: tuple[Runtime, ...] = (
 RUNTIMES: dict[EngineKind, Runtime] = {runtime.kind: runtime for runtime in ROWS}
 BUILT = tuple(runtime for runtime in ROWS if runtime.suffix)
 """Those that engines are built for."""
+
+
+def is_engine(path: Path) -> bool:
+    """Whether a file is an engine: one of ours by its description, or one that only engines have the suffix of."""
+    engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX}
+    return own_kind(path) == "engine" or path.suffix in engines_only
 
 
 def runtime_of(path: Path, spec: EngineSpec) -> Runtime:

@@ -3,20 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ugatit_fast.checkpoint import hub
 from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint
 from ugatit_fast.checkpoint.layout import check_finite, check_layout
 from ugatit_fast.checkpoint.old_torch_file import AS_TEXT
 from ugatit_fast.checkpoint.own_file import from_safetensors
 from ugatit_fast.checkpoint.pytorch import from_torch_file
-from ugatit_fast.checkpoint.search import some
 from ugatit_fast.checkpoint.tensorflow import from_tensorflow
 from ugatit_fast.checkpoint.told import Asked
 from ugatit_fast.checkpoint.zip_torch_file import find_unpacked
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import Generator
+from ugatit_fast.progress import Phased, Say
 from ugatit_fast.tensor_bundle import looks_like_bundle
+from ugatit_fast.weights.locate import locate
 
 
 def load_generator(path: str | Path, direction: Direction | None = None) -> Generator:
@@ -32,27 +32,30 @@ def read_checkpoint(
     smoothing: bool | None = None,
     verify: bool = False,
     offline: bool = False,
+    say: Say = lambda _: None,
+    progress: Phased = lambda *_: None,
 ) -> Checkpoint:
     """Read one generator's weights.
 
     path: whatever PyTorch wrote with a generator anywhere in it, packed or unpacked; .safetensors, ours or not; a
-        TensorFlow checkpoint's prefix, .index file or folder; or any of these as hf://ORG/REPO[@REVISION][/FILE].
+        TensorFlow checkpoint's prefix, .index file or folder; a folder or an archive with one of these in it; or
+        whatever `ugatit_fast.weights.locate` finds one by: a name of the list of weights, hf://ORG/REPO[@REVISION]
+        [/FILE], or https://...
     direction: which of the two to take from a file that holds both (A2B unless said, or the only one); what a generator
         is called whose own name says nothing; for our own files, which say it themselves, it must agree.
     network: which generator of several to take, by its name in the file or the part of it that no other has.
     smoothing: whether a TensorFlow run was trained with it; None decides by the folder's name and by rho.
     verify: also compare the checksums of the weights, where the format has any.
-    offline: of the hub, use only what is in the cache.
+    offline: use only what was fetched before.
+    say, progress: as for `locate`.
     Raises CheckpointError with what the file looks like instead where it isn't a U-GAT-IT generator, is damaged, holds
     Python objects and no weights, or has weights that are NaN or infinite.
     """
     if direction is not None and direction not in DIRECTIONS:
         raise CheckpointError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
-    from_hub = hub.is_reference(path)
-    local = hub.fetch(path, offline) if from_hub else Path(path)
-    checkpoint = replace(
-        open_checkpoint(local, Asked(direction=direction, network=network), smoothing, verify), from_hub=from_hub
-    )
+    local, in_cache = locate(path, direction, offline=offline, say=say, progress=progress)
+    asked = Asked(direction=direction, network=network)
+    checkpoint = replace(open_checkpoint(local, asked, smoothing, verify), in_cache=in_cache)
     if smoothing is not None and checkpoint.smoothing is None:
         raise CheckpointError(
             f"{local} is no TensorFlow checkpoint; smoothing is a choice for those only: leave it out"
@@ -83,16 +86,8 @@ def open_checkpoint(path: Path, asked: Asked, smoothing: bool | None, verify: bo
     raise CheckpointError(f"{path} is no checkpoint: {looks_like(start)}")
 
 
-SUFFIXES = (".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".pkl", ".tar")
-"""Of files that people keep weights in."""
-
-
 def what_to_name(folder: Path) -> str:
-    """What could have been meant by a folder, for an error message."""
-    near = sorted([*folder.glob("*"), *folder.glob("*/*")])  # a whole disk below it would take long
-    found = [str(file.relative_to(folder)) for file in near if file.suffix.lower() in SUFFIXES and file.is_file()]
-    if found:
-        return f"name the file: it has {some(found)}"
+    """What could have been meant by a folder without a checkpoint, for an error message."""
     if (folder / "saved_model.pb").exists():
         return "it is a TensorFlow SavedModel; expected what training saved, NAME.index and NAME.data-00000-of-00001"
     return f"expected a checkpoint file, such as {folder}/..._params_latest.pt"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter, Token, default_name_transform
 
-from ugatit_fast.backends.extras import install
 from ugatit_fast.choices import Box, Crop, Smoothing
+from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Counted, Phased
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def say(line: str) -> None:
 
 def say_next(command: str, lacking: Sequence[str] = ()) -> None:
     """What to type next, with what it takes to be installed first."""
-    say(f"next: {install(lacking)} && {command}" if lacking else f"next: {command}")
+    say(f"next: {pip_install(*lacking)} && {command}" if lacking else f"next: {command}")
 
 
 # Options that come as a dataclass ---------------------------------------------------------------------------------

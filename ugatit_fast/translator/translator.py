@@ -11,7 +11,7 @@ from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
-from ugatit_fast.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
+from ugatit_fast.translator.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
 
 
 class Translated(NamedTuple):
@@ -135,7 +135,7 @@ class Translator:
     def __reduce__(self) -> tuple[Any, ...]:
         """What is copied or sent to another process loads the engine's file anew: nobody can hand on a runtime."""
         self.check_open()
-        return loaded, (self.path, self.asked)
+        return loaded, (type(self), self.path, self.asked)
 
     def __enter__(self) -> "Translator":
         self.check_open()
@@ -147,9 +147,9 @@ class Translator:
         self.close()
 
 
-def loaded(path: Path, asked: dict[str, Any]) -> Translator:
+def loaded(kind: type[Translator], path: Path, asked: dict[str, Any]) -> Translator:
     """A pickled Translator."""
-    return Translator(path, **asked)
+    return kind(path, **asked)
 
 
 def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
