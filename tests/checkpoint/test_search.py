@@ -9,7 +9,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tarfile
 import zipfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
@@ -492,11 +491,6 @@ def test_big_endian(tmp_path: Path, archive: dict[str, bytes]) -> None:
 
 def gzip_of(path: Path) -> None:
     path.write_bytes(b"\x1f\x8b\x08" + bytes(60))
-
-
-def tar_of(path: Path) -> None:
-    with tarfile.open(path, "w") as tar:
-        tar.add(__file__, "x.pt")
 
 
 def of_method(path: Path, method: int) -> None:

@@ -15,6 +15,7 @@ from ugatit_fast.commands.arguments import (
     parse_names,
     phase_bars,
     say,
+    say_next,
     smooths,
 )
 from ugatit_fast.export.options import BuildOptions, TensorRTOptions
@@ -70,4 +71,4 @@ def build_engine_command(
         built = build_engine(source, output, **vars(wanted), tensorrt=tensorrt, say=say, progress=progress)
     print(f"{built.path}: built in {built.seconds:.1f} s")
     print(built.difference.describe())
-    say(f"next: ugatit-fast translate {built.path} PHOTO_OR_FOLDER -o OUT")
+    say_next(f"ugatit-fast translate {built.path} PHOTO_OR_FOLDER -o OUT")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from ugatit_fast.commands.arguments import phase_bars, say
+from ugatit_fast.backends.extras import lacking
+from ugatit_fast.commands.arguments import phase_bars, say_next
 from ugatit_fast.train.settings import TrainSettings
 
 data_app = App(name="data", help="Look after data sets.")
@@ -74,4 +75,5 @@ def example(folder: Path, /, *, count: int = 1200, seed: int = 0) -> None:
         counts = build_example_data(folder, count, seed, on_progress=progress)
     for name, pictures in counts.items():
         print(f"{name:8} {pictures} pictures")
-    say(f"next: ugatit-fast train --data {folder} --output RUN --light --ch 16 --img-size 128 --cam-weight 10")
+    train = f"ugatit-fast train --data {folder} --output RUN --light --ch 16 --img-size 128 --cam-weight 10"
+    say_next(train, lacking(("train",)))

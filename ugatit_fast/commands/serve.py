@@ -8,7 +8,6 @@ from cyclopts import Parameter
 
 from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import EngineFile, all_but, options, say
-from ugatit_fast.commands.needs import serving_is_needed
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.listening import Listening
 from ugatit_fast.serve.settings import ServeSettings
@@ -46,8 +45,7 @@ def serve_command(
     on
         ray serves with Ray Serve, by several replicas at once.
     """
-    with serving_is_needed():
-        from ugatit_fast.serve.server import serve_engines
+    from ugatit_fast.serve.server import serve_engines
 
     engines = [engine] if second_engine is None else [engine, second_engine]
     settings = replace(listening.guarded(settings), threads=loading.threads)
