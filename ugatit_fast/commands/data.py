@@ -5,7 +5,7 @@ from pathlib import Path
 from cyclopts import App
 
 from ugatit_fast.backends.extras import lacking
-from ugatit_fast.commands.arguments import phase_bars, say_next
+from ugatit_fast.commands.arguments import phase_bars, say, say_next
 from ugatit_fast.train.settings import TrainSettings
 
 data_app = App(name="data", help="Look after data sets.")
