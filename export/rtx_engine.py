@@ -96,7 +96,7 @@ def plan_for(
 ) -> Plan:
     """Raises ExportError with the library's words."""
     network = network_of(model, library)
-    config = configured(network, spec, facts)
+    config: trt.IBuilderConfig = configured(network, spec, facts)
     config.num_compute_capabilities = len(gpu_architectures)
     for i, name in enumerate(gpu_architectures):
         config.set_compute_capability(library.trt.ComputeCapability.__members__[name.replace("sm_", "SM")], i)

@@ -17,7 +17,7 @@ import numpy as np
 from ugatit_fast.backends.gpu import architecture, open_gpu
 from ugatit_fast.backends.gpu_parts import GpuError, Memory, Shape
 from ugatit_fast.backends.needs import TENSORRT_RTX
-from ugatit_fast.backends.trt import Lane, PlanBackend, Slot, loaded_plan, memory_told, pair_of
+from ugatit_fast.backends.trt import Lane, PlanBackend, Slot, loaded_plan, memory_told, pair_of, started
 from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.engine import EngineSpec, RtxFacts
 from ugatit_fast.errors import InputError
@@ -73,8 +73,7 @@ class ShapeLane:
         """The slots for pieces (n, h, w, 3), compiled where they are new. Raises OutOfGpuMemory, GpuError."""
         if image not in self.made:
             self.forget_all_but(KEPT_SHAPES - 1)
-            with memory_told(self.backend.gpu):
-                self.made[image] = self.compiled(image)
+            self.made[image] = self.compiled(image)
             self.backend.kernels.keep()
         self.made.move_to_end(image)
         return self.made[image][1]
@@ -88,8 +87,10 @@ class ShapeLane:
 
     def compiled(self, image: Shape) -> tuple[Memory, tuple[Slot, Slot]]:
         backend = self.backend
-        context = backend.engine.create_execution_context(backend.kernels.config())
-        if context is None or not context.set_input_shape("image", image):
+        context: trt.IExecutionContext = started(
+            backend.engine.create_execution_context(backend.kernels.config()), backend.log
+        )
+        if not context.set_input_shape("image", image):
             raise GpuError(f"TensorRT for RTX doesn't take {'x'.join(map(str, image))} ({backend.log.last_error})")
         nbytes = context.update_device_memory_size_for_shapes()
         activations = backend.gpu.memory((nbytes,), np.uint8)
@@ -105,7 +106,8 @@ class Pieces(Mapping[int, tuple[Slot, Slot]]):
         self.lane, self.height, self.width = lane, height, width
 
     def __getitem__(self, size: int) -> tuple[Slot, Slot]:
-        return self.lane.pair((size, self.height, self.width, 3))
+        with memory_told(self.lane.backend.gpu):
+            return self.lane.pair((size, self.height, self.width, 3))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.lane.backend.piece_sizes)
