@@ -5,6 +5,9 @@ BIN := .venv/bin
 # Written last: an interrupted install has none, and the next run starts from an empty .venv.
 INSTALLED := .venv/installed
 TENSORRT_BINDINGS := 10.16.1.11 11.4.0.106
+RTX_LIBRARIES := 0.5.0
+RTX_BINDINGS := 1.7.1.116
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check bench gpu clean
 
@@ -34,10 +37,16 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@echo "Installing into .venv: a minute or two, 3 GB"
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu,torch,kernels,train,example-data,video,serve,ray,hub,dev]"
-	@# TensorRT's Python bindings without its libraries: what tests/tensorrt holds our calls against. Linux x86-64 only.
+	$(PIP) -c constraints.txt -e ".[cpu,torch,kernels,train,example-data,video,serve,ray,hub,dev]"
+	@# NVIDIA's Python bindings without libraries, and TensorRT for RTX, which builds without a GPU: what tests/tensorrt
+	@# holds our code against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
-	    --target .venv/tensorrt-$$version tensorrt-cu13-bindings==$$version || echo "no TensorRT $$version bindings for this machine; its tests skip"; \
+	  $(PIP) --no-deps --upgrade --target .venv/tensorrt-$$version tensorrt-cu13-bindings==$$version \
+	    || echo "no TensorRT $$version bindings for this machine; its tests skip"; \
 	done
+	@$(PIP) --no-deps --upgrade --target .venv/tensorrt-rtx-$(RTX_LIBRARIES) \
+	    onnxruntime-ep-nv-tensorrt-rtx-cu13==$(RTX_LIBRARIES) \
+	  && $(PIP) --no-deps --upgrade --target .venv/tensorrt-rtx-$(RTX_BINDINGS) \
+	    tensorrt-rtx-cu13-bindings==$(RTX_BINDINGS) \
+	  || echo "no TensorRT for RTX for this machine; its tests skip"
 	@touch $@

@@ -60,9 +60,14 @@ def network_of(model: ModelProto, library: Library) -> Network:
         save_onnx(model, path)
         parsed = parser.parse_from_file(str(path))
     if not parsed:
-        errors = [" ".join(parser.get_error(i).desc().split()) for i in range(parser.num_errors)]
+        errors = [described(parser.get_error(i)) for i in range(parser.num_errors)]
         raise ExportError(f"{library} cannot parse this: {'; '.join(errors) or log.last_error}; please report it")
     return Network(library, definition, builder, parser, log)
+
+
+def described(error: "trt.ParserError") -> str:
+    """In one line, and with the node: what it says alone may be no more than "false"."""
+    return f"{error.node_operator()} {error.node_name()}: {' '.join(error.desc().split())}"
 
 
 def build(network: Network, config: "trt.IBuilderConfig", progress: Phased) -> "trt.IHostMemory | None":

@@ -109,6 +109,8 @@ class Uses(ast.NodeVisitor):
             for left, right in pairs:
                 if given := self.type_of(right):
                     self.types[dotted(left)] = given
+                else:
+                    self.types.pop(dotted(left), None)
                 if isinstance(left, ast.Attribute):
                     self.check_attribute(left)
 
