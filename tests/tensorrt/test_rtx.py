@@ -35,7 +35,7 @@ def command(real_rtx: Real) -> Command:
 def engine(real_rtx: Real, light_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For all architectures, with heat maps and bare plans, as fast to build as it gets."""
     path = tmp_path_factory.mktemp("rtx") / "faces.rtx"
-    options = ("--backend", "tensorrt-rtx", "--size", "32", "--heatmap", "--keep-plan")
+    options = ("--backend", "tensorrt-rtx", "--size", "32", "--batch", "1,4", "--heatmap", "--keep-plan")
     code, _, err = real_rtx.call(under_rtx.command, "build-engine", light_checkpoint, "-o", path, *options)
     assert code == 0, err
     return path
@@ -57,7 +57,7 @@ def test_built_for_every_card_without_any(engine: Path) -> None:
     spec = read_spec(engine)
     assert spec.tensorrt_rtx is not None
     assert spec.tensorrt_rtx.gpu_architectures == KNOWN
-    assert (spec.any_size, spec.batch_sizes, spec.tensorrt_rtx.tensorrt_rtx_version) == (True, (), "1.7.1.116")
+    assert (spec.any_size, spec.batch_sizes, spec.tensorrt_rtx.tensorrt_rtx_version) == (True, (1, 4), "1.7.1.116")
     plans = plans_of(engine)
     assert set(plans) == {"plan.turing", "plan.ampere"}
     assert all(plan.startswith(b"vtrt") and len(plan) > 100_000 for plan in plans.values())
@@ -119,8 +119,6 @@ def test_options_of_others(command: Command, light_checkpoint: Path) -> None:
     assert (code, "kernels are for tensorrt engines, not for tensorrt-rtx" in err) == (1, True)
     code, _, err = command("build-engine", light_checkpoint, "--backend", "onnxruntime", "--gpu", "sm_86")
     assert (code, "gpu are for tensorrt-rtx engines, not for onnxruntime" in err) == (1, True)
-    code, _, err = command("build-engine", light_checkpoint, *options("--batch", "4"))
-    assert (code, "serves every batch size; leave --batch out" in err) == (1, True)
 
 
 def test_without_the_library(
@@ -164,7 +162,7 @@ def test_any_batch_and_any_size(real_rtx: Real, engine: Path, light_engine: Path
             assert np.abs(images.astype(int) - expected).max(initial=0) <= 8  # float16, noise
             np.testing.assert_allclose(heatmaps, expected_heatmaps, rtol=0.05, atol=0.05)
     assert ran.device == "NVIDIA GeForce RTX 4090 with TensorRT for RTX 1.7.1.116"
-    assert {shape[0] for shape in ran.compiled} == {1, 2, 4, 16}  # 7 = 4 + 2 + 1; 19 = 16 + 2 + 1
+    assert {shape[0] for shape in ran.compiled} == {1, 4}  # 7 = 4 + 1 + 1 + 1
 
 
 def test_more_shapes_than_are_kept(real_rtx: Real, engine: Path, tmp_path: Path) -> None:
@@ -178,9 +176,9 @@ def test_more_shapes_than_are_kept(real_rtx: Real, engine: Path, tmp_path: Path)
 def test_what_was_compiled_is_kept_beside_the_engine(real_rtx: Real, engine: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.rtx"
     mine.write_bytes(engine.read_bytes())
-    pictures = [random_pictures(3, 32, 32)]
+    pictures = [random_pictures(5, 32, 32)]
     first = real_rtx.call(under_rtx.run, mine, pictures)
-    assert sorted(first.compiled) == [(1, 32, 32, 3), (2, 32, 32, 3)]
+    assert sorted(first.compiled) == [(1, 32, 32, 3), (4, 32, 32, 3)]
     assert {file.name for file in tmp_path.iterdir()} == {"mine.rtx", "mine.rtx.NVIDIA-GeForce-RTX-4090.cache"}
     assert real_rtx.call(under_rtx.run, mine, pictures).compiled == []
 
@@ -198,7 +196,7 @@ def test_what_was_compiled_is_kept_beside_the_engine(real_rtx: Real, engine: Pat
 
 def test_memory_that_runs_out(real_rtx: Real, engine: Path) -> None:
     with pytest.raises(Exception, match=r"needs more memory than there is \(NVIDIA GeForce RTX 4090 has 2.0 GB free"):
-        real_rtx.call(under_rtx.run, engine, [random_pictures(2, 32, 32)], contexts=1)
+        real_rtx.call(under_rtx.run, engine, [random_pictures(4, 32, 32)], contexts=1)
 
 
 def test_verify(command: Command, engine: Path, light_checkpoint: Path) -> None:
@@ -262,8 +260,8 @@ def test_another_version(command: Command, engine: Path, tmp_path: Path) -> None
     code, _, err = command("translate", engine, __file__, "-o", tmp_path, card="RTX 4090", __version__="1.8.0.1")
     assert code == 1
     assert "this machine is sm_89 with 1.8.0.1" in err
-    rebuild = "ugatit-fast build-engine CHECKPOINT --backend tensorrt-rtx --precision fp16 --direction A2B --size 32x32"
-    assert f"{rebuild} --heatmap" in err
+    rebuild = "ugatit-fast build-engine CHECKPOINT --backend tensorrt-rtx --precision fp16 --direction A2B --batch 1,4"
+    assert f"{rebuild} --size 32x32 --heatmap" in err
     assert len(err.splitlines()) == 1
 
 

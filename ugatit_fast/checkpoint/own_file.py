@@ -1,8 +1,6 @@
 """Safetensors: one generator that describes itself, in and out; and a bare state dict in that format."""
 
 import json
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +14,7 @@ from ugatit_fast.checkpoint.layout import infer_config
 from ugatit_fast.checkpoint.pytorch import without_prefix
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.files import METADATA_KEY, parse_description, written_whole
+from ugatit_fast.files import METADATA_KEY, parse_description, safetensors_errors, written_whole
 from ugatit_fast.model import Generator, GeneratorConfig
 
 FORMAT_VERSION = 1
@@ -111,10 +109,5 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], descripti
 
 def serialise(path: Path, tensors: Mapping[str, Tensor], description: str) -> None:
     """`write_safetensors` for use within `written_whole`. Raises OSError."""
-    try:
+    with safetensors_errors():
         save_file(dict(tensors), path, metadata={METADATA_KEY: description})
-    except SafetensorError as error:  # carries the operating system's error as text only
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise OSError(str(error)) from error
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
