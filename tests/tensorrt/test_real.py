@@ -7,7 +7,6 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from safetensors import safe_open
 
 from tests.conftest import LIGHT, random_generator
 from tests.export.test_onnx_graph import tensorrt_model
@@ -15,14 +14,10 @@ from tests.tensorrt import under_real
 from tests.tensorrt.real import Real
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import read_spec
+from ugatit_fast.plan_kernels import plans_of
 
 PLAN = b"vtrt"
 """How a plan of TensorRT for RTX begins."""
-
-
-def plans_of(engine: Path) -> dict[str, bytes]:
-    with safe_open(engine, "np") as file:
-        return {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118 - not a mapping
 
 
 @pytest.mark.parametrize("dynamic_batch", [False, True], ids=["fixed", "dynamic"])
@@ -40,7 +35,7 @@ def test_every_graph_becomes_a_plan(
         dynamic_batch=dynamic_batch,
     )  # fmt: skip
 
-    plans = plans_of(path)
+    plans = dict(plans_of(path))
     assert list(plans) == ["plan.any" if dynamic_batch else "plan.2"]
     assert all(plan.startswith(PLAN) and len(plan) > 100_000 for plan in plans.values())
     assert not said.log
@@ -106,7 +101,7 @@ def test_a_uint8_inside_a_function_is_refused(real_tensorrt: Real) -> None:
 def test_the_header_says_what_built_it(real_tensorrt: Real, light_checkpoint: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.engine"
     real_tensorrt.call(under_real.engine, light_checkpoint, path, "fp16", size=(16, 16), batch=(1, 3))
-    assert list(plans_of(path)) == ["plan.1", "plan.3"]
+    assert list(dict(plans_of(path))) == ["plan.1", "plan.3"]
     (cache,) = (tmp_path / "timings").glob("*H200*11.4.0.106*.timing")
     assert cache.stat().st_size > 0
     facts = json.loads(read_spec(path).to_json())["engine"]["tensorrt"]

@@ -188,3 +188,22 @@ def rtx_plan(model: bytes, architectures: list[str]) -> bytes:
         config.set_compute_capability(getattr(trt.ComputeCapability, name), i)
     plan = builder.build_serialized_network(network, config)
     return bytes(plan) if plan is not None else b""
+
+
+def auto(checkpoint: Path, path: Path) -> Said:
+    """A build with --kernels auto, with times that would have ours win."""
+    from ugatit_fast.export import tensorrt_engine
+
+    tensorrt_engine.time_plan = lambda *_: 1.0
+    return engine(checkpoint, path, "fp16", size=(32, 32), kernels="auto")
+
+
+def registered_plugins() -> list[str]:
+    """Names of ours in TensorRT's registry, once importing our module has put them there."""
+    import tensorrt as trt
+
+    import ugatit_fast.export.tensorrt_plugin  # noqa: F401 - registers them
+    from ugatit_fast.export.onnx_builder import DOMAIN
+
+    creators = trt.get_plugin_registry().all_creators
+    return sorted(creator.name for creator in creators if creator.plugin_namespace == DOMAIN)
