@@ -12,7 +12,7 @@ from ugatit_fast.backends.ort import OrtBackend
 from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, Runtime, article, choose_backend, open_backend, runtime_of
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Direction, EngineKind, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
@@ -48,6 +48,7 @@ def build_engine(
     size: tuple[int, int] | None = None,
     direction: Direction | None = None,
     heatmap: bool = False,
+    device: Device = "auto",
     tensorrt: TensorRTOptions = TENSORRT_DEFAULTS,
     say: Say = lambda _: None,
     progress: Phased = lambda *_: None,
@@ -56,7 +57,7 @@ def build_engine(
 
     checkpoint: what `read_checkpoint` reads, or what it gave.
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
-    backend, precision, batch, size, direction, heatmap: as `ugatit_fast.export.options.BuildOptions` says.
+    backend, precision, batch, size, direction, heatmap, device: as `ugatit_fast.export.options.BuildOptions` says.
     tensorrt: how to build a TensorRT engine; no other takes these.
     say: called with a line of progress now and then.
     progress: called with a phase of a TensorRT build, its steps done, and its steps in all.
@@ -65,7 +66,8 @@ def build_engine(
     started = time.perf_counter()
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
-    runtime = RUNTIMES[choose_backend(backend, say)]
+    check_choice("device", device, Device)
+    runtime = RUNTIMES[choose_backend(backend, say, device=device)]
     refuse_options_of_others(runtime, tensorrt)
     precision = precision or runtime.default_precision
     if precision not in runtime.forms:
@@ -91,9 +93,10 @@ def build_engine(
     or_any = " or any" if spec.any_size else ""
     say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
     with staged(path) as partial, TemporaryDirectory() as graphs:
-        written = write_engine(source, spec, partial, Request(tensorrt, say, progress, Path(graphs)))
+        request = Request(tensorrt, device, say, progress, Path(graphs))
+        written = write_engine(source, spec, partial, request)
         say("comparing with the reference generator")
-        found, spec = check(source, written, partial, say), written.spec
+        found, spec = check(source, written, partial, request), written.spec
     return Built(path, spec, found, time.perf_counter() - started)
 
 
@@ -137,9 +140,10 @@ def describe(source: Checkpoint) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """What writing an engine takes besides the network and the description."""
+    """What writing and checking an engine takes besides the network and the description."""
 
     tensorrt: TensorRTOptions
+    device: Device
     say: Say
     progress: Phased
     graphs: Path
@@ -193,12 +197,12 @@ WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request],
 """What writes the engine files of a kind."""
 
 
-def check(source: Checkpoint, written: Written, path: Path, say: Say) -> Difference:
+def check(source: Checkpoint, written: Written, path: Path, request: Request) -> Difference:
     """Run what was built against the reference; ExportError where it strays too far."""
     spec, found = written.spec, []
     pictures = sample_pictures(spec)
     exact = exact_pictures(source.generator(), pictures)
-    for backend in runners(path, written, say):
+    for backend in runners(path, written, request):
         try:
             found.append(compare(backend, pictures, exact))
         finally:
@@ -213,20 +217,22 @@ def check(source: Checkpoint, written: Written, path: Path, say: Say) -> Differe
     return worst
 
 
-def runners(path: Path, written: Written, say: Say) -> Iterator[Backend]:
+def runners(path: Path, written: Written, request: Request) -> Iterator[Backend]:
     """The engine's own backend; where it can't run here, what stands for it: the plain meaning of the operations on
     folded tensors, or the graphs that plans were built from in ONNX Runtime.
     """
     spec = written.spec
     runtime = runtime_of(path, spec)
     if runtime.contents == "tensors" and runtime.missing("run"):
-        say("no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU")
+        request.say(
+            "no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU"
+        )
         yield PlainBackend(path, spec)
     elif written.graphs and (reason := runtime.refusal(spec)):
-        say(
+        request.say(
             f"the engine can't run here ({reason}): checking the graphs that it was built from in ONNX Runtime; run "
             "`ugatit-fast verify` where it can"
         )
         yield from (OrtBackend(graph, spec, device="cpu") for graph in written.graphs)
     else:
-        yield open_backend(path, spec, "auto", None)
+        yield open_backend(path, spec, request.device, None)

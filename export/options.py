@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.choices import BackendChoice, Direction, KernelChoice, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, KernelChoice, Precision, check_choice
 from ugatit_fast.errors import InputError
 
 
@@ -25,6 +25,24 @@ class BuildOptions:
     """Which generator to take from a file with both; A2B unless given."""
     heatmap: bool = False
     """Let the engine also compute the attention heat map."""
+    device: Device = "auto"
+    """Where the engine is checked once built; cpu also leaves engines for GPUs out of auto's choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyOptions:
+    """How an engine is come by where weights are given in place of one."""
+
+    direction: Direction | None = None
+    """Of weights with both generators, which to take; A2B unless given."""
+    precision: Precision | None = None
+    """Of an engine that is built: fp32 or fp16; the backend's own choice unless given."""
+    offline: bool = False
+    """Take weights that are elsewhere from the cache; don't use the network."""
+
+    def __post_init__(self) -> None:
+        check_choice("direction", self.direction, Direction)
+        check_choice("precision", self.precision, Precision)
 
 
 @dataclass(frozen=True, kw_only=True)

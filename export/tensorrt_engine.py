@@ -25,6 +25,7 @@ from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of,
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.export.timing_cache import timing_cache, timing_cache_path
 from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Phased, Say
 
 MIB = 2**20
@@ -124,5 +125,5 @@ def register_plugins() -> None:
         import ugatit_fast.export.tensorrt_plugin  # noqa: F401 - importing it registers them
     except ImportError as error:
         raise ExportError(
-            f'our kernels need Triton ({error}); pip install "ugatit-fast[kernels]", or build with --kernels native'
+            f"our kernels need Triton ({error}); {pip_install('kernels')}, or build with --kernels native"
         ) from error

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ugatit_fast.kernels.schedule import MAX_RESIDENT_IMAGES
 
-COUNTERS = 2 + MAX_RESIDENT_IMAGES
-"""Tickets, departures, and the arrivals of each image."""
+COUNTERS = 1 + MAX_RESIDENT_IMAGES
+"""Departures, and the arrivals of each image."""
 
 _of_stream: dict[tuple[int, int], Tensor] = {}
 _of_graph: ContextVar[Tensor | None] = ContextVar("counters of the CUDA graph being captured", default=None)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 REGISTERS_PER_MULTIPROCESSOR = 65_536  # every GPU from compute capability 7.5 to 12.0
 MAX_REGISTERS = 255  # of a thread
-MOST_REGISTERS_FOR_TWO = 208
-"""Of a thread of the resident kernels where 168 spill. Any number from 169 to 255 lets two programs run at once."""
+MOST_REGISTERS_FOR_FOUR, MOST_REGISTERS_FOR_THREE = 128, 168
+"""Of a thread, so that so many programs of four warps run on a multiprocessor at once."""
 THREADS_PER_WARP = 32
 
 
@@ -67,20 +67,20 @@ class NormTiles:
 
 
 FLOAT16_TILES = NormTiles(
-    resident=Tile(512, 16, 4, registers=168),
+    resident=Tile(512, 16, 4, registers=MOST_REGISTERS_FOR_FOUR),
     statistics=Tile(64, 64, 4),
     apply=Tile(64, 64, 4),
     backward=Tile(32, 64, 4, registers=168),
     programs=4,
-    reason="not timed: 64 elements a thread held, in registers for three programs a multiprocessor, 32 streamed; 16 "
+    reason="not timed: 64 elements a thread held, in registers for four programs a multiprocessor, 32 streamed; 16 "
     "channels are one 32-byte sector a pixel and leave few splits to combine, 64 are a whole 128-byte line",
 )
 NORM_TILES: dict[torch.dtype, NormTiles] = {
     torch.float16: FLOAT16_TILES,
     torch.bfloat16: replace(
         FLOAT16_TILES,
-        resident=Tile(512, 16, 4, registers=MOST_REGISTERS_FOR_TWO),
-        reason="not timed: as float16; converting takes more registers than 168",
+        resident=Tile(512, 16, 4, registers=MOST_REGISTERS_FOR_THREE),
+        reason="not timed: as float16; converting takes more registers than 128",
     ),
     torch.float32: NormTiles(
         resident=Tile(512, 16, 4, registers=255),
@@ -102,7 +102,9 @@ MAX_BACKWARD_SPLITS = 32
 """Likewise: one program reads those of all channels."""
 MAX_RESIDENT_PAIRS = 1024
 """Tiles of an image in the resident schedule: every program reads a pair of numbers of each."""
-MAX_RESIDENT_IMAGES = 1022
+RESIDENT_TILES = (1, 2, 4)
+"""Of a program in the resident schedule, the fewest that do: all but one are read twice, the second time from L2."""
+MAX_RESIDENT_IMAGES = 1023
 """Images whose barriers fit the counters of a stream."""
 
 
@@ -115,6 +117,8 @@ class NormPlan:
     splits: int
     split_pixels: int
     apply_pixels: int
+    tiles: int = 1
+    """Of a program in the resident schedule; divides `splits`."""
 
     @property
     def resident(self) -> bool:
@@ -122,12 +126,20 @@ class NormPlan:
 
 
 def norm_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, pad: int, pad_mode: str, gpu: Gpu) -> NormPlan:
-    """The plan for x (n, c, h, w): resident where an image fits on the GPU, else two-stage."""
+    """The plan for x (n, c, h, w): resident where a good part of an image may stay on the GPU, else two-stage.
+
+    An image gets half of the GPU's places, so that another is read or written while it waits, and so that launches on
+    two streams never wait for places that the other holds.
+    """
     if n <= MAX_RESIDENT_IMAGES and (pad_mode == "reflect" or pad <= 1):
         tile = resident_tile(dtype, gpu).fitted(h * w, c)
-        splits = cdiv(h * w, tile.rows)
-        if splits * cdiv(c, tile.channels) <= min(resident_programs(tile, gpu), MAX_RESIDENT_PAIRS):
-            return NormPlan(tile, None, splits, tile.rows, 0)
+        splits, channel_tiles = cdiv(h * w, tile.rows), cdiv(c, tile.channels)
+        places = resident_programs(tile, gpu) // 2
+        for tiles in RESIDENT_TILES:
+            if splits % tiles == 0 and splits // tiles * channel_tiles <= places:
+                if splits * channel_tiles <= MAX_RESIDENT_PAIRS:
+                    return NormPlan(tile, None, splits, tile.rows, 0, tiles)
+                break
     return two_stage_plan(n, c, h, w, dtype, pad, gpu)
 
 
@@ -136,7 +148,7 @@ def resident_tile(dtype: torch.dtype, gpu: Gpu) -> Tile:
     tile = NORM_TILES[dtype].resident
     if gpu.capability > (8, 0) or tile.registers is None:
         return tile
-    return replace(tile, registers=max(tile.registers, MOST_REGISTERS_FOR_TWO))
+    return replace(tile, registers=max(tile.registers, MOST_REGISTERS_FOR_THREE))
 
 
 def resident_programs(tile: Tile, gpu: Gpu) -> int:
@@ -177,8 +189,10 @@ def backward_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, gpu: Gpu) 
 
 
 def even_splits(n: int, c: int, pixels: int, tile: Tile, wanted: int, most: int) -> tuple[int, int]:
-    """(splits of an image, pixels of each but the last) for about `wanted` programs: whole tiles, none empty."""
-    splits = min(most, cdiv(pixels, tile.rows), cdiv(wanted, n * cdiv(c, tile.channels)))
+    """(splits of an image, pixels of each but the last) for at most `wanted` programs, or one split an image: whole
+    tiles, none empty. A few programs more would wait for a place, and all others for them.
+    """
+    splits = min(most, cdiv(pixels, tile.rows), max(1, wanted // (n * cdiv(c, tile.channels))))
     split_pixels = cdiv(cdiv(pixels, splits), tile.rows) * tile.rows
     return cdiv(pixels, split_pixels), split_pixels
 

@@ -12,7 +12,8 @@ from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.model import Generator, GeneratorConfig
 
-torch.set_num_threads(2)
+# What is small goes no faster on more; OMP_NUM_THREADS may ask for fewer, and threads without a core spin.
+torch.set_num_threads(min(2, torch.get_num_threads()))
 
 LIGHT = GeneratorConfig(ch=8, n_res=2, light=True)
 FULL = replace(LIGHT, light=False, img_size=32)

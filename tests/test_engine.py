@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ugatit_fast import Translator
-from ugatit_fast.backends.ort import OrtBackend, choose_provider
+from ugatit_fast.backends.ort import OrtBackend
 from ugatit_fast.checkpoint import read_checkpoint, save_generator
 from ugatit_fast.engine import ENGINE_FORMAT_VERSION, EngineSpec, Network, TensorRTFacts, read_spec
 from ugatit_fast.errors import BackendUnavailable, CheckpointError, EngineError
@@ -237,14 +237,15 @@ def test_truncated_safetensors_header(tmp_path: Path) -> None:
 
 
 def test_onnx_runtime_missing(light_engine: Path) -> None:
-    with patch.dict(sys.modules, {"onnxruntime": None}), pytest.raises(BackendUnavailable, match=r"ugatit-fast\[cpu\]"):
+    with (
+        patch.dict(sys.modules, {"onnxruntime": None}),
+        pytest.raises(BackendUnavailable, match=r"\[cpu\]"),
+    ):
         Translator(light_engine)
 
 
 def test_a_gpu_is_never_replaced_in_silence(light_engine: Path) -> None:
-    assert choose_provider(["CUDAExecutionProvider", "CPUExecutionProvider"], "auto") == "CUDAExecutionProvider"
-    assert choose_provider(["CUDAExecutionProvider", "CPUExecutionProvider"], "cpu") == "CPUExecutionProvider"
-    assert choose_provider(["CPUExecutionProvider"], "auto") == "CPUExecutionProvider"
+
     with pytest.raises(BackendUnavailable, match="onnxruntime-gpu"):
         OrtBackend(light_engine, read_spec(light_engine), device="cuda")
 

@@ -17,7 +17,7 @@ from ugatit_fast import Translator
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.kernels.image import image_of, unit_range
-from ugatit_fast.kinds import tensor_like, tensor_to_images, to_images, to_unit_range
+from ugatit_fast.translator.kinds import tensor_like, tensor_to_images, to_images, to_unit_range
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import torch
 
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.files import write_errors
+from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Say
 from ugatit_fast.train.distributed import Worker
 from ugatit_fast.train.settings import TrainSettings
@@ -79,7 +80,7 @@ def open_board(folder: Path, first_step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise BackendUnavailable(
-            'TensorBoard isn\'t installed; pip install "ugatit-fast[train]", or leave out --tensorboard'
+            f"TensorBoard isn't installed; {pip_install('train')}, or leave out --tensorboard"
         ) from error
     return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
 

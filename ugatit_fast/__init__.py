@@ -12,11 +12,11 @@ from ugatit_fast.version import __version__
 if TYPE_CHECKING:
     from ugatit_fast.checkpoint import load_generator
     from ugatit_fast.export.build import build_engine
-    from ugatit_fast.translator import Translator
+    from ugatit_fast.export.front_door import Translator
 
 __all__ = ["Translator", "__version__", "build_engine", "load_generator"]
 HOMES = {
-    "Translator": "ugatit_fast.translator",
+    "Translator": "ugatit_fast.export.front_door",
     "build_engine": "ugatit_fast.export.build",
     "load_generator": "ugatit_fast.checkpoint",
 }

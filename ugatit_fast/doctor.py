@@ -49,6 +49,7 @@ def report() -> list[Check]:
         "machine": check_machine,
         "NVIDIA GPU": partial(check_cards, machine.cards),
         **{distribution: partial(check_library, name, machine) for name, distribution in LIBRARIES.items()},
+        "onnxruntime providers": partial(check_providers, machine, gpu),
         "onnxruntime distributions": partial(check_ort_distributions, machine, gpu),
         "photo formats": check_formats,
         **{f"{runtime.kind} engine": partial(check_engine, runtime, machine) for runtime in ROWS},
@@ -127,6 +128,25 @@ def check_ort_distributions(machine: Machine, gpu: bool) -> list[Check]:
     if installed == ["onnxruntime-gpu"] and ort.module and "CUDAExecutionProvider" not in ort_details(ort.module):
         return [Check(name, "problem", "onnxruntime-gpu is installed, but its CUDA provider is gone", cure)]
     return []
+
+
+def check_providers(machine: Machine, gpu: bool) -> list[Check]:
+    """Each provider that ONNX Runtime lists, started. One that can't is in the way where there is a GPU for it."""
+    ort = machine.library("onnxruntime").module
+    if ort is None:
+        return []
+    from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, refusal
+
+    checks = []
+    for provider in ort.get_available_providers():
+        name, reason = f"onnxruntime {provider.removesuffix('ExecutionProvider')}", refusal(ort, provider)
+        if reason is None:
+            checks.append(Check(name, "ok", "starts"))
+            continue
+        wrong = provider == CPU_PROVIDER or (provider == CUDA_PROVIDER and gpu)
+        cure = f"{PIP} onnxruntime-gpu[cuda,cudnn], of the CUDA version that the driver has" if wrong else None
+        checks.append(Check(name, "problem" if wrong else "absent", f"can't start ({reason})", cure))
+    return checks
 
 
 def is_installed(distribution: str) -> bool:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
 
-from ugatit_fast.errors import InputError, UgatitFastError
+from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
 
 METADATA_KEY = "ugatit_fast"
 """Where safetensors headers and ONNX metadata hold our JSON description."""
@@ -33,6 +33,8 @@ SHARED_SUFFIX = ".safetensors"
 METADATA_PROPS = 14
 """Field of ModelProto (onnx/onnx.proto)."""
 WIRE_VARINT, WIRE_LENGTH_DELIMITED = 0, 2
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
 
     If the block or the renaming fails, whatever was at `path` stays and the temporary file goes. An OSError (a full
-    disk, a folder that can't be written) becomes an InputError that names the file.
+    disk, a folder that can't be written) becomes an InputError that names the file, as in `write_errors`.
     """
     path = Path(path)
     partial = partial_name(path)
@@ -135,23 +137,29 @@ def partial_name(path: Path) -> Path:
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError into an InputError that says what couldn't be written and what to do."""
+    """Turn an OSError into an InputError that says what couldn't be written and what to do.
+
+    A PlaceError where nothing else could be written there either.
+    """
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot write {path}: {cause_of(error)}") from error
+        kind = PlaceError if error.errno in FULL + FORBIDDEN else InputError
+        raise kind(f"cannot write {path}: {cause_of(error)}") from error
 
 
 def cause_of(error: OSError) -> str:
     """What went wrong and what to do, in a few words."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in FULL:
         return "the disk is full; free some space or choose another place"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in FORBIDDEN:
         return "no permission to write there; choose another place"
     if error.errno == errno.ENOENT:
         return "the folder does not exist; make it first"
     if error.errno in (errno.EISDIR, errno.ENOTDIR):
         return f"{error.strerror}; choose another name"
+    if error.errno == errno.ENAMETOOLONG:
+        return "the name is too long for this disk; choose a shorter one"
     return error.strerror or str(error)
 
 

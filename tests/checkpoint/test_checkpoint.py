@@ -201,9 +201,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "photo": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(60)), "a JPEG picture"),
     "zip": (
         lambda path: zip_of(path, "a/b.txt"),
-        "is an archive with a/b.txt in it, no weights; name the weights' file",
+        "holds no checkpoint; expected a .safetensors, .pt, .pth",
     ),
-    "zip of tf": (lambda path: zip_of(path, "m/x.index"), "unpack it and name its folder"),
+    "zip of tf": (lambda path: zip_of(path, "m/x.index"), "the file is damaged or cut short"),
     "cut zip": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(60)), "truncated or damaged"),
     "code": (lambda path: torch.save({"genA2B": RunsCode()}, path), r"Python objects \(sys.exit\)"),
     "code, old": (lambda path: torch.save({"genA2B": RunsCode()}, path, **OLD), r"Python objects \(sys.exit\)"),

@@ -12,6 +12,7 @@ from tests.train.conftest import Run
 from tests.train.test_loop import interrupt_after
 from tests.train.test_step import CPU
 from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.machine import pip_install
 from ugatit_fast.train.checkpoints import checkpoint_name, save_checkpoint
 from ugatit_fast.train.settings import TrainSettings
 from ugatit_fast.train.step import Trainer
@@ -127,4 +128,4 @@ def test_without_torch_the_extra_is_named(
     words = flags(settings) if command == "train" else [str(settings.data), str(settings.data)]
     code, _, err = run(command, *words)
     assert (code, err.count("\n")) == (1, 1)
-    assert "ugatit-fast[train]" in err
+    assert pip_install("train") in err

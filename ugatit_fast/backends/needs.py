@@ -13,6 +13,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
+from ugatit_fast.machine import pip_install
+
 PIP = f"{sys.executable} -m pip install"
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader")
 DRIVER_PATIENCE_SECONDS = 10
@@ -156,7 +158,7 @@ class LibraryPart:
 
     @property
     def install(self) -> str:
-        return f'{PIP} "ugatit-fast[{self.extra}]"'
+        return f"{sys.executable} -m {pip_install(self.extra)}"
 
 
 def dotted(version: Version) -> str:

@@ -29,6 +29,7 @@ from ugatit_fast.backends.needs import (
 from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
+from ugatit_fast.files import SHARED_SUFFIX, own_kind
 from ugatit_fast.progress import Say
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ class Runtime:
 
     @property
     def install(self) -> str:
-        """What to type to get these libraries."""
-        return f'pip install "ugatit-fast[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
+        """What to type in the folder of the sources to get these libraries."""
+        return f'pip install ".[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
 
 
 def open_onnxruntime(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
@@ -259,6 +260,12 @@ BUILT = tuple(runtime for runtime in ROWS if runtime.suffix)
 """Those that engines are built for."""
 
 
+def is_engine(path: Path) -> bool:
+    """Whether a file is an engine: one of ours by its description, or one that only engines have the suffix of."""
+    engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX}
+    return own_kind(path) == "engine" or path.suffix in engines_only
+
+
 def runtime_of(path: Path, spec: EngineSpec) -> Runtime:
     """The runtime that an engine names. EngineError where this version doesn't know it."""
     runtime = RUNTIMES.get(spec.kind)
@@ -296,17 +303,20 @@ def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | No
     return runtime.open(path, spec, device, threads)
 
 
-def choose_backend(backend: BackendChoice, say: Say, machine: Machine | None = None) -> EngineKind:
+def choose_backend(
+    backend: BackendChoice, say: Say, machine: Machine | None = None, *, device: Device = "auto"
+) -> EngineKind:
     """The kind of engine to build; for auto the fastest that can be built and run here, saying why a faster one can't.
 
-    machine: this one unless given. BackendUnavailable where what is asked for can't be built.
+    machine: this one unless given. device: cpu leaves those for GPUs out of auto's choice. Raises BackendUnavailable
+    where what is asked for can't be built.
     """
     machine = machine or ThisMachine()
     if backend != "auto":
         if reason := RUNTIMES[backend].missing("build", machine):
             raise BackendUnavailable(f"{article(backend)} engine can't be built here: it {reason}")
         return backend
-    return fastest(BUILT, say, machine)
+    return fastest([runtime for runtime in BUILT if device != "cpu" or not runtime.on_gpu], say, machine)
 
 
 def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKind:

@@ -7,7 +7,6 @@
     tensorflow.py      the TensorFlow repository's variables                     (github.com/taki0112/UGATIT)
     own_file.py        our safetensors, in and out
     layout.py          what the tensors themselves say
-    hub.py             hf://ORG/REPO[@REVISION][/FILE]
     sanity.py          does it draw pictures?
 
 A file is told by its content, never by its name, and nothing in it is ever executed.

@@ -42,8 +42,8 @@ class Checkpoint:
     """Of a TensorFlow checkpoint: whether 0.1 was taken off rho. None where the question doesn't arise."""
     size_bytes: int
     """Of all files."""
-    from_hub: bool = False
-    """Whether `path` lies in the cache of a hub, where nothing of ours belongs."""
+    in_cache: bool = False
+    """Whether `path` lies in a cache or in the package, where nothing that people make belongs."""
 
     @cached_property
     def sha256(self) -> str:
@@ -65,10 +65,10 @@ class Checkpoint:
         return generator.eval().requires_grad_(False)
 
     def product(self, suffix: str) -> Path:
-        """Where something made from this goes unless told otherwise: beside it, or in the current folder when it came
-        from a hub.
+        """Where something made from this goes unless told otherwise: beside it, or in the current folder when it lies
+        in a cache.
         """
-        folder = Path() if self.from_hub else self.path.parent
+        folder = Path() if self.in_cache else self.path.parent
         return folder / f"{self.path.stem}-{self.direction}{suffix}"
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ugatit_fast.checkpoint import hub
 from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint
 from ugatit_fast.checkpoint.layout import check_finite, check_layout
 from ugatit_fast.checkpoint.own_file import from_safetensors
@@ -12,7 +11,9 @@ from ugatit_fast.checkpoint.tensorflow import from_tensorflow
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import Generator
+from ugatit_fast.progress import Phased, Say
 from ugatit_fast.tensor_bundle import looks_like_bundle
+from ugatit_fast.weights.locate import locate
 
 
 def load_generator(path: str | Path, direction: Direction | None = None) -> Generator:
@@ -27,24 +28,27 @@ def read_checkpoint(
     smoothing: bool | None = None,
     verify: bool = False,
     offline: bool = False,
+    say: Say = lambda _: None,
+    progress: Phased = lambda *_: None,
 ) -> Checkpoint:
     """Read one generator's weights.
 
     path: a published .pt, a state dict, our own .safetensors; a TensorFlow checkpoint's prefix, .index file or folder;
-        or any of these as hf://ORG/REPO[@REVISION][/FILE].
+        a folder or an archive with one of these in it; or whatever `ugatit_fast.weights.locate` finds one by: a name
+        of the list of weights, hf://ORG/REPO[@REVISION][/FILE], or https://...
     direction: which of the two to take from a file that holds both (A2B unless said); what a bare generator is
         called; for our own files, which say it themselves, it must agree.
     smoothing: whether a TensorFlow run was trained with it; None decides by the folder's name and by rho.
     verify: also compare the checksums of the weights, where the format has any.
-    offline: of the hub, use only what is in the cache.
+    offline: use only what was fetched before.
+    say, progress: as for `locate`.
     Raises CheckpointError with what the file looks like instead where it isn't a U-GAT-IT generator, is damaged, holds
     objects that could run code, or has weights that are NaN or infinite.
     """
     if direction is not None and direction not in DIRECTIONS:
         raise CheckpointError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
-    from_hub = hub.is_reference(path)
-    local = hub.fetch(path, offline) if from_hub else Path(path)
-    checkpoint = replace(open_checkpoint(local, direction, smoothing, verify), from_hub=from_hub)
+    local, in_cache = locate(path, direction, offline=offline, say=say, progress=progress)
+    checkpoint = replace(open_checkpoint(local, direction, smoothing, verify), in_cache=in_cache)
     if smoothing is not None and checkpoint.smoothing is None:
         raise CheckpointError(
             f"{local} is no TensorFlow checkpoint; smoothing is a choice for those only: leave it out"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.machine import pip_install
 
 
 @contextmanager
@@ -13,7 +14,7 @@ def serving_is_needed() -> Iterator[None]:
         yield
     except ImportError as error:
         raise BackendUnavailable(
-            f'serving needs FastAPI and its company ({error}); install them: pip install "ugatit-fast[serve]"'
+            f"serving needs FastAPI and its company ({error}); install them: {pip_install('serve')}"
         ) from error
 
 
@@ -25,6 +26,4 @@ def torch_is_needed() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise BackendUnavailable(
-            'this needs PyTorch, which is not installed: pip install "ugatit-fast[train]"'
-        ) from error
+        raise BackendUnavailable(f"this needs PyTorch, which is not installed: {pip_install('train')}") from error

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from ugatit_fast.backends.runtimes import RUNTIMES, choose_backend
-from ugatit_fast.choices import BackendChoice, Direction
+from ugatit_fast.choices import Device, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
 from ugatit_fast.engine import read_spec
@@ -85,12 +85,12 @@ def open_engine(
     """The engine of one direction, from `folder` if the last test left it there, else built."""
     source = read_direction(flags, checkpoint, direction)
     side = default(flags.img_size, IMG_SIZE)
-    backend: BackendChoice = "onnxruntime" if flags.device == "cpu" else "auto"
-    path = folder / f"{direction}{RUNTIMES[choose_backend(backend, lambda _: None)].suffix}"
+    device: Device = default(flags.device, "auto")
+    path = folder / f"{direction}{RUNTIMES[choose_backend('auto', lambda _: None, device=device)].suffix}"
     if not serves(path, source.sha256, side, heatmap=heatmap):
         make_folder(folder)
-        build_engine(source, path, backend=backend, size=(side, side), heatmap=heatmap, say=say)
-    return Translator(path, device=default(flags.device, "auto"), heatmap=heatmap)
+        build_engine(source, path, size=(side, side), heatmap=heatmap, device=device, say=say)
+    return Translator(path, device=device, heatmap=heatmap)
 
 
 def serves(engine: Path, checkpoint_sha256: str, side: int, *, heatmap: bool) -> bool:

@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
 from ugatit_fast.media.clip import ClipError, Frame, Picture
+from ugatit_fast.media.colour import of_photo
 from ugatit_fast.media.images import ENCODERS, MAX_PIXELS, recognise, upright_pixels
 
 FORMATS = ("GIF", "WEBP", "PNG")
@@ -64,6 +65,7 @@ class AnimationReader:
             self.file.close()
             raise
         self.plays = plays_of(self.image)
+        self.colours = of_photo(self.image, self.file)
 
     def open_image(self) -> ImageFile.ImageFile:
         try:
@@ -95,7 +97,7 @@ class AnimationReader:
                 self.broken = max(1, self.expected - index)
                 return
             duration = round(self.image.info.get("duration", 0))
-            yield Frame(time, duration, partial(upright_pixels, image))
+            yield Frame(time, duration, partial(upright_pixels, image, self.colours))
             time += duration
 
     def __enter__(self) -> "AnimationReader":

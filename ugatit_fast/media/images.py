@@ -11,10 +11,12 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import write_errors, written_whole
+from ugatit_fast.media.colour import Colours, of_photo
+from ugatit_fast.media.samples import opaque_srgb
 
 Pixels = npt.NDArray[np.uint8]
 """uint8 RGB, (h, w, 3)."""
@@ -60,9 +62,9 @@ def decode_image(
     at_least: (w, h) lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides stay twice as large.
     max_pixels: largest picture that is decoded; the size is read from the header.
 
-    Formats are told by content, not by name: see `FORMATS`. 16-bit samples and floats are scaled to 8 bits
-    (`grey_levels`), and an embedded ICC profile, CMYK or RGB, is applied; a broken profile or EXIF block is passed
-    over, as viewers do.
+    Formats are told by content, not by name: see `FORMATS`. Samples of other depths are scaled to 8 bits
+    (`ugatit_fast.media.samples`), and colours are what the file says they are (`ugatit_fast.media.colour`); a broken
+    profile or EXIF block is passed over, as viewers do.
 
     Raises InputError for anything that isn't a whole photo of at most `max_pixels`.
     """
@@ -78,8 +80,9 @@ def decode_image(
         if at_least is not None:
             width, height = at_least[::-1] if orientation_of(image) in ON_ITS_SIDE else at_least
             image.draft(None, (2 * width, 2 * height))
+        colours = of_photo(image, file)
         image.load()
-        return upright_pixels(image)
+        return upright_pixels(image, colours)
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders meet damaged data with almost every built-in exception
@@ -109,9 +112,9 @@ def recognise(file: IO[bytes], name: str) -> tuple[str, Callable[[IO[bytes], str
     )
 
 
-def upright_pixels(image: Image.Image) -> Pixels:
+def upright_pixels(image: Image.Image, colours: Colours) -> Pixels:
     """A loaded image, or the frame that it is at, as uint8 (h, w, 3): sRGB, upright, on white where transparent."""
-    rgb = opaque_srgb(image)
+    rgb = opaque_srgb(image, colours)
     turn = TURNS.get(orientation_of(image))
     return np.array(rgb if turn is None else rgb.transpose(turn))
 
@@ -135,55 +138,6 @@ def orientation_of(image: Image.Image) -> int:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - broken EXIF raises as freely as broken pixels do
         return 1
-
-
-def opaque_srgb(image: Image.Image) -> Image.Image:
-    """Any mode of a loaded image -> RGB in sRGB, composited on white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(grey_levels(image)).convert("RGB")
-    profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.new("RGB", layer.size, "white")
-        image.paste(layer, mask=layer.getchannel("A"))
-    elif image.mode != "CMYK":
-        image = image.convert("RGB")
-    return (through_profile(image, profile) if profile else image).convert("RGB")
-
-
-def through_profile(image: Image.Image, icc_profile: bytes) -> Image.Image:
-    """RGB or CMYK pixels -> sRGB by their profile; unchanged if they are sRGB already or the profile isn't theirs."""
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-        if ImageCms.getProfileDescription(profile).startswith("sRGB"):
-            return image
-        converted = ImageCms.profileToProfile(
-            image,
-            profile,
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-    except (ImageCms.PyCMSError, OSError):
-        return image
-    return converted or image
-
-
-def grey_levels(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Samples wider than 8 bits -> (h, w) levels, black at 0; `convert("RGB")` would clip them at 255.
-
-    White is 65535 for integers. Floats don't say: it is the first of 1, 255, 65535 that no sample exceeds, or else the
-    largest sample. NaN and infinities become black.
-    """
-    samples = np.asarray(image)
-    values = np.where(np.isfinite(samples), samples, 0).astype(np.float32)
-    peak = float(values.max())
-    white = next((w for w in ((1, 255, 65535) if image.mode == "F" else (65535,)) if peak <= w), peak)
-    levels = np.rint(values.clip(0, white) * (255 / white)).astype(np.uint8)
-    if image.has_transparency_data:  # a colour key; these modes have no other alpha
-        levels[samples == image.info["transparency"]] = 255
-    return levels
 
 
 def save_image(path: Path, image: Pixels) -> None:

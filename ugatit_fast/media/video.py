@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.machine import pip_install
 from ugatit_fast.media.clip import ClipError, Frame
-from ugatit_fast.media.hdr import Transfer, to_sdr
+from ugatit_fast.media.clock import packets_of
+from ugatit_fast.media.colour import of_h273, to_srgb
 from ugatit_fast.media.images import MAX_PIXELS, Pixels
 
 if TYPE_CHECKING:
@@ -45,7 +47,6 @@ FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut"
 BT709, BT601, FCC, SMPTE240M, BT2020 = 1, 5, 4, 7, 9
 MATRICES = {1: BT709, 4: FCC, 5: BT601, 6: BT601, 7: SMPTE240M, 9: BT2020, 10: BT2020}
 """How a file names its matrix from YCbCr to RGB (H.273) -> how the converter does."""
-TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 _LIMITED, _FULL = 1, 2
 
 
@@ -54,7 +55,7 @@ def import_av() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise BackendUnavailable('videos need PyAV: pip install "ugatit-fast[video]"') from error
+        raise BackendUnavailable(f"videos need PyAV: {pip_install('video')}") from error
     return av
 
 
@@ -128,7 +129,7 @@ class VideoReader:
     def decoded(self) -> Iterator["VideoFrame"]:
         from av.error import FFmpegError
 
-        packets = self.container.demux(self.stream)
+        packets = packets_of(self.container)
         while True:
             try:
                 packet = next(packets, None)
@@ -137,6 +138,8 @@ class VideoReader:
                 packet = None
             if packet is None:
                 return
+            if packet.stream != self.stream:
+                continue
             try:
                 yield from self.stream.decode(packet)
             except FFmpegError:
@@ -225,9 +228,7 @@ class PixelSource:
             dst_color_range=_FULL,
             threads=1,
         )
-        pixels = cast(Pixels, rgb.to_ndarray())
-        if transfer := TRANSFERS.get(frame.color_trc):
-            pixels = to_sdr(pixels, transfer)
+        pixels = to_srgb(cast(Pixels, rgb.to_ndarray()), of_h273(frame.color_primaries, frame.color_trc))
         return np.ascontiguousarray(self.turn(pixels))
 
     def reformatter(self) -> "VideoReformatter":

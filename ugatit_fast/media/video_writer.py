@@ -7,9 +7,11 @@ packets. That works because each picture is predicted from earlier ones only (no
 that of their times.
 """
 
+import hashlib
 import heapq
 import itertools
 import json
+import os
 import re
 import shutil
 import warnings
@@ -42,6 +44,8 @@ FRAMES_PER_SEGMENT = 240
 """Most that a killed run loses."""
 
 PART_SUFFIX = ".part"
+LONGEST_NAME = 143
+"""Bytes that every disk takes for a name, encrypted ones too."""
 SETTINGS = "settings.json"
 """In the folder of segments: what they were made with, and of what."""
 SEGMENT_NAME = re.compile(r"(\d{6})\.nut")
@@ -78,7 +82,7 @@ class VideoWriter:
             raise BackendUnavailable(
                 "this build of PyAV has no x264 to write videos with: pip install --force-reinstall --no-deps av"
             ) from error
-        self.part = target.with_name(target.name + PART_SUFFIX)
+        self.part = part_of(target)
         self.end = 0
         """When the last picture ends."""
         self.begin({**settings, "crf": crf, "av": self.av.__version__})
@@ -148,6 +152,7 @@ class VideoWriter:
             try:
                 yield partial
             except self.av.FFmpegError as error:
+                # A copy: FFmpeg's own is an OSError of some kinds only, and its text names no file.
                 raise OSError(error.errno, error.strerror) from error
 
     def add_video(self, container: "OutputContainer", pixels: Pixels) -> "VideoStream":
@@ -201,6 +206,14 @@ class VideoWriter:
         if held:
             held.duration = round(self.end * self.time_base / held.time_base) - shown
             yield held
+
+
+def part_of(target: Path) -> Path:
+    """The folder of a video's segments: its name and `PART_SUFFIX`, or a short one where that would be too long."""
+    name = target.name + PART_SUFFIX
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f"ugatit-fast-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}{PART_SUFFIX}"
+    return target.with_name(name)
 
 
 def seconds_of(packet: "AnyPacket") -> Fraction:

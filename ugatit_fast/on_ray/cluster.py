@@ -11,6 +11,7 @@ from typing import Any
 
 from ugatit_fast.backends.runtimes import runtime_of
 from ugatit_fast.errors import BackendUnavailable, InputError, first_line
+from ugatit_fast.machine import pip_install
 from ugatit_fast.on_ray.options import LOCAL, RayOptions
 from ugatit_fast.translator import Translator, describe_engine
 
@@ -44,9 +45,7 @@ def import_ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise BackendUnavailable(
-            f'working on Ray needs it ({error}); install it: pip install "ugatit-fast[ray]"'
-        ) from error
+        raise BackendUnavailable(f"working on Ray needs it ({error}); install it: {pip_install('ray')}") from error
     return ray
 
 

@@ -16,7 +16,7 @@ from typing import Generic
 
 import numpy as np
 
-from ugatit_fast.errors import InputError
+from ugatit_fast.errors import InputError, PlaceError
 from ugatit_fast.media.images import encode_image
 from ugatit_fast.translate.framing import Framed, Framing
 from ugatit_fast.translate.ledger import Ledger
@@ -130,11 +130,12 @@ def write(sink: Sink, product: Product[Made], photo: Photo, made: Made) -> float
     """Encode and write what comes of a photo; seconds it took."""
     start = time.perf_counter()
     try:
-        files = list(files_of(product, photo, made))
+        for relative, content in list(files_of(product, photo, made)):
+            sink.put(relative, content)
+    except PlaceError:
+        raise
     except InputError as error:
         return Failure(photo.source.path, str(error))
-    for relative, content in files:
-        sink.put(relative, content)
     return time.perf_counter() - start
 
 

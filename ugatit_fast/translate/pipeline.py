@@ -2,8 +2,8 @@
 
     sources -> what is to be skipped -> photos (`flow`), then clips (`clip_files`) -> page -> report
 
-What can't be read is the photo's failure: it is reported, and the others go on. What can't be written is the run's:
-the next photo would meet the same full disk.
+What goes wrong with a photo or a clip is its own failure: it is reported, and the others go on. Only a place that takes
+no more files (`PlaceError`) ends the run: the next photo would meet the same full disk.
 """
 
 import time
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.errors import BackendUnavailable, InputError
+from ugatit_fast.errors import BackendUnavailable, InputError, PlaceError
 from ugatit_fast.files import make_folder
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.clip import ClipError
@@ -179,7 +179,9 @@ class Run:
                 on_start=self.ledger.expect,
                 on_frame=self.ledger.count_frame,
             )
-        except (ClipError, BackendUnavailable) as error:  # a video among photos, and no PyAV
+        except PlaceError:
+            raise
+        except (InputError, BackendUnavailable) as error:  # a video among photos, and no PyAV
             self.ledger.fail(source, Failure(source.path, str(error)))
         else:
             self.ledger.succeed(source)

@@ -11,7 +11,7 @@ from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
-from ugatit_fast.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
+from ugatit_fast.translator.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
 
 
 class Translated(NamedTuple):
