@@ -56,9 +56,7 @@ def write_rtx_engine(
     files: list[Path] = []
     for name in dict.fromkeys(map(plan_name, wanted)):
         ours = tuple(one for one in wanted if plan_name(one) == name)
-        model = to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision])
-        if TURING in ours:
-            model = without_matrix_products(model)
+        model = graph_for_turing(folded, spec) if TURING in ours else graph_for_ampere(folded, spec)
         plans[name] = plan_for(model, spec, facts, ours, library, progress)
         files.append(graphs / f"{name}.onnx")
         save_onnx(model, files[-1])
@@ -76,6 +74,18 @@ def chosen(asked: Sequence[str], library: Library) -> tuple[str, ...]:
             "or build a tensorrt or a cuda engine for other GPUs"
         )
     return tuple(name for name in known if name in (asked or known))
+
+
+def graph_for_ampere(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+    """And for what is newer."""
+    return to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision])
+
+
+def graph_for_turing(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+    """Without float32 matrix products: with channels first, the attention's is a convolution; see `turing`."""
+    if spec.precision == "fp32":
+        return without_matrix_products(to_onnx(folded, spec, form="convolutions"))
+    return without_matrix_products(graph_for_ampere(folded, spec))
 
 
 def plan_for(

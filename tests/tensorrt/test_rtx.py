@@ -127,7 +127,7 @@ def test_without_the_library(
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     assert cli.main(["build-engine", str(light_checkpoint), "--backend", "tensorrt-rtx"]) == 1
     assert "it needs tensorrt_rtx; " in (said := capsys.readouterr().err)
-    assert re.search(r'pip install ".*\[tensorrt-rtx\]"', said)
+    assert re.search(r'pip install ".+\[tensorrt-rtx\]"', said)
 
 
 # Saying what it is ------------------------------------------------------------------------------------------------
