@@ -47,7 +47,7 @@ $(RUNS): pyproject.toml setup.py constraints.txt
 $(INSTALLED): $(RUNS)
 	@echo "Installing into .venv: a minute or two, 3 GB"
 	@rm -f $@
-	$(PIP) -e ".[cpu,torch,kernels,train,example-data,video,serve,ray,hub,dev]"
+	$(PIP) -e ".[cpu,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
 	@# NVIDIA's Python bindings without libraries, and TensorRT for RTX, which builds without a GPU: what tests/tensorrt
 	@# holds our code against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \

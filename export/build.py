@@ -47,6 +47,7 @@ def build_engine(
     batch: Sequence[int] = (),
     size: tuple[int, int] | None = None,
     direction: Direction | None = None,
+    network: str | None = None,
     heatmap: bool = False,
     device: Device = "auto",
     tensorrt: TensorRTOptions = TENSORRT_DEFAULTS,
@@ -57,7 +58,8 @@ def build_engine(
 
     checkpoint: what `read_checkpoint` reads, or what it gave.
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
-    backend, precision, batch, size, direction, heatmap, device: as `ugatit_fast.export.options.BuildOptions` says.
+    backend, precision, batch, size, direction, network, heatmap, device: as `ugatit_fast.export.options.BuildOptions`
+        says.
     tensorrt: how to build a TensorRT engine; no other takes these.
     say: called with a line of progress now and then.
     progress: called with a phase of a TensorRT build, its steps done, and its steps in all.
@@ -72,7 +74,9 @@ def build_engine(
     precision = precision or runtime.default_precision
     if precision not in runtime.forms:
         raise InputError(f"{runtime.kind} engines are {' or '.join(runtime.forms)}, not {precision}")
-    source = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction)
+    source = (
+        checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
+    )
     spec = EngineSpec.of(
         source,
         kind=runtime.kind,
@@ -93,7 +97,7 @@ def build_engine(
     or_any = " or any" if spec.any_size else ""
     say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
     with staged(path) as partial, TemporaryDirectory() as graphs:
-        request = Request(tensorrt, device, say, progress, Path(graphs))
+        request = BuildRequest(tensorrt, device, say, progress, Path(graphs))
         written = write_engine(source, spec, partial, request)
         say("comparing with the reference generator")
         found, spec = check(source, written, partial, request), written.spec
@@ -139,7 +143,7 @@ def describe(source: Checkpoint) -> str:
 
 
 @dataclass(frozen=True)
-class Request:
+class BuildRequest:
     """What writing and checking an engine takes besides the network and the description."""
 
     tensorrt: TensorRTOptions
@@ -159,36 +163,36 @@ class Written(NamedTuple):
     """The ONNX files that its plans were built from, where it may be for other machines than this."""
 
 
-def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> Written:
+def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     folded = fold(source.generator())
     if spec.precision == "fp16":
         folded = folded.half_precision()
     return WRITERS[spec.kind](folded, spec, path, request)
 
 
-def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> Written:
+def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     save_onnx(to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision]), path)
     return Written(spec)
 
 
-def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> Written:
+def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     write_safetensors(path, {name: tensor.contiguous() for name, tensor in folded.tensors().items()}, spec.to_json())
     return Written(spec)
 
 
-def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> Written:
+def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
 
     return Written(write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress))
 
 
-def write_rtx_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> Written:
+def write_rtx_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     from ugatit_fast.export.rtx_engine import write_rtx_engine
 
     return Written(*write_rtx_engine(folded, spec, request.tensorrt, path, request.graphs, request.progress))
 
 
-WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request], Written]] = {
+WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, BuildRequest], Written]] = {
     "onnxruntime": write_graph,
     "cuda": write_tensors,
     "tensorrt": write_plans,
@@ -197,7 +201,7 @@ WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request],
 """What writes the engine files of a kind."""
 
 
-def check(source: Checkpoint, written: Written, path: Path, request: Request) -> Difference:
+def check(source: Checkpoint, written: Written, path: Path, request: BuildRequest) -> Difference:
     """Run what was built against the reference; ExportError where it strays too far."""
     spec, found = written.spec, []
     pictures = sample_pictures(spec)
@@ -217,7 +221,7 @@ def check(source: Checkpoint, written: Written, path: Path, request: Request) ->
     return worst
 
 
-def runners(path: Path, written: Written, request: Request) -> Iterator[Backend]:
+def runners(path: Path, written: Written, request: BuildRequest) -> Iterator[Backend]:
     """The engine's own backend; where it can't run here, what stands for it: the plain meaning of the operations on
     folded tensors, or the graphs that plans were built from in ONNX Runtime.
     """

@@ -23,6 +23,8 @@ class BuildOptions:
     """Height x width in pixels; the training size unless given. A full generator serves that one only."""
     direction: Direction | None = None
     """Which generator to take from a file with both; A2B unless given."""
+    network: str | None = None
+    """The generator to build from, in a file with several: its name there, such as genA2B_ema."""
     heatmap: bool = False
     """Let the engine also compute the attention heat map."""
     device: Device = "auto"

@@ -42,6 +42,9 @@ Device = Literal["auto", "cpu", "cuda"]
 Fit = Literal["squash", "crop", "pad"]
 """How a photo of another shape meets the engine's: see `ugatit_fast.media.fitting.fit_image`."""
 
+KeepMetadata = Literal["date", "all", "none"]
+"""What of a photo's or video's metadata its translation has: see `ugatit_fast.media.metadata`."""
+
 Format = Literal["png", "jpg", "webp"]
 """What translations are written as."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from ugatit_fast.machine import pip_install
 
@@ -176,7 +176,7 @@ class CudaTorch:
     """A PyTorch that sees the GPU. Where there is no PyTorch at all, another part says so."""
 
     def lack(self, machine: Machine) -> Need | None:
-        torch: Any = machine.library("torch").module
+        torch = machine.library("torch").module
         if torch is None or torch.cuda.is_available():
             return None
         if torch.version.cuda is None:
@@ -209,7 +209,7 @@ class RtxCard:
         return Need(what, "build a tensorrt or a cuda engine for this one")
 
 
-def architectures(tensorrt_rtx: Any) -> tuple[str, ...]:
+def architectures(tensorrt_rtx: ModuleType) -> tuple[str, ...]:
     """What this TensorRT for RTX (the module) builds for, the oldest first: ("sm_75", ...)."""
     names = (re.fullmatch(r"SM(\d+)", name) for name in tensorrt_rtx.ComputeCapability.__members__)
     return tuple(f"sm_{number}" for number in sorted(int(name[1]) for name in names if name))

@@ -3,9 +3,7 @@
 What TensorRT for RTX (`trt_rtx.py`) does alike is here: loading plans, lanes for threads, slots for pieces.
 """
 
-import queue
 import statistics
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +19,7 @@ from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border, ran_out_of_memory
 from ugatit_fast.backends.gpu import Gpu, open_gpu
 from ugatit_fast.backends.gpu_parts import GpuError, OutOfGpuMemory, Shape, Stream
+from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.needs import TENSORRT
 from ugatit_fast.backends.relay import Results, relay, relay_on_device
 from ugatit_fast.backends.trt_library import Library, Log
@@ -57,13 +56,10 @@ class PlanBackend:
         self.gpu = open_gpu()
         self.device = f"{self.gpu.name} with {library}"
         self.log = library.log()
-        self.free: queue.LifoQueue[Lane] = queue.LifoQueue()
-        self.counting = threading.Lock()
-        self.lanes, self.most_lanes = 1, MAX_LANES
         with border(path, spec):
             self.runtime: trt.Runtime = library.trt.Runtime(self.log)
             self.engines = {name: self.load(path, plan) for name, plan in read_plans(path, spec, plans)}
-            self.free.put(self.new_lane())
+            self.lanes = Lanes(self.new_lane, MAX_LANES)
 
     def load(self, path: Path, plan: NDArray[np.uint8]) -> "trt.ICudaEngine":
         engine: trt.ICudaEngine | None = self.runtime.deserialize_cuda_engine(plan.data)
@@ -82,38 +78,9 @@ class PlanBackend:
         with memory_told(self.gpu):
             return self.make_lane()
 
-    @contextmanager
-    def lane(self) -> Iterator[Lane]:
-        """A lane that nobody else uses: a free one, a new one, or when there are enough, the next that gets free."""
-        try:
-            lane = self.free.get_nowait()
-        except queue.Empty:
-            lane = self.another_lane() or self.free.get()
-        try:
-            yield lane
-        finally:
-            self.free.put(lane)
-
-    def another_lane(self) -> Lane | None:
-        """None where there are enough, or the GPU has no memory for more."""
-        with self.counting:
-            if self.lanes >= self.most_lanes:
-                return None
-            try:
-                lane = self.new_lane()
-            except OutOfGpuMemory as error:
-                self.most_lanes = self.lanes
-                warnings.warn(
-                    f"{self.lanes} threads compute at once, others wait: there is no memory for more ({error})",
-                    stacklevel=2,
-                )
-                return None
-            self.lanes += 1
-            return lane
-
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
-        with border(self.path, self.spec), self.lane() as lane:
+        with border(self.path, self.spec), self.lanes.lane() as lane:
             translated, heatmaps = relay(images, lane.slots(*images.shape[1:3]))
         return translated, heatmaps if self.spec.heatmap else None
 
@@ -121,7 +88,7 @@ class PlanBackend:
         """As `DeviceBackend.run_on_device`."""
         import torch
 
-        with border(self.path, self.spec), self.lane() as lane:
+        with border(self.path, self.spec), self.lanes.lane() as lane:
             stream = torch.cuda.ExternalStream(lane.compute.handle)  # type: ignore[no-untyped-call]
             slots = lane.slots(*images.shape[1:3])
 
@@ -132,9 +99,8 @@ class PlanBackend:
         return translated, heatmaps if self.spec.heatmap else None
 
     def close(self) -> None:
-        for _ in range(self.lanes):
-            self.free.get().compute.synchronize()
-        self.lanes = self.most_lanes = 0
+        for lane in self.lanes.close():
+            lane.compute.synchronize()
         self.engines.clear()
 
 

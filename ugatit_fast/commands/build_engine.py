@@ -63,7 +63,9 @@ def build_engine_command(
     from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.export.build import build_engine
 
-    source = read_checkpoint(checkpoint, wanted.direction, smoothing=smooths(smoothing), offline=offline)
+    source = read_checkpoint(
+        checkpoint, wanted.direction, network=wanted.network, smoothing=smooths(smoothing), offline=offline
+    )
     with phase_bars() as progress:
         built = build_engine(source, output, **vars(wanted), tensorrt=tensorrt, say=say, progress=progress)
     print(f"{built.path}: built in {built.seconds:.1f} s")

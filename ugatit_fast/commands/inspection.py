@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ugatit_fast.choices import Direction
-from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, smooths
+from ugatit_fast.commands.arguments import Checksums, Network, Offline, Smoothed, smooths
 
 
 def inspect(
@@ -11,6 +11,7 @@ def inspect(
     /,
     *,
     direction: Direction | None = None,
+    network: Network = None,
     smoothing: Smoothed = None,
     verify: Checksums = False,
     offline: Offline = False,
@@ -40,7 +41,10 @@ def inspect(
         from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
         has_plans = False
-        facts = facts_of(read_checkpoint(file, direction, smoothing=smooths(smoothing), verify=verify, offline=offline))
+        smoothed = smooths(smoothing)
+        facts = facts_of(
+            read_checkpoint(file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline)
+        )
     if kernels and not has_plans:
         raise InputError(f"{file} has no plans of TensorRT, whose kernels --kernels lists; leave it out")
     for name, value in facts.items():

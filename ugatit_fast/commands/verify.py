@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import EngineFile, Flag, Offline, Smoothed, options, smooths
+from ugatit_fast.commands.arguments import EngineFile, Flag, Network, Offline, Smoothed, options, smooths
 
 LOADING = Loading()
 
@@ -15,6 +15,7 @@ def verify(
     /,
     *,
     loading: Annotated[Loading, options(without=["threads"])] = LOADING,
+    network: Network = None,
     smoothing: Smoothed = None,
     offline: Offline = False,
     layers: Flag = False,
@@ -35,7 +36,7 @@ def verify(
     from ugatit_fast.translator import describe_engine
 
     spec = describe_engine(engine, loading.trust_plan)
-    source = read_checkpoint(checkpoint, spec.direction, smoothing=smooths(smoothing), offline=offline)
+    source = read_checkpoint(checkpoint, spec.direction, network=network, smoothing=smooths(smoothing), offline=offline)
     found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
     precision = spec.precision
     passes = found.passes(precision)

@@ -69,6 +69,8 @@ class Translator:
         missing).
         """
         path = Path(engine)
+        self.path, self.closed = path.absolute(), False
+        self.asked = {"device": device, "heatmap": heatmap, "threads": threads, "trust_plan": trust_plan}
         self.spec: EngineSpec = describe_engine(path, trust_plan)
         if heatmap and not self.spec.heatmap:
             raise EngineError(f"{path} was built without heat maps; build it again with --heatmap")
@@ -83,8 +85,9 @@ class Translator:
         floating point results are multiples of 1/127.5. With `heatmap=True`, a pair: images and float32 (n, h / 4, w
         / 4) heat maps of the same library and device. What is returned belongs to the caller; nothing of it is
         written to again. It is ready on return. Raises InputError where the batch isn't of that form, or is of a size
-        the engine doesn't serve.
+        the engine doesn't serve, EngineError after `close`.
         """
+        self.check_open()
         if is_on_gpu(batch) and isinstance(self.backend, DeviceBackend):
             images = tensor_to_images(batch)
             self.check_size(*images.shape[1:3])
@@ -95,6 +98,7 @@ class Translator:
 
     def translate(self, images: Images) -> Translated:
         """As `run`, for uint8 pictures in the host's memory, and with a name for each half of the result."""
+        self.check_open()
         n, h, w, _ = images.shape
         self.check_size(h, w)
         nothing = np.empty((0, h, w, 3), np.uint8), np.empty((0, h // 4, w // 4), np.float32)
@@ -106,6 +110,11 @@ class Translator:
         if reason:
             raise InputError(f"cannot translate {height}x{width} images: {reason}")
 
+    def check_open(self) -> None:
+        """EngineError after `close`."""
+        if self.closed:
+            raise EngineError(f"{self.path} was closed; load it again: Translator({str(self.path)!r})")
+
     @property
     def device(self) -> str:
         """Where it computes, in words: `CPU (2 threads)`, a GPU's name, ..."""
@@ -113,20 +122,34 @@ class Translator:
 
     def warmup(self) -> None:
         """Run once on an empty picture of each batch size, so that the first real one pays for nothing but itself."""
+        self.check_open()
         for size in self.spec.batch_sizes or (1,):
             self.backend.run(np.zeros((size, self.spec.height, self.spec.width, 3), np.uint8))
 
     def close(self) -> None:
-        """Give back the engine's memory. `run` must not be called afterwards."""
-        self.backend.close()
+        """Give back the engine's memory. Using it afterwards is an EngineError, closing it again nothing."""
+        if not self.closed:
+            self.closed = True
+            self.backend.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is copied or sent to another process loads the engine's file anew: nobody can hand on a runtime."""
+        self.check_open()
+        return loaded, (self.path, self.asked)
 
     def __enter__(self) -> "Translator":
+        self.check_open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def loaded(path: Path, asked: dict[str, Any]) -> Translator:
+    """A pickled Translator."""
+    return Translator(path, **asked)
 
 
 def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
