@@ -28,7 +28,7 @@ from ugatit_fast.samples import shipped_engine
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}
 """Those that install as ugatit_fast.<name>."""
-HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt"}
+HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt", "tensorrt_rtx"}
 
 
 NOT_SHIPPED = {".gitignore", ".ci/run"}

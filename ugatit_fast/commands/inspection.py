@@ -15,6 +15,7 @@ def inspect(
     smoothing: Smoothed = None,
     verify: Checksums = False,
     offline: Offline = False,
+    kernels: bool = False,
 ) -> None:
     """Say what an engine or a checkpoint holds.
 
@@ -24,20 +25,31 @@ def inspect(
         An engine, or a checkpoint of any kind that build-engine reads.
     direction
         Which generator of a checkpoint with both to look at; A2B unless given.
+    kernels
+        Also list and count the kernels that a TensorRT engine will run, as far as its plans carry their source.
     """
-    from ugatit_fast.backends.runtimes import BUILT
+    from ugatit_fast.backends.runtimes import BUILT, RUNTIMES
     from ugatit_fast.engine import read_spec
+    from ugatit_fast.errors import InputError
     from ugatit_fast.files import SHARED_SUFFIX, own_kind
 
     engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX}
     if own_kind(file) == "engine" or file.suffix in engines_only:
-        facts = read_spec(file).facts()
+        spec = read_spec(file)
+        facts, has_plans = spec.facts(), RUNTIMES[spec.kind].contents == "plans"
     else:
         from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
+        has_plans = False
         smoothed = smooths(smoothing)
         facts = facts_of(
             read_checkpoint(file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline)
         )
+    if kernels and not has_plans:
+        raise InputError(f"{file} has no plans of TensorRT, whose kernels --kernels lists; leave it out")
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")
+    if kernels:
+        from ugatit_fast.plan_kernels import describe_kernels
+
+        print(describe_kernels(file))
