@@ -50,6 +50,6 @@ def inspect(
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")
     if kernels:
-        from ugatit_fast.plan_kernels import describe_kernels
+        from ugatit_fast.backends.plan_kernels import describe_kernels
 
         print(describe_kernels(file))
