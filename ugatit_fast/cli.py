@@ -33,6 +33,7 @@ VERBS = {
     "convert": "convert:convert",
     "doctor": "doctor:doctor",
     "demo": "demo:demo",
+    "weights": "weights:weights_command",
     "bench": "bench:bench_app",
     "train": "train:train_app",
     "data": "data:data_app",

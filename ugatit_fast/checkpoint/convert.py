@@ -62,7 +62,7 @@ def convert(
     written = []
     with ExitStack() as until_all_are_written:
         for one in wanted:  # a full generator is a gigabyte: one at a time
-            checkpoint = read_checkpoint(source, one, smoothing=smoothing, verify=verify, offline=offline)
+            checkpoint = read_checkpoint(source, one, smoothing=smoothing, verify=verify, offline=offline, say=say)
             if both and len(checkpoint.directions) < len(DIRECTIONS):
                 raise CheckpointError(
                     f"{checkpoint.path} holds one generator ({checkpoint.directions[0]}); leave out --direction both"

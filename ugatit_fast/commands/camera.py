@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import EngineFile, Size, all_but, options, say
+from ugatit_fast.commands.arguments import Size, Weights, all_but, options, say
+from ugatit_fast.commands.ready import READY, Ready, engine_for
 from ugatit_fast.errors import InputError
 from ugatit_fast.translate.options import TranslateOptions
 
@@ -23,13 +24,14 @@ FRAMED, LOADING = FramingFlags(), Loading()
 
 
 def camera_command(
-    engine: EngineFile,
+    weights: Weights,
     /,
     *,
     device: str | None = None,
     input: Path | None = None,  # noqa: A002 - the option's name
     port: Annotated[int, Parameter(name=["--port", "-p"])] = 8001,
     framed: Annotated[FramingFlags, options(without=all_but(FramingFlags, "fit", "size"))] = FRAMED,
+    ready: Ready = READY,
     loading: Annotated[Loading, options(without=["threads"], device="engine_device")] = LOADING,
     threads: int | None = None,
 ) -> None:
@@ -58,7 +60,9 @@ def camera_command(
 
     if device and input:
         raise InputError("--device names a camera, --input a video in its place; leave one out")
+    engine = engine_for(weights, ready, loading, size=framed.size)
     reader = VideoReader(input) if input else CameraReader(device)
+    say(f"loading {engine.name}")
     with Translator(engine, device=loading.device, threads=threads, trust_plan=loading.trust_plan) as translator:
         framing = Framing(framed, served_size(translator.spec, framed))
         translator.warmup()

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from ugatit_fast.choices import ConvertDirection, Precision
-from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.needs import torch_is_needed
 
 
 def convert(
-    source: Path,
+    source: CheckpointSource,
     target: Path,
     /,
     *,
@@ -23,8 +24,6 @@ def convert(
 
     Parameters
     ----------
-    source
-        A checkpoint of any kind that build-engine reads.
     target
         The .safetensors file, or a folder.
     direction
@@ -32,7 +31,8 @@ def convert(
     precision
         fp16 halves the size.
     """
-    from ugatit_fast.checkpoint.convert import convert as convert_checkpoint
+    with torch_is_needed("torch"):
+        from ugatit_fast.checkpoint.convert import convert as convert_checkpoint
 
     written = convert_checkpoint(
         source,

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from ugatit_fast.choices import Direction
-from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, smooths
+from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.needs import torch_is_needed
 
 
 def inspect(
-    file: Path,
+    file: str,
     /,
     *,
     direction: Direction | None = None,
@@ -20,20 +21,21 @@ def inspect(
     Parameters
     ----------
     file
-        An engine, or a checkpoint of any kind that build-engine reads.
+        An engine, or whatever build-engine reads as a checkpoint.
     direction
         Which generator of a checkpoint with both to look at; A2B unless given.
     """
-    from ugatit_fast.backends.runtimes import BUILT
+    from ugatit_fast.backends.runtimes import is_engine
     from ugatit_fast.engine import read_spec
-    from ugatit_fast.files import SHARED_SUFFIX, own_kind
 
-    engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX}
-    if own_kind(file) == "engine" or file.suffix in engines_only:
+    if is_engine(Path(file)):
         facts = read_spec(file).facts()
     else:
-        from ugatit_fast.checkpoint import facts_of, read_checkpoint
+        with torch_is_needed("torch"):
+            from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
-        facts = facts_of(read_checkpoint(file, direction, smoothing=smooths(smoothing), verify=verify, offline=offline))
+        facts = facts_of(
+            read_checkpoint(file, direction, smoothing=smooths(smoothing), verify=verify, offline=offline, say=say)
+        )
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")

@@ -19,11 +19,11 @@ def serving_is_needed() -> Iterator[None]:
 
 
 @contextmanager
-def torch_is_needed() -> Iterator[None]:
-    """For imports: BackendUnavailable where there is no torch."""
+def torch_is_needed(extra: str = "train") -> Iterator[None]:
+    """For imports: BackendUnavailable where there is no torch; `extra` brings it, and what else the verb takes."""
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise BackendUnavailable(f"this needs PyTorch, which is not installed: {pip_install('train')}") from error
+        raise BackendUnavailable(f"this needs PyTorch, which is not installed: {pip_install(extra)}") from error

@@ -1,14 +1,14 @@
 """`ugatit-fast serve`."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import EngineFile, all_but, options, say
+from ugatit_fast.commands.arguments import Weights, all_but, options, say
 from ugatit_fast.commands.needs import serving_is_needed
+from ugatit_fast.commands.ready import READY, Ready, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.listening import Listening
 from ugatit_fast.serve.settings import ServeSettings
@@ -25,31 +25,35 @@ LISTENING, SETTINGS, LOADING, RAY = ListeningFlags(), ServeSettings(), Loading()
 
 
 def serve_command(
-    engine: EngineFile,
-    second_engine: Path | None = None,
+    weights: Weights,
+    second_weights: str | None = None,
     /,
     *,
     listening: Annotated[ListeningFlags, options()] = LISTENING,
     settings: Annotated[ServeSettings, options(without=["threads", "api_key", "hosts"])] = SETTINGS,
+    ready: Ready = READY,
     loading: Annotated[Loading, options()] = LOADING,
     on: Literal["here", "ray"] = "here",
     ray: Annotated[RayOptions, options(without=all_but(Loading), address="ray_address")] = RAY,
 ) -> None:
     """Serve an engine over HTTP, with a page to try it on.
 
-    Two engines serve both directions.
+    Two engines serve both directions. Weights are fetched, and engines built, before the service begins; the service
+    itself does neither.
 
     Parameters
     ----------
-    second_engine
-        One for the other direction.
+    second_weights
+        An engine for the other direction, or weights of which one is built.
     on
         ray serves with Ray Serve, by several replicas at once.
     """
     with serving_is_needed():
         from ugatit_fast.serve.server import serve_engines
 
-    engines = [engine] if second_engine is None else [engine, second_engine]
+    engines = [engine_for(weights, ready, loading, heatmap=True)]
+    if second_weights is not None:
+        engines.append(engine_back(second_weights, engines[0], ready, loading, heatmap=True))
     settings = replace(listening.guarded(settings), threads=loading.threads)
     host, port = listening.host, listening.port
     if on == "ray":

@@ -8,8 +8,8 @@ from cyclopts import Parameter
 
 from ugatit_fast.choices import Crop, Loading
 from ugatit_fast.commands.arguments import (
-    EngineFile,
     Size,
+    Weights,
     all_but,
     as_text,
     options,
@@ -18,6 +18,7 @@ from ugatit_fast.commands.arguments import (
     refuse_options,
     say,
 )
+from ugatit_fast.commands.ready import READY, Ready, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.translate.options import Request, TranslateOptions
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from ugatit_fast.translate.report import Failure, Report
 
 Inputs = Annotated[str, Parameter(validator=refuse_options, allow_leading_hyphen=True)]
-Output = Annotated[Path, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
+DEFAULT_OUTPUT = Path("translated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +50,13 @@ REQUEST, TREATMENT, LOADING, RAY = RequestFlags(), TranslateFlags(), Loading(), 
 
 
 def translate(
-    engine: EngineFile,
+    weights: Weights,
     /,
     *inputs: Inputs,
-    output: Output,
+    output: Output = None,
     request: Annotated[RequestFlags, options()] = REQUEST,
     treatment: Annotated[TranslateFlags, options(without=["threads"])] = TREATMENT,
+    ready: Ready = READY,
     loading: Annotated[Loading, options()] = LOADING,
     on: Literal["here", "ray"] = "here",
     ray: Annotated[RayOptions, options(without=all_but(Loading), address="ray_address")] = RAY,
@@ -69,11 +72,18 @@ def translate(
         Photos, videos, animated GIF, WebP or PNG, folders (with their subfolders), patterns such as "holiday/*.jpg",
         zip archives of photos, or - for stdin.
     output
-        The folder for the translations, made if missing; or a file for a single one, such as me.png or party.mp4; or
-        an archive, such as out.zip; or - for stdout.
+        The folder for the translations, made if missing, translated unless given; or a file for a single one, such as
+        me.png or party.mp4; or an archive, such as out.zip; or - for stdout, which stdin goes to by itself.
     on
         ray translates with Ray Data, by several replicas at once, from files or folders to a folder, without a page.
     """
+    if output is None:
+        output = Path("-") if inputs == ("-",) else DEFAULT_OUTPUT
+    heatmap = request.heatmap or request.stack is not None
+    engine = engine_for(weights, ready, loading, size=treatment.size, heatmap=heatmap)
+    if request.stack is not None:
+        back = engine_back(str(request.stack), engine, ready, loading, size=treatment.size, heatmap=heatmap)
+        request = replace(request, stack=back)
     with progress_bar(shown=not request.watch) as advance:
         if on == "ray":
             from ugatit_fast.on_ray.folder import translate_request_on_ray

@@ -1,17 +1,17 @@
 """`ugatit-fast verify`."""
 
-from pathlib import Path
 from typing import Annotated
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import EngineFile, Flag, Offline, Smoothed, options, smooths
+from ugatit_fast.commands.arguments import CheckpointSource, EngineFile, Flag, Offline, Smoothed, options, say, smooths
+from ugatit_fast.commands.needs import torch_is_needed
 
 LOADING = Loading()
 
 
 def verify(
     engine: EngineFile,
-    checkpoint: Path,
+    checkpoint: CheckpointSource,
     /,
     *,
     loading: Annotated[Loading, options(without=["threads"])] = LOADING,
@@ -25,17 +25,16 @@ def verify(
 
     Parameters
     ----------
-    checkpoint
-        The checkpoint that it was built from.
     layers
         Also walk the network, stage by stage, to the first place where the engine drifts from float32.
     """
-    from ugatit_fast.checkpoint import read_checkpoint
-    from ugatit_fast.export.verify import verify as compare_with_reference
+    with torch_is_needed("torch"):
+        from ugatit_fast.checkpoint import read_checkpoint
+        from ugatit_fast.export.verify import verify as compare_with_reference
     from ugatit_fast.translator import describe_engine
 
     spec = describe_engine(engine, loading.trust_plan)
-    source = read_checkpoint(checkpoint, spec.direction, smoothing=smooths(smoothing), offline=offline)
+    source = read_checkpoint(checkpoint, spec.direction, smoothing=smooths(smoothing), offline=offline, say=say)
     found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
     precision = spec.precision
     passes = found.passes(precision)

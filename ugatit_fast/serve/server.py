@@ -130,6 +130,7 @@ def serve_engines(
 ) -> None:
     """Load engines, with their heat maps where they have any, and `serve` them. Raises as `Translator` does, too."""
     with ExitStack() as stack:
+        say(f"loading {' and '.join(engine.name for engine in engines)}")
         translators = [
             stack.enter_context(
                 Translator(
