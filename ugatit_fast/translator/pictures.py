@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ugatit_fast.errors import InputError
+from ugatit_fast.media.colour import Colours
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, decode_image, encode_image, load_image, recognise, upright_pixels
 from ugatit_fast.translator.kinds import AnyArray, Batch, is_tensor, to_images
@@ -51,7 +52,8 @@ def taken(picture: object, size: tuple[int, int]) -> Taken:
     if isinstance(picture, bytes):
         return photo_of(decode_image(picture, "the picture"), size, encoder_like(picture))
     if isinstance(picture, Image.Image):
-        return photo_of(upright_pixels(loaded(picture)), size, Image.fromarray)
+        colours = Colours(profile=picture.info.get("icc_profile"))
+        return photo_of(upright_pixels(loaded(picture), colours), size, Image.fromarray)
     if isinstance(picture, str | os.PathLike):
         height, width = size
         return photo_of(load_image(Path(picture), at_least=(width, height)), size, Image.fromarray)
