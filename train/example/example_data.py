@@ -19,6 +19,7 @@ from numpy.random import default_rng
 from PIL import Image, ImageEnhance
 
 from ugatit_fast.errors import BackendUnavailable, InputError
+from ugatit_fast.machine import pip_install
 from ugatit_fast.media.images import Pixels, load_image, save_image
 from ugatit_fast.progress import Phased
 
@@ -99,7 +100,7 @@ def located(photo: Photo) -> Path:
     if spec is None or spec.origin is None:
         raise BackendUnavailable(
             f"the example data set takes photographs from {photo.package}, which isn't installed; "
-            'pip install "ugatit-fast[example-data]"'
+            f"{pip_install('example-data')}"
         )
     return Path(spec.origin).parent / photo.path
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-pytest.importorskip("skimage", reason='the example data set needs pip install "ugatit-fast[example-data]"')
+pytest.importorskip("skimage", reason='the example data set needs pip install ".[example-data]"')
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
@@ -68,7 +68,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(example_data.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BackendUnavailable, match=r"matplotlib.*ugatit-fast\[example-data\]"):
+    with pytest.raises(BackendUnavailable, match=r"matplotlib.*\[example-data\]"):
         build_example_data(tmp_path / "new", count=1)
 
 
