@@ -6,9 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import Size, Weights, all_but, options, say
-from ugatit_fast.commands.ready import READY, Ready, engine_for
+from ugatit_fast.commands.ready import EngineFlags, engine_for
 from ugatit_fast.errors import InputError
 from ugatit_fast.translate.options import TranslateOptions
 
@@ -20,7 +19,7 @@ class FramingFlags(TranslateOptions):
     size: Size = TranslateOptions.size
 
 
-FRAMED, LOADING = FramingFlags(), Loading()
+FRAMED, FLAGS = FramingFlags(), EngineFlags()
 
 
 def camera_command(
@@ -31,8 +30,7 @@ def camera_command(
     input: Path | None = None,  # noqa: A002 - the option's name
     port: Annotated[int, Parameter(name=["--port", "-p"])] = 8001,
     framed: Annotated[FramingFlags, options(without=all_but(FramingFlags, "fit", "size"))] = FRAMED,
-    ready: Ready = READY,
-    loading: Annotated[Loading, options(without=["threads"], device="engine_device")] = LOADING,
+    flags: Annotated[EngineFlags, options(without=["threads"], device="engine_device")] = FLAGS,
     threads: int | None = None,
 ) -> None:
     """Translate this machine's camera, live, on a page that only this machine can see.
@@ -60,10 +58,10 @@ def camera_command(
 
     if device and input:
         raise InputError("--device names a camera, --input a video in its place; leave one out")
-    engine = engine_for(weights, ready, loading, size=framed.size)
+    engine = engine_for(weights, flags, size=framed.size)
     reader = VideoReader(input) if input else CameraReader(device)
     say(f"loading {engine.name}")
-    with Translator(engine, device=loading.device, threads=threads, trust_plan=loading.trust_plan) as translator:
+    with Translator(engine, device=flags.device, threads=threads, trust_plan=flags.trust_plan) as translator:
         framing = Framing(framed, served_size(translator.spec, framed))
         translator.warmup()
         live = Live(translator, reader, framing, paced=input is not None)

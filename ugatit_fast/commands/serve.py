@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import Weights, all_but, options, say
 from ugatit_fast.commands.needs import serving_is_needed
-from ugatit_fast.commands.ready import READY, Ready, engine_back, engine_for
+from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.listening import Listening
 from ugatit_fast.serve.settings import ServeSettings
@@ -21,7 +21,7 @@ class ListeningFlags(Listening):
     port: Annotated[int, Parameter(name=["--port", "-p"])] = Listening.port
 
 
-LISTENING, SETTINGS, LOADING, RAY = ListeningFlags(), ServeSettings(), Loading(), RayOptions()
+LISTENING, SETTINGS, FLAGS, RAY = ListeningFlags(), ServeSettings(), EngineFlags(), RayOptions()
 
 
 def serve_command(
@@ -31,8 +31,7 @@ def serve_command(
     *,
     listening: Annotated[ListeningFlags, options()] = LISTENING,
     settings: Annotated[ServeSettings, options(without=["threads", "api_key", "hosts"])] = SETTINGS,
-    ready: Ready = READY,
-    loading: Annotated[Loading, options()] = LOADING,
+    flags: Annotated[EngineFlags, options()] = FLAGS,
     on: Literal["here", "ray"] = "here",
     ray: Annotated[RayOptions, options(without=all_but(Loading), address="ray_address")] = RAY,
 ) -> None:
@@ -51,14 +50,14 @@ def serve_command(
     with serving_is_needed():
         from ugatit_fast.serve.server import serve_engines
 
-    engines = [engine_for(weights, ready, loading, heatmap=True)]
+    engines = [engine_for(weights, flags, heatmap=True)]
     if second_weights is not None:
-        engines.append(engine_back(second_weights, engines[0], ready, loading, heatmap=True))
-    settings = replace(listening.guarded(settings), threads=loading.threads)
+        engines.append(engine_back(second_weights, engines[0], flags, heatmap=True))
+    settings = replace(listening.guarded(settings), threads=flags.threads)
     host, port = listening.host, listening.port
     if on == "ray":
         from ugatit_fast.on_ray.server import serve_on_ray
 
-        serve_on_ray(engines, settings, replace(ray, **vars(loading)), host=host, port=port, say=say)
+        serve_on_ray(engines, settings, replace(ray, **vars(flags.loading)), host=host, port=port, say=say)
     else:
-        serve_engines(engines, settings, loading, host=host, port=port, say=say)
+        serve_engines(engines, settings, flags.loading, host=host, port=port, say=say)

@@ -18,7 +18,7 @@ from ugatit_fast.commands.arguments import (
     refuse_options,
     say,
 )
-from ugatit_fast.commands.ready import READY, Ready, engine_back, engine_for
+from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.translate.options import Request, TranslateOptions
 
@@ -46,7 +46,7 @@ class TranslateFlags(TranslateOptions):
     gallery: Annotated[bool, Parameter(negative="--no-gallery")] = TranslateOptions.gallery
 
 
-REQUEST, TREATMENT, LOADING, RAY = RequestFlags(), TranslateFlags(), Loading(), RayOptions()
+REQUEST, TREATMENT, FLAGS, RAY = RequestFlags(), TranslateFlags(), EngineFlags(), RayOptions()
 
 
 def translate(
@@ -56,8 +56,7 @@ def translate(
     output: Output = None,
     request: Annotated[RequestFlags, options()] = REQUEST,
     treatment: Annotated[TranslateFlags, options(without=["threads"])] = TREATMENT,
-    ready: Ready = READY,
-    loading: Annotated[Loading, options()] = LOADING,
+    flags: Annotated[EngineFlags, options()] = FLAGS,
     on: Literal["here", "ray"] = "here",
     ray: Annotated[RayOptions, options(without=all_but(Loading), address="ray_address")] = RAY,
 ) -> int:
@@ -77,13 +76,8 @@ def translate(
     on
         ray translates with Ray Data, by several replicas at once, from files or folders to a folder, without a page.
     """
-    if output is None:
-        output = Path("-") if inputs == ("-",) else DEFAULT_OUTPUT
-    heatmap = request.heatmap or request.stack is not None
-    engine = engine_for(weights, ready, loading, size=treatment.size, heatmap=heatmap)
-    if request.stack is not None:
-        back = engine_back(str(request.stack), engine, ready, loading, size=treatment.size, heatmap=heatmap)
-        request = replace(request, stack=back)
+    output = output or default_output(inputs)
+    engine, asked = with_engines(weights, request, flags, treatment.size)
     with progress_bar(shown=not request.watch) as advance:
         if on == "ray":
             from ugatit_fast.on_ray.folder import translate_request_on_ray
@@ -92,9 +86,9 @@ def translate(
                 engine,
                 inputs,
                 output,
-                request=request,
+                request=asked,
                 options=treatment,
-                ray_options=replace(ray, **vars(loading)),
+                ray_options=replace(ray, **vars(flags.loading)),
                 on_progress=advance,
                 on_failure=say_failure,
             )
@@ -105,14 +99,29 @@ def translate(
                 engine,
                 inputs,
                 output,
-                request=request,
+                request=asked,
                 options=treatment,
-                loading=loading,
+                loading=flags.loading,
                 say=say,
                 on_progress=advance,
                 on_failure=say_failure,
             )
     return say_report(report)
+
+
+def default_output(inputs: tuple[str, ...]) -> Path:
+    return Path("-") if inputs == ("-",) else DEFAULT_OUTPUT
+
+
+def with_engines(
+    weights: str, request: Request, flags: EngineFlags, size: tuple[int, int] | None
+) -> tuple[Path, Request]:
+    """The engine, and the request with the engine of the way back where tiles are asked for, which show heat maps."""
+    if request.stack is None:
+        return engine_for(weights, flags, size=size, heatmap=request.heatmap), request
+    engine = engine_for(weights, flags, size=size, heatmap=True)
+    back = engine_back(str(request.stack), engine, flags, size=size, heatmap=True)
+    return engine, replace(request, stack=back)
 
 
 def say_failure(failure: "Failure") -> None:
