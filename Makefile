@@ -45,7 +45,7 @@ $(RUNS): pyproject.toml setup.py constraints.txt
 $(INSTALLED): $(RUNS)
 	@echo "Installing into .venv: a minute or two, 3 GB"
 	@rm -f $@
-	$(PIP) -e ".[cpu,torch,kernels,train,example-data,video,serve,ray,hub,dev]"
+	$(PIP) -e ".[cpu,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
 	@# TensorRT's Python bindings without its libraries: what tests/tensorrt holds our calls against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \

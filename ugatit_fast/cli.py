@@ -1,11 +1,13 @@
 """The command line: parse, call one library function, print. Results go to stdout, progress and errors to stderr."""
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, CycloptsPanel, UnusedCliTokensError
+from rich.console import RenderableType
 
 from ugatit_fast.commands.arguments import say
 from ugatit_fast.errors import UgatitFastError
@@ -16,6 +18,19 @@ HELP = """Turn a trained U-GAT-IT checkpoint into a fast translator, and transla
 Start with: ugatit-fast demo
 """
 
+TRUTHS = ("true", "false", "yes", "no", "1", "0", "on", "off")
+
+
+def told(error: CycloptsError) -> RenderableType:
+    """A panel that says what was wrong with a command line."""
+    message: object = error
+    if isinstance(error, UnusedCliTokensError) and (words := error.unused_tokens):
+        message = f"expected no {' '.join(words)} there; see --help for what this command takes"
+        if words[0].lower() in TRUTHS:
+            message = f"expected no {words[0]} there: flags such as --light have no value: give them or leave them out"
+    return CycloptsPanel(message)
+
+
 app = App(
     name="ugatit-fast",
     help=HELP,
@@ -23,6 +38,7 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
     suppress_keyboard_interrupt=False,
+    error_formatter=told,
 )
 
 VERBS = {
@@ -51,9 +67,15 @@ for name, where in VERBS.items():
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 for a known failure (one line on stderr), 2 for wrong usage."""
+    print_whatever_comes()
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
     try:
-        result = app(argv, exit_on_error=False, print_error=True, result_action="return_value")
+        result = app(
+            with_names(sys.argv[1:] if argv is None else argv),
+            exit_on_error=False,
+            print_error=True,
+            result_action="return_value",
+        )
     except CycloptsError:
         return 2
     except UgatitFastError as error:
@@ -66,6 +88,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return result if isinstance(result, int) else 0
+
+
+def print_whatever_comes() -> None:
+    """A name that the terminal's encoding lacks is printed escaped, instead of ending a run whose work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def with_names(argv: Sequence[str]) -> list[str]:
+    """What comes after `--` are names of files, also where they begin with a hyphen; `-` stays stdin."""
+    words = list(argv)
+    after = words.index("--") + 1 if "--" in words else len(words)
+    return words[:after] + [f"./{word}" if word.startswith("-") and word != "-" else word for word in words[after:]]
 
 
 if __name__ == "__main__":

@@ -103,6 +103,12 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def refuse_special(path: Path) -> None:
+    """Raises InputError for a pipe, a socket or a device: opening one may wait for ever. A missing file is none."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is a pipe or a device, not a file; send a photo through stdin instead: - < {path}")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder with those above it, unless it is there. Raises InputError."""
     with write_errors(path):
@@ -140,6 +146,15 @@ def cause_of(error: OSError) -> str:
     if error.errno == errno.ENAMETOOLONG:
         return "the name is too long for this disk; choose a shorter one"
     return error.strerror or str(error)
+
+
+def is_text(path: Path) -> bool:
+    """Whether a name can be given to libraries that take text; on Linux names are bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # What our files say about themselves ------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def test_translate_takes_weights_and_names_its_output(
     save_image(tmp_path / "me.png", random_pictures(1, 50, 40)[0])
     assert main(["translate", str(weights), "me.png"]) == 0
     out, err = capsys.readouterr()
-    assert load_image(tmp_path / "translated" / "me.png").shape == (256, 256, 3)
+    assert load_image(tmp_path / "translated" / "me.png").shape == (32, 32, 3)
     assert "look at translated/index.html" in out
     assert "building an engine of" in err
     assert main(["translate", str(weights), "me.png"]) == 0
@@ -183,7 +183,7 @@ def test_tiles_take_both_directions_from_one_file(
     monkeypatch.chdir(tmp_path)
     save_image(tmp_path / "me.png", random_pictures(1, 40, 40)[0])
     assert main(["translate", str(weights), "me.png", "--stack", str(weights), "-o", "tiles"]) == 0
-    assert load_image(tmp_path / "tiles" / "me.png").shape == (7 * 256, 256, 3)
+    assert load_image(tmp_path / "tiles" / "me.png").shape == (7 * 32, 32, 3)
 
 
 def test_a_full_generator_is_told_of_the_smaller_file(

@@ -12,6 +12,7 @@ from ugatit_fast.commands.arguments import (
     as_text,
     options,
     parse_batch,
+    parse_names,
     phase_bars,
     say,
     smooths,
@@ -28,7 +29,14 @@ class BuildFlags(BuildOptions):
     size: Size = BuildOptions.size
 
 
-WANTED, TENSORRT = BuildFlags(), TensorRTOptions()
+@dataclass(frozen=True, kw_only=True)
+class PlanFlags(TensorRTOptions):
+    """The options for plans as people type them."""
+
+    gpu: Annotated[tuple[str, ...], as_text(parse_names)] = TensorRTOptions.gpu
+
+
+WANTED, TENSORRT = BuildFlags(), PlanFlags()
 
 
 def build_engine_command(
@@ -39,7 +47,7 @@ def build_engine_command(
     wanted: Annotated[BuildFlags, options()] = WANTED,
     smoothing: Smoothed = None,
     offline: Offline = False,
-    tensorrt: Annotated[TensorRTOptions, options(workspace_mib="workspace")] = TENSORRT,
+    tensorrt: Annotated[PlanFlags, options(workspace_mib="workspace")] = TENSORRT,
 ) -> None:
     """Build an engine from a checkpoint, and check it.
 
@@ -58,6 +66,7 @@ def build_engine_command(
         source = read_checkpoint(
             checkpoint,
             wanted.direction,
+            network=wanted.network,
             smoothing=smooths(smoothing),
             offline=offline,
             say=say,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ugatit_fast.choices import ConvertDirection, Precision
-from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Network, Offline, Smoothed, say, smooths
 from ugatit_fast.commands.needs import torch_is_needed
 
 
@@ -13,6 +13,7 @@ def convert(
     /,
     *,
     direction: ConvertDirection | None = None,
+    network: Network = None,
     precision: Precision = "fp32",
     smoothing: Smoothed = None,
     verify: Checksums = False,
@@ -38,6 +39,7 @@ def convert(
         source,
         target,
         direction=direction,
+        network=network,
         precision=precision,
         smoothing=smooths(smoothing),
         verify=verify,

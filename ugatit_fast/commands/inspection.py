@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ugatit_fast.choices import Direction
-from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import Checksums, Network, Offline, Smoothed, say, smooths
 from ugatit_fast.commands.needs import torch_is_needed
 
 
@@ -12,6 +12,7 @@ def inspect(
     /,
     *,
     direction: Direction | None = None,
+    network: Network = None,
     smoothing: Smoothed = None,
     verify: Checksums = False,
     offline: Offline = False,
@@ -34,8 +35,11 @@ def inspect(
         with torch_is_needed("torch"):
             from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
+        smoothed = smooths(smoothing)
         facts = facts_of(
-            read_checkpoint(file, direction, smoothing=smooths(smoothing), verify=verify, offline=offline, say=say)
+            read_checkpoint(
+                file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline, say=say
+            )
         )
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")

@@ -2,11 +2,12 @@
 
 import os
 import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, Parameter
-from cyclopts.config import Toml
+from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts.config import Dict
 
 from ugatit_fast.commands.arguments import Flag, say
 from ugatit_fast.commands.needs import torch_is_needed
@@ -14,13 +15,29 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.train.settings import TrainSettings
 
 
-def settings_file(app: App, commands: Any, arguments: Any) -> None:
+def settings_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Let the TOML file that --config names fill in the flags that weren't given."""
     for path in [token.value for argument in arguments if "--config" in argument.names for token in argument.tokens]:
-        try:
-            Toml(path, must_exist=True)(app, (), arguments)  # flat: no [train] table; `data` is a key, not the command
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"{path} can't be read as TOML ({error}); check the name and what is in it") from error
+        # flat: no [train] table; `data` is a key, not the command
+        Dict(read_toml(Path(path)), source=path)(app, (), arguments)
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """What a TOML file says, with the mark that Windows' editors put first or without. InputError where it can't."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        what = "is a folder" if path.is_dir() else f"can't be read ({error.strerror or error})"
+        raise InputError(f"{path} {what}; expected a TOML file of settings: check the name") from error
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return tomllib.loads(content.decode(encoding))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path} isn't UTF-8 (line {line}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        paths = '; write paths with / or in single quotes, not "C:\\..."' if b"\\" in content else ""
+        raise InputError(f"{path} isn't TOML ({error}): expected lines like img_size = 256{paths}") from error
 
 
 train_app = App(name="train", config=settings_file)

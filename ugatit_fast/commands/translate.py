@@ -12,10 +12,10 @@ from ugatit_fast.commands.arguments import (
     Weights,
     all_but,
     as_text,
+    file_name,
     options,
     parse_crop,
     progress_bar,
-    refuse_options,
     say,
 )
 from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
@@ -25,7 +25,7 @@ from ugatit_fast.translate.options import Request, TranslateOptions
 if TYPE_CHECKING:
     from ugatit_fast.translate.report import Failure, Report
 
-Inputs = Annotated[str, Parameter(validator=refuse_options, allow_leading_hyphen=True)]
+Inputs = Annotated[str, Parameter(converter=file_name, allow_leading_hyphen=True)]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
 DEFAULT_OUTPUT = Path("translated")
 
@@ -132,7 +132,8 @@ def say_report(report: "Report") -> int:
     """What the run did, on stderr where the picture is on stdout. The exit code."""
     from ugatit_fast.translate.sources import PIPE
 
-    say(report.speed)
+    if report.images:
+        say(report.speed)
     tell = say if report.out == PIPE else print
     tell(report.summary)
     if report.page and report.page.exists():  # not in an archive

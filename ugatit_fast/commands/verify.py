@@ -3,7 +3,17 @@
 from typing import Annotated
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import CheckpointSource, EngineFile, Flag, Offline, Smoothed, options, say, smooths
+from ugatit_fast.commands.arguments import (
+    CheckpointSource,
+    EngineFile,
+    Flag,
+    Network,
+    Offline,
+    Smoothed,
+    options,
+    say,
+    smooths,
+)
 from ugatit_fast.commands.needs import torch_is_needed
 
 LOADING = Loading()
@@ -15,6 +25,7 @@ def verify(
     /,
     *,
     loading: Annotated[Loading, options(without=["threads"])] = LOADING,
+    network: Network = None,
     smoothing: Smoothed = None,
     offline: Offline = False,
     layers: Flag = False,
@@ -34,7 +45,9 @@ def verify(
     from ugatit_fast.translator import describe_engine
 
     spec = describe_engine(engine, loading.trust_plan)
-    source = read_checkpoint(checkpoint, spec.direction, smoothing=smooths(smoothing), offline=offline, say=say)
+    source = read_checkpoint(
+        checkpoint, spec.direction, network=network, smoothing=smooths(smoothing), offline=offline, say=say
+    )
     found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
     precision = spec.precision
     passes = found.passes(precision)

@@ -51,7 +51,7 @@ CINEMA = 17
 SAME_PLACE = 0.002
 """Distance of chromaticities that are the same, rounded otherwise."""
 SAME_GAMMA = 0.05
-"""Share by which a power may differ from 2.2 and stand for sRGB's curve, as for libpng."""
+"""Share by which a power may differ from 2.2 and stand for sRGB's curve."""
 BRADFORD: Matrix = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 PIXELS_AT_ONCE = 2**18
 """Light takes twelve bytes a pixel or more; a photo of 200 megapixels isn't held as such."""
@@ -134,16 +134,21 @@ def of_photo(image: Image.Image, file: IO[bytes]) -> Colours:
 
 
 def of_gamma(exponent: float | None, chromaticities: Chromaticities | None) -> Colours:
-    """Of PNG's gAMA (the power from light to code) and cHRM."""
-    gamma = 1 / exponent if exponent else None
-    if gamma is not None and abs(gamma / 2.2 - 1) <= SAME_GAMMA:
-        gamma = None
-    if chromaticities is None or np.abs(np.array(chromaticities) - np.array(BT709)).max() < SAME_PLACE:
+    """Of PNG's gAMA (the power from light to code) and cHRM, as Chromium takes them.
+
+    Primaries without a power say nothing, and a power of about 2.2 without primaries is sRGB's curve.
+    """
+    if exponent is None:
+        return SRGB
+    gamma = 1 / exponent
+    if chromaticities is None:
+        return SRGB if abs(gamma / 2.2 - 1) <= SAME_GAMMA else Colours(gamma=gamma)
+    if np.abs(np.array(chromaticities) - np.array(BT709)).max() < SAME_PLACE:
         return Colours(gamma=gamma)
     try:
         to_srgb_matrix(chromaticities)
     except np.linalg.LinAlgError:  # primaries on a line
-        return Colours(gamma=gamma)
+        return SRGB
     return Colours(gamma=gamma, primaries=chromaticities)
 
 

@@ -4,7 +4,7 @@ uint8 (n, h, w, 3), or floating point (n, 3, h, w) in [-1, 1]; NumPy, or torch o
 """
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from ugatit_fast.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-AnyArray: TypeAlias = NDArray[Any]
+AnyArray: TypeAlias = NDArray[np.generic]
 """An array of whatever dtype."""
 Batch: TypeAlias = "AnyArray | torch.Tensor"
 RANGE_SLACK = 1e-3

@@ -16,11 +16,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
+from ugatit_fast.backends.base import Images
 from ugatit_fast.errors import InputError
 from ugatit_fast.media.colour import Colours
 from ugatit_fast.media.fitting import fit_image
-from ugatit_fast.media.images import Pixels, decode_image, encode_image, load_image, recognise, upright_pixels
-from ugatit_fast.translator.kinds import AnyArray, Batch, is_tensor, to_images
+from ugatit_fast.media.formats import recognise
+from ugatit_fast.media.images import Pixels, decode_image, encode_image, load_image, upright_pixels
+from ugatit_fast.translator.kinds import Batch, is_tensor, to_images
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
 """A picture of any size: the path of a file, a file's content, or a Pillow image."""
@@ -94,12 +96,12 @@ def encoder_like(content: bytes) -> Callable[[Pixels], bytes]:
     return lambda pixels: encode_image(pixels, suffix)
 
 
-def in_batches(pictures: Sequence[Taken]) -> list[tuple[AnyArray, list[Taken]]]:
+def in_batches(pictures: Sequence[Taken]) -> list[tuple[Images, list[Taken]]]:
     """Neighbours of one size as one uint8 batch (n, h, w, 3) each, with those that it was made of.
 
     Raises InputError for an array that is no batch of pictures.
     """
-    batches: list[tuple[list[AnyArray], list[Taken]]] = []
+    batches: list[tuple[list[Images], list[Taken]]] = []
     for one in pictures:
         images = to_images(one.batch)
         if batches and batches[-1][0][0].shape[1:] == images.shape[1:]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
-from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
+from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
@@ -71,6 +71,8 @@ class Translator:
         missing).
         """
         path = Path(engine)
+        self.path, self.closed = path.absolute(), False
+        self.asked = {"device": device, "heatmap": heatmap, "threads": threads, "trust_plan": trust_plan}
         self.spec: EngineSpec = describe_engine(path, trust_plan)
         if heatmap and not self.spec.heatmap:
             raise EngineError(f"{path} was built without heat maps; build it again with --heatmap")
@@ -90,8 +92,9 @@ class Translator:
         that, and float32 heat maps, (n, h / 4, w / 4) in the library and on the device of an array, (h / 4, w / 4) of a
         single picture, a list for a list. What is returned belongs to the caller; nothing of it is written to again. It
         is ready on return. Raises InputError where a picture can't be read or isn't of that form, or is of a size that
-        the engine doesn't serve.
+        the engine doesn't serve, EngineError after `close`.
         """
+        self.check_open()
         size = self.spec.height, self.spec.width
         if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes):
             return self.run_many([taken(picture, size) for picture in pictures])
@@ -128,6 +131,7 @@ class Translator:
 
     def translate(self, images: Images) -> Translated:
         """As `run`, for uint8 pictures in the host's memory, and with a name for each half of the result."""
+        self.check_open()
         n, h, w, _ = images.shape
         self.check_size(h, w)
         nothing = np.empty((0, h, w, 3), np.uint8), np.empty((0, h // 4, w // 4), np.float32)
@@ -139,6 +143,11 @@ class Translator:
         if reason:
             raise InputError(f"cannot translate {height}x{width} images: {reason}")
 
+    def check_open(self) -> None:
+        """EngineError after `close`."""
+        if self.closed:
+            raise EngineError(f"{self.path} was closed; load it again: Translator({str(self.path)!r})")
+
     @property
     def device(self) -> str:
         """Where it computes, in words: `CPU (2 threads)`, a GPU's name, ..."""
@@ -146,20 +155,34 @@ class Translator:
 
     def warmup(self) -> None:
         """Run once on an empty picture of each batch size, so that the first real one pays for nothing but itself."""
+        self.check_open()
         for size in self.spec.batch_sizes or (1,):
             self.backend.run(np.zeros((size, self.spec.height, self.spec.width, 3), np.uint8))
 
     def close(self) -> None:
-        """Give back the engine's memory. `run` must not be called afterwards."""
-        self.backend.close()
+        """Give back the engine's memory. Using it afterwards is an EngineError, closing it again nothing."""
+        if not self.closed:
+            self.closed = True
+            self.backend.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is copied or sent to another process loads the engine's file anew: nobody can hand on a runtime."""
+        self.check_open()
+        return loaded, (self.path, self.asked)
 
     def __enter__(self) -> "Translator":
+        self.check_open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def loaded(path: Path, asked: dict[str, Any]) -> Translator:
+    """A pickled Translator."""
+    return Translator(path, **asked)
 
 
 def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
@@ -169,7 +192,4 @@ def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
     except EngineError:
         if not trust_plan or not path.is_file():
             raise
-    RUNTIMES["tensorrt"].require(path, "auto")
-    from ugatit_fast.backends.trt import describe_plan
-
-    return describe_plan(path)
+    return describe_bare_plan(path)

@@ -7,7 +7,7 @@ from ugatit_fast.errors import CheckpointError
 from ugatit_fast.tensor_bundle.locate import MEMBER, newest_of
 
 SINGLE_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
-"""Checkpoints of one file."""
+"""Checkpoints of one file, in any case of letters: pytorch_model.bin, LAST.PT."""
 INDEX = ".index"
 """Of TensorFlow's, which have others beside it."""
 LISTED = 6
@@ -21,7 +21,7 @@ def checkpoint_among(names: Iterable[str], where: str, cure: str) -> list[str]:
     count. Raises CheckpointError where there is none, or more than one.
     """
     visible = [name for name in names if is_visible(PurePosixPath(name))]
-    single = [name for name in visible if PurePosixPath(name).suffix in SINGLE_SUFFIXES]
+    single = [name for name in visible if PurePosixPath(name).suffix.lower() in SINGLE_SUFFIXES]
     prefixes = [name.removesuffix(INDEX) for name in visible if name.endswith(INDEX)]
     if prefixes and not single:
         root = Path(where)
