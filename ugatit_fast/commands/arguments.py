@@ -153,7 +153,7 @@ Smoothed = Annotated[
 
 Network = Annotated[
     str | None,
-    Parameter(help="Which generator to take from a file with several, by its name there, such as genA2B_ema."),
+    Parameter(help="Of a file with several generators, the one of this name, such as genA2B_ema."),
 ]
 
 # Progress ---------------------------------------------------------------------------------------------------------
