@@ -40,7 +40,7 @@ class ReadyOptions:
     precision: Precision | None = None
     """Of an engine that is built: fp32 or fp16; the backend's own choice unless given."""
     offline: bool = False
-    """Take weights that are elsewhere from the cache; don't use the network."""
+    """Of weights that are elsewhere, use only what was fetched before."""
 
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, Direction)

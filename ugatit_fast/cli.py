@@ -50,6 +50,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "convert": ("convert:convert", ("torch",)),
     "doctor": ("doctor:doctor", ()),
     "demo": ("demo:demo", ("cpu",)),
+    "weights": ("weights:weights_command", ()),
     "bench": ("bench:bench_app", ("cpu", "torch")),
     "train": ("train:train_app", ("train",)),
     "data": ("data:data_app", ()),

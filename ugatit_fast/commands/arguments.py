@@ -128,7 +128,25 @@ Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 EngineFile = Annotated[Path, Parameter(help="The engine file, from build-engine.")]
-Offline = Annotated[bool, Parameter(negative="", help="Take what hf:// names from the cache; don't use the network.")]
+Weights = Annotated[
+    str,
+    Parameter(
+        help="An engine; or weights, of which one is built once and kept: a checkpoint, a folder or an archive with "
+        "one, a name from `ugatit-fast weights`, hf://ORG/REPO[@REVISION][/FILE] or https://..."
+    ),
+]
+CheckpointSource = Annotated[
+    str,
+    Parameter(
+        help="A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file "
+        "or folder); a folder or an archive with one; a name from `ugatit-fast weights`, "
+        "hf://ORG/REPO[@REVISION][/FILE] or https://..."
+    ),
+]
+Offline = Annotated[
+    bool,
+    Parameter(negative="", help="Take weights that are elsewhere from the cache; don't use the network."),
+]
 Checksums = Annotated[
     bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
 ]
@@ -141,7 +159,7 @@ Smoothed = Annotated[
 
 Network = Annotated[
     str | None,
-    Parameter(help="Which generator to take from a file with several, by its name there, such as genA2B_ema."),
+    Parameter(help="Of a file with several generators, the one of this name, such as genA2B_ema."),
 ]
 
 # Progress ---------------------------------------------------------------------------------------------------------
@@ -180,8 +198,8 @@ def progress_bar(shown: bool = True) -> Iterator[Counted]:
         yield lambda done, total: said.tell("translating", done, total)
         return
     with Progress(console=console, transient=True, disable=not shown) as progress:
-        task = progress.add_task("translating", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task("loading the engine", total=None)
+        yield lambda done, total: progress.update(task, description="translating", completed=done, total=total)
 
 
 @contextmanager

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("skimage", reason='the example data set needs pip install "ugatit-fast[example-data]"')
+pytest.importorskip("skimage", reason='the example data set needs pip install ".[example-data]"')
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
