@@ -2,16 +2,18 @@
 
 PYTHON ?= $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python3)
 BIN := .venv/bin
-# Written last: an interrupted install has none, and the next run starts from an empty .venv.
+# Written last: after an interrupted install there is none, and the next run installs again.
+# What runs an engine, for the demonstration; and everything, for the tests.
+RUNS := .venv/runs
 INSTALLED := .venv/installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TENSORRT_BINDINGS := 10.16.1.11 11.4.0.106
 RTX_LIBRARIES := 0.5.0
 RTX_BINDINGS := 1.7.1.116
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench gpu clean
+.PHONY: demo test check bench engines gpu clean
 
-demo: $(INSTALLED)  ## build an engine and translate the sample photo
+demo: $(RUNS)  ## translate the sample photos: seconds, 250 MB
 	$(BIN)/ugatit-fast demo
 
 test: $(INSTALLED)  ## the whole test suite
@@ -25,19 +27,27 @@ check: $(INSTALLED)  ## lint, format, types
 bench: $(INSTALLED)  ## measure, and record in benchmarks/results/
 	$(BIN)/ugatit-fast bench --scaling
 
-gpu:  ## on a machine with a GPU, from a bare checkout: its tests, every kernel and engine against their rivals
-	PYTHONPATH=. python3 benchmarks/gpu.py
+engines: $(INSTALLED)  ## build the engines in assets/ from the weights beside them
+	$(BIN)/python -m benchmarks.shipped_engines
+
+gpu:  ## on a machine with a GPU, from a bare checkout: tests, kernels, races, training; or one: make gpu PART="race --batch 32"
+	PYTHONPATH=. python3 benchmarks/gpu.py $(PART)
 
 clean:  ## remove the environment and everything built or cached
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): pyproject.toml setup.py constraints.txt
+$(RUNS): pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ugatit-fast needs Python 3.11 or newer; name one with make PYTHON=...")'
-	@echo "Installing into .venv: a minute or two, 3 GB"
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
-	$(PIP) -c constraints.txt -e ".[cpu,torch,kernels,train,example-data,video,serve,ray,hub,dev]"
+	$(PIP) --no-compile -e ".[cpu]"
+	@touch $@
+
+$(INSTALLED): $(RUNS)
+	@echo "Installing into .venv: a minute or two, 3 GB"
+	@rm -f $@
+	$(PIP) -e ".[cpu,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
 	@# NVIDIA's Python bindings without libraries, and TensorRT for RTX, which builds without a GPU: what tests/tensorrt
 	@# holds our code against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \

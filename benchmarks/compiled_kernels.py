@@ -5,8 +5,6 @@ spills, shared memory, the width of its loads and stores) is known, and tested, 
 """
 
 import re
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +14,10 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from benchmarks.machine_code import MachineCode
 from ugatit_fast.kernels import (
     adalin_backward_triton,
+    adalin_resident_triton,
     adalin_triton,
     pointwise_triton,
     statistics_triton,
@@ -31,23 +31,44 @@ from ugatit_fast.kernels.schedule import (
     MAX_BACKWARD_SPLITS,
     MAX_SPLITS,
     NORM_TILES,
+    REGISTERS_PER_MULTIPROCESSOR,
+    STYLE_PROGRAMS,
     THREADS_PER_WARP,
     Gpu,
     ProductTile,
     Tile,
+    cdiv,
     product_tile,
     resident_tile,
 )
 
+Constant = int | float | str | None
+"""What a kernel knows when it is compiled: a number, the type of a pointer, or None for a tensor that isn't there."""
 SHARED_KIB = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
 """Shared memory that one program may have, by compute capability: the architectures that are compiled for."""
+SYSTEM_SHARED_BYTES = {75: 0, 80: 1024, 86: 1024, 89: 1024, 90: 1024, 100: 1024, 120: 1024}
+"""That the driver takes of it for every program."""
+THREADS = {75: 1024, 80: 2048, 86: 1536, 89: 1536, 90: 2048, 100: 2048, 120: 1536}
+"""That a multiprocessor runs at once."""
 POINTERS = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32"}
 
 FLOAT32_POINTERS = (
     *("gamma", "beta", "rho", "bias", "input_bias", "channel_partials", "layer_partials", "sums", "partials"),
-    *("coefficients", "grad_gamma", "grad_beta", "grad_rho"),
+    *("coefficients", "grad_gamma", "grad_beta", "grad_rho", "second", "heads", "bias1", "bias2", "bias3", "hidden"),
 )
-ACTIVATION_POINTERS = ("x", "y", "residual", "grad", "grad_x", "grad_residual", "phases", "rows", "weight", "features")
+ACTIVATION_POINTERS = (
+    "x",
+    "y",
+    "residual",
+    "grad",
+    "grad_x",
+    "grad_residual",
+    "phases",
+    "rows",
+    "weight",
+    "features",
+    "first",
+)
 ALIGNED_INTEGERS = (
     *("image_elements", "gamma_stride", "beta_stride", "residual_image", "residual_row", "residual_pixel"),
     *("image_stride", "row_stride", "pixel_stride", "split_pixels", "tile_pixels", "pixels"),
@@ -65,12 +86,16 @@ class Case:
     options: Mapping[str, Any]
     activation: str
     """Type of the pointers that aren't float32 parameters: *fp16, *bf16 or *fp32."""
-    constants: Mapping[str, Any]
+    constants: Mapping[str, Constant]
     """Compile-time arguments, and None for tensors that aren't there."""
     pointers: Mapping[str, str]
     """Types of pointers that are neither."""
+    elements: int
+    """Of activations or weights that a thread works on at once."""
     streamed_bytes: int
-    """Of activations or weights that a thread reads at once, by 16; 0 where it can't (pixels of three bytes)."""
+    """Their bytes, where it can read 16 at a time; 0 where it can't (pixels of three bytes)."""
+    loops: bool
+    """Goes through its share in a loop, `elements` at a time."""
 
     def source(self) -> ASTSource:
         signature, constants, attributes = {}, {}, {}
@@ -106,6 +131,16 @@ class Compiled:
     wide_loads: int
     """16-byte loads from global memory in the code, into registers or asynchronously into shared memory."""
     wide_stores: int
+    instructions: float
+    """That a warp issues for an element of each of its threads: of the loop where there is one, else in all."""
+
+    @property
+    def programs(self) -> int:
+        """That a multiprocessor runs at once, by registers (given out by eights), shared memory and threads."""
+        shared = SHARED_KIB[self.capability] * 1024 // max(1, self.shared_bytes + SYSTEM_SHARED_BYTES[self.capability])
+        threads = self.warps * THREADS_PER_WARP
+        by_registers = REGISTERS_PER_MULTIPROCESSOR // (threads * cdiv(self.registers, 8) * 8)
+        return min(by_registers, shared, THREADS[self.capability] // threads)
 
 
 def compile_case(case: Case, capability: int) -> Compiled:
@@ -113,7 +148,8 @@ def compile_case(case: Case, capability: int) -> Compiled:
     kernel = triton.compile(
         case.source(), target=GPUTarget("cuda", capability, THREADS_PER_WARP), options=dict(case.options)
     )
-    registers, spilled = resource_usage(kernel.asm["cubin"])
+    code = MachineCode(kernel.asm["cubin"])
+    registers, spilled = code.registers_and_spills()
     ptx = kernel.asm["ptx"]
     return Compiled(
         case.name,
@@ -126,19 +162,8 @@ def compile_case(case: Case, capability: int) -> Compiled:
         kernel.metadata.global_scratch_size + kernel.metadata.profile_scratch_size,
         len(re.findall(r"\bld\.global\S*\.v4\.[bfu]32|\bcp\.async\.cg", ptx)),
         len(re.findall(r"\bst\.global\S*\.v4\.[bfu]32", ptx)),
+        round((code.largest_loop() if case.loops else code.straight()) / case.elements, 1),
     )
-
-
-def resource_usage(cubin: bytes) -> tuple[int, int]:
-    """(registers, bytes of stack) of a thread: no kernel here has a stack of its own, so its bytes are spills."""
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        command = [triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", file.name]
-        report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"REG:(\d+) STACK:(\d+)", report)
-    assert found, report
-    return int(found[1]), int(found[2])
 
 
 def cases(capability: int) -> list[Case]:
@@ -158,7 +183,10 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
     gpu = Gpu(divmod(capability, 10), 1, SHARED_KIB[capability] * 1024)
     tiles = NORM_TILES[dtype]
 
-    def case(name: str, kernel: Any, tile: Tile | ProductTile, streamed: int, **arguments: Any) -> Case:
+    def case(
+        name: str, kernel: Any, tile: Tile | ProductTile, elements: int, *, wide: bool = True, loops: bool = False,
+        **arguments: Constant,
+    ) -> Case:  # fmt: skip
         pointers = {key: value for key, value in arguments.items() if isinstance(value, str)}
         constants = {key: value for key, value in arguments.items() if key not in pointers}
         threads = tile.warps * THREADS_PER_WARP
@@ -169,62 +197,80 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             POINTERS[dtype],
             constants,
             pointers,
-            streamed * dtype.itemsize // threads,
+            max(1, elements // threads),
+            elements * dtype.itemsize // threads if wide else 0,
+            loops,
         )
 
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
         return {"c": c, "RELU": True, "PAD": pad, "REFLECT": reflect, "UNBIASED": 1, "EPS": 1e-5}
 
-    def rows(tile: Tile) -> dict[str, int]:
+    def size(c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1) -> dict[str, Any]:
+        reflect = not phases or pad > 1
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect)}
+
+    def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
 
-    def partials(tile: Tile, splits: int, c: int) -> dict[str, int]:
+    def partials(tile: Tile, splits: int, c: int) -> dict[str, Any]:
         return {"SPLITS": splits, "PAIRS": splits * c // tile.channels}
 
     adalin, backward, statistics = adalin_triton, adalin_backward_triton, statistics_triton.statistics_kernel
+    resident_kernel = adalin_resident_triton.resident_kernel
     resident, streamed, sweep = resident_tile(dtype, gpu), tiles.apply, tiles.backward
-    of_statistics = {"PARTIAL_CHANNELS": tiles.statistics.channels}
-    plain = dict.fromkeys(("gamma", "beta", "rho", "bias", "layer_partials"))
+    of_statistics: dict[str, Any] = {"PARTIAL_CHANNELS": tiles.statistics.channels}
+    plain: dict[str, Any] = dict.fromkeys(("gamma", "beta", "rho", "bias", "layer_partials"))
+    style: dict[str, Any] = {
+        "PROGRAMS": STYLE_PROGRAMS, "SPLITS": MAX_ADDED_SPLITS, "ROWS": LINEAR_TILE.rows,
+        "INPUTS": LINEAR_TILE.channels,
+    }  # fmt: skip
     found = [
         case(
             "statistics", statistics, tiles.statistics, tiles.statistics.rows * tiles.statistics.channels,
-            c=256, PHASES=False, bias=None, **rows(tiles.statistics),
+            loops=True, c=256, PHASES=False, bias=None, **rows(tiles.statistics),
         ),
         case(
             "statistics of phases", statistics, tiles.statistics, tiles.statistics.rows * tiles.statistics.channels,
-            c=64, PHASES=True, **rows(tiles.statistics),
+            loops=True, c=64, PHASES=True, **rows(tiles.statistics),
         ),
         case(
             "apply AdaLIN, residual, reflect 1", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            PHASES=False, **norm(256, 1), **of_statistics, **rows(streamed),
+            loops=True, PHASES=False, **norm(256, 1), **of_statistics, **rows(streamed),
             **partials(tiles.statistics, MAX_SPLITS, 256),
         ),
         case(
             "apply ILN of phases, reflect 3", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            PHASES=True, residual=None, bias=None, **norm(64, 3), **of_statistics, **rows(streamed),
+            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **of_statistics, **rows(streamed),
             **partials(tiles.statistics, MAX_SPLITS, 64),
         ),
         case(
-            "resident instance norm, reflect 1", adalin.resident_kernel, resident, resident.rows * resident.channels,
-            counters="*i32", PHASES=False, residual=None, **plain, **norm(256, 1), **rows(resident),
+            "resident instance norm, reflect 1", resident_kernel, resident, resident.rows * resident.channels,
+            counters="*i32", residual=None, residual_row=0, residual_pixel=0, **plain, **size(256, 64),
+            **rows(resident), **partials(resident, 8, 256),
+        ),
+        case(
+            "resident AdaLIN, residual, reflect 1", resident_kernel, resident, resident.rows * resident.channels,
+            counters="*i32", bias=None, residual_row=66 * 256, residual_pixel=256, **size(256, 64), **rows(resident),
             **partials(resident, 8, 256),
         ),
         case(
-            "resident AdaLIN, residual, reflect 1", adalin.resident_kernel, resident, resident.rows * resident.channels,
-            counters="*i32", PHASES=False, **norm(256, 1), **rows(resident), **partials(resident, 8, 256),
+            "resident ILN of phases, replicate 1", resident_kernel, resident, resident.rows * resident.channels,
+            counters="*i32", residual=None, residual_row=0, residual_pixel=0, bias=None,
+            **size(128, 128, phases=True), **rows(resident), **partials(resident, 32, 128),
         ),
         case(
-            "resident ILN of phases, replicate 1", adalin.resident_kernel, resident, resident.rows * resident.channels,
-            counters="*i32", PHASES=True, residual=None, bias=None, **norm(128, 1, reflect=False), **rows(resident),
-            **partials(resident, 32, 128),
+            "resident ILN of phases, reflect 3, two tiles", resident_kernel, resident,
+            resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
+            bias=None, **size(64, 256, 3, phases=True, tiles=2), **rows(resident), **partials(resident, 128, 64),
         ),
         case(
             "backward sums", backward.gradient_sums_kernel, sweep, sweep.rows * sweep.channels,
-            **norm(256, 1), **of_statistics, **rows(sweep), **partials(tiles.statistics, MAX_BACKWARD_SPLITS, 256),
+            loops=True, **norm(256, 1), **of_statistics, **rows(sweep),
+            **partials(tiles.statistics, MAX_BACKWARD_SPLITS, 256),
         ),
         case(
             "backward apply", backward.gradient_kernel, sweep, sweep.rows * sweep.channels,
-            c=256, RELU=True, PAD=1, REFLECT=True, **rows(sweep),
+            loops=True, c=256, RELU=True, PAD=1, REFLECT=True, **rows(sweep),
         ),
         case(
             "bias_relu, reflect 1", pointwise_triton.bias_relu_kernel, streamed, streamed.rows * streamed.channels,
@@ -235,16 +281,16 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             c=128, **rows(streamed),
         ),
         case(
-            "normalise_image, reflect 3", pointwise_triton.normalise_image_kernel, FLAT_TILE, 0,
-            image="*u8", PAD=3, BLOCK=FLAT_TILE.rows,
+            "normalise_image, reflect 3", pointwise_triton.normalise_image_kernel, FLAT_TILE, FLAT_TILE.rows,
+            wide=False, image="*u8", CHANNELS=8, PAD=3, BLOCK=FLAT_TILE.rows,
         ),
         case(
-            "rows_to_image", pointwise_triton.rows_to_image_kernel, FLAT_TILE, 0,
-            image="*u8", KERNEL_ROWS=7, BLOCK=FLAT_TILE.rows,
+            "rows_to_image", pointwise_triton.rows_to_image_kernel, FLAT_TILE, FLAT_TILE.rows, wide=False,
+            image="*u8", CHANNELS=24, KERNEL_ROWS=7, BLOCK=FLAT_TILE.rows,
         ),
         case(
-            "style pool", style_triton.pool_kernel, streamed, streamed.rows * streamed.channels,
-            c=256, **rows(streamed),
+            "style, light", style_triton.style_kernel, LINEAR_TILE, LINEAR_TILE.rows * LINEAR_TILE.channels,
+            loops=True, counters="*i32", c=256, **style, POOL_ROWS=streamed.rows, POOL_CHANNELS=streamed.channels,
         ),
     ]  # fmt: skip
     product = product_tile(dtype.itemsize, gpu)
@@ -254,6 +300,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             style_triton.split_product_kernel,
             product,
             product.rows * product.inputs,
+            loops=True,
             ROWS=product.rows,
             INPUTS=product.inputs,
             IMAGES=product.images,
@@ -262,13 +309,14 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
     if dtype == torch.float32:  # float32 whatever the activations are
         found += [
             case(
-                "backward coefficients", backward.coefficients_kernel, COEFFICIENT_TILE, 0,
+                "backward coefficients", backward.coefficients_kernel, COEFFICIENT_TILE, 256, wide=False,
                 c=256, UNBIASED=1, EPS=1e-5, CHANNELS=256, **of_statistics,
                 **partials(tiles.statistics, MAX_BACKWARD_SPLITS, 256),
             ),
             case(
-                "style linear", style_triton.linear_kernel, LINEAR_TILE, LINEAR_TILE.rows * LINEAR_TILE.channels,
-                k=256, RELU=True, SPLITS=MAX_ADDED_SPLITS, ROWS=LINEAR_TILE.rows, INPUTS=LINEAR_TILE.channels,
+                "style after the product", style_triton.style_kernel, LINEAR_TILE,
+                LINEAR_TILE.rows * LINEAR_TILE.channels, loops=True,
+                counters="*i32", x=None, first=None, c=256, **style, POOL_ROWS=1, POOL_CHANNELS=1,
             ),
         ]  # fmt: skip
     return found

@@ -1,13 +1,21 @@
-"""`make gpu`: what needs an NVIDIA GPU, in one command from a checkout: `PYTHONPATH=. python benchmarks/gpu.py`.
+"""`make gpu`: what needs an NVIDIA GPU, from a checkout: `PYTHONPATH=. python benchmarks/gpu.py [PART]`.
 
-Runs the GPU tests where pytest is there, times a training step and every kernel, and races the engines against their
-rivals at batch 1 and 32. Writes benchmarks/results/<gpu>.json, its table and its charts, and
-benchmarks/results/training/<gpu>.json. Made to end within nine minutes: what doesn't fit is a row that says so. Needs
-torch for CUDA, triton, numpy, onnx, safetensors and pillow; exits 1 where a test or an engine of ours failed.
+    tests         the GPU tests, in parallel where pytest-xdist is there
+    kernels       every kernel against its rivals
+    race          the engines against theirs, at one batch size (`--batch N`)
+    training      a step of the trainer
+    (no part)     all of these, the race at batch 1 and 32
+
+A part takes at most ten minutes: what doesn't fit is a row that says so. Results are files named after the GPU and the
+part in the output folder. Needs torch for CUDA, triton, numpy, onnx, safetensors and pillow; exits 1 where a test or an
+engine of ours failed.
 """
 
+import argparse
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -20,73 +28,118 @@ from ugatit_fast.bench.suite import Plan, run_suite
 from ugatit_fast.bench.tables import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
-TOTAL_SECONDS = 540
-TEST_SECONDS = 120
-TRAINING_SECONDS = 90
+PARTS = ("tests", "kernels", "race", "training")
+PART_SECONDS = 540
 BATCHES = (1, 32)
-LIMIT_SECONDS = 90.0
-"""For compiling one rival, which is what takes long."""
+RIVAL_SECONDS = 200.0
+"""For opening one rival: max-autotune takes minutes with nothing cached."""
 ROUNDS_SECONDS = 60.0
 """What is kept for the rounds and the photos after the last rival was opened."""
+WORKERS = 8
+"""Tests at once: each compiles kernels for a second, and a GPU runs them in between."""
 
 
-def gpu_tests() -> bool:
-    """Whether all passed; True, with a line, where there is no pytest."""
-    if find_spec("pytest") is None:
-        print("no pytest here: the GPU tests did not run")
-        return True
-    marks = ("mark.gpu", "mark.tensorrt")
-    files = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if any(m in path.read_text() for m in marks)]
-    if not files:
-        print("no GPU tests in this checkout")
-        return True
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu or tensorrt", *map(str, files)]
-    try:
-        return subprocess.run(command, cwd=ROOT, timeout=TEST_SECONDS, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        print(f"the GPU tests took longer than {TEST_SECONDS} s and were stopped")
-        return False
-
-
-def training_step() -> None:
-    """Measure a step of the trainer; a figure that is missed is in its file, and no failure of the engines."""
-    output = ROOT / "benchmarks" / "results" / "training" / f"{file_stem(machine().name)}.json"
-    output.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "benchmarks.training_step", "-o", str(output)]
-    try:
-        done = subprocess.run(command, cwd=ROOT, timeout=TRAINING_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        print(f"the training step took longer than {TRAINING_SECONDS} s and was stopped")
-        return
-    if done.returncode != 0:
-        print("the training step failed or missed a figure; see above")
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="What needs an NVIDIA GPU, in parts of at most ten minutes.")
+    parser.add_argument("part", nargs="?", choices=PARTS, help="only this one")
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help=f"of the race; both {BATCHES[0]} and {BATCHES[1]} unless given"
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results", help="folder for the results")
+    chosen = parser.parse_args(arguments)
     if not has_nvidia_gpu():
         print("error: nvidia-smi finds no NVIDIA GPU here; `ugatit-fast bench` measures the CPU", file=sys.stderr)
         return 1
+    batches = (chosen.batch,) if chosen.batch else BATCHES
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    done = [run(part, batches, chosen.output) for part in ([chosen.part] if chosen.part else PARTS)]
+    return 0 if all(done) else 1
+
+
+def run(part: str, batches: Sequence[int], output: Path) -> bool:
+    """Whether a part went well; its results are in the output folder either way."""
     started = perf_counter()
-    passed = gpu_tests()
-    training_step()
+    if part == "tests":
+        well = gpu_tests(output)
+    elif part == "training":
+        well = training_step(output)
+    elif part == "kernels":
+        well = suite(Plan(batches=(), device="cuda", kernels=True), part, output)
+    else:
+        ran = [suite(Plan(batches=(batch,), device="cuda"), f"batch-{batch}", output) for batch in batches]
+        well = all(ran)
+    print(f"{part}: {'done' if well else 'FAILED'}, {perf_counter() - started:.0f} s")
+    return well
+
+
+def result_file(part: str, output: Path) -> Path:
+    return output / f"{file_stem(machine().name)}-{part}.json"
+
+
+def gpu_tests(output: Path) -> bool:
+    """Whether all passed; what pytest says is in the output folder too."""
+    if find_spec("pytest") is None:
+        print("no pytest here: the GPU tests did not run")
+        return False
+    command = [sys.executable, "-m", "pytest", "-q", "-rf", "-m", "gpu or tensorrt", *test_files()]
+    if find_spec("xdist") is not None:
+        command += ["-n", str(WORKERS)]
+    log = result_file("tests", output).with_suffix(".txt")
+    with log.open("w") as file:
+        try:
+            done = subprocess.run(
+                command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, timeout=PART_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            print(f"the GPU tests took longer than {PART_SECONDS} s and were stopped; see {log}")
+            return False
+    print(*log.read_text(errors="replace").splitlines()[-20:], sep="\n")
+    return done.returncode == 0
+
+
+def test_files() -> list[str]:
+    """All of tests/kernels, whose tests run compiled where there is a GPU, and whatever else has a mark for one."""
+    kernels = ROOT / "tests" / "kernels"
+    others = [
+        path
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if kernels not in path.parents and any(mark in path.read_text() for mark in ("mark.gpu", "mark.tensorrt"))
+    ]
+    return [str(path) for path in (kernels, *others)]
+
+
+def training_step(output: Path) -> bool:
+    """Whether the step was measured; a figure that it misses is in its file, and no failure."""
+    file = result_file("training", output)
+    command = [sys.executable, "-m", "benchmarks.training_step", "-o", str(file)]
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    try:
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, timeout=PART_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"the training step took longer than {PART_SECONDS} s and was stopped")
+    return file.exists()
+
+
+def suite(plan: Plan, part: str, output: Path) -> bool:
+    """Whether our engines ran and were right."""
     settings = Settings(
         rounds=5,
         turn_seconds=0.3,
         throughput_rounds=2,
         callers=4,
-        limit_seconds=LIMIT_SECONDS,
-        budget_seconds=TOTAL_SECONDS - (perf_counter() - started) - LIMIT_SECONDS - ROUNDS_SECONDS,
+        limit_seconds=RIVAL_SECONDS,
+        budget_seconds=PART_SECONDS - RIVAL_SECONDS - ROUNDS_SECONDS,
         photos=16,
     )
-    plan = Plan(batches=BATCHES, device="cuda", kernels=True)
-    results, path = run_suite(plan, settings=settings, say=lambda line: print(line, file=sys.stderr, flush=True))
+    say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+    results, path = run_suite(plan, result_file(part, output), settings=settings, say=say)
     page = write_report(results, path)
     print(markdown(results))
-    print(f"{path} and {page.name}; {perf_counter() - started:.0f} s; GPU tests {'passed' if passed else 'FAILED'}")
+    print(f"{path} and {page.name}")
     wrong = failures(results)
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
-    return 0 if passed and not wrong else 1
+    return not wrong
 
 
 if __name__ == "__main__":

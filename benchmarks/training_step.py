@@ -2,14 +2,18 @@
 where a figure is missed.
 
 Light, ch 16, 128x128 on a CPU; ch 64, 256x256 on a GPU, where bf16 is a contender too. Contenders start from the same
-weights, and their losses are compared before anything is timed; rounds are interleaved, and ratios are medians over
-rounds. On a GPU the peak memory is that of each contender alone. On a CPU the loader runs alone, with two processes.
+weights, and their first step's losses are compared with convolutions in whole float32 (TF32 alone moves a loss by up
+to 4e-4): a difference that is too large is in the file, beside the times. Rounds are interleaved, and ratios are
+medians over rounds. On a GPU the peak memory is that of each contender alone. On a CPU the loader runs alone, with two
+processes.
 """
 
 import argparse
+import gc
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -75,7 +79,10 @@ def main(arguments: list[str]) -> int:
 def passes(results: Figures) -> dict[str, bool]:
     """Which figures are reached: by bf16 on a GPU, by float32 on a CPU."""
     ours = results["steps"][list(CONTENDERS)[-1]]
-    reached = {"speed": ours["times_as_fast"] >= TIMES_AS_FAST}
+    reached = {
+        "losses": all(results["steps"][name]["loss_off_by"] <= RELATIVE_ERROR[of] for name, of in CONTENDERS.items()),
+        "speed": ours["times_as_fast"] >= TIMES_AS_FAST,
+    }
     if ON_GPU:
         reached["memory"] = ours["peak_mb"] <= MEMORY_SHARE * results["steps"][PUBLISHED]["peak_mb"]
     else:
@@ -92,13 +99,15 @@ def steps() -> Figures:
     images = (torch.rand(2, 1, 3, SIDE, SIDE, device=DEVICE) * 2 - 1).unbind()
     peaks = {name: peak_mb(name, images) for name in (PUBLISHED, *CONTENDERS)} if ON_GPU else {}
     contenders = {name: step_of(name, images) for name in (PUBLISHED, *CONTENDERS)}
-    check({name: step() for name, step in contenders.items()})
+    off_by = losses_off_by(contenders)
+    torch.backends.cudnn.benchmark = ON_GPU  # as in a training run; for the published step too
     rounds = [{name: timed_ms(step) for name, step in contenders.items()} for _ in range(WARMUPS + ROUNDS)][WARMUPS:]
     found: Figures = {}
     for name in contenders:
         found[name] = {
             "median_ms": round(median(times[name] for times in rounds), 1),
             "rounds_ms": [round(times[name], 1) for times in rounds],
+            "loss_off_by": off_by[name],
             "times_as_fast": round(median(times[PUBLISHED] / times[name] for times in rounds), 2),
             **({"peak_mb": peaks[name]} if ON_GPU else {}),
         }
@@ -129,12 +138,12 @@ def step_of(name: str, images: tuple[Tensor, ...]) -> Step:
     return theirs
 
 
-def check(losses: dict[str, float]) -> None:
-    """RuntimeError where a contender's first step hadn't the published loss."""
-    expected = losses[PUBLISHED]
-    for name, precision in CONTENDERS.items():
-        if abs(losses[name] / expected - 1) > RELATIVE_ERROR[precision]:
-            raise RuntimeError(f"{name}: the first step's loss is {losses[name]:.6g}, the published one {expected:.6g}")
+def losses_off_by(contenders: dict[str, Step]) -> dict[str, float]:
+    """How far, relatively, each first step's loss is from the published one."""
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False) if ON_GPU else nullcontext():
+        losses = {name: step() for name, step in contenders.items()}
+    return {name: abs(loss / losses[PUBLISHED] - 1) for name, loss in losses.items()}
 
 
 def timed_ms(step: Step) -> float:
@@ -145,6 +154,7 @@ def timed_ms(step: Step) -> float:
 
 def peak_mb(name: str, images: tuple[Tensor, ...]) -> int:
     """Of a contender alone on the GPU."""
+    gc.collect()  # trainers refer to themselves, and would outlive their turn
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     step = step_of(name, images)

@@ -1,7 +1,6 @@
 """A small hand for writing ONNX graphs: names, nodes, constants, functions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +9,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, 
 
 OPSET = 20
 """Newest that every consumer reads: TensorRT 10.12 and later, ONNX Runtime 1.20 and later."""
+Attribute = int | float | str | TensorProto | Sequence[int] | Sequence[float]
 DOMAIN = "ugatit"
 DOMAIN_VERSION = 1
 IR_VERSION = 10
@@ -29,17 +29,17 @@ class OnnxBuilder:
         self.counts[stem] = self.counts.get(stem, 0) + 1
         return f"{stem}.{self.counts[stem]}"
 
-    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
         """One node with one result."""
         return self.nodes_with(op, 1, *inputs, domain=domain, **attributes)[0]
 
-    def nodes_with(self, op: str, results: int, *inputs: str, domain: str = "", **attributes: Any) -> list[str]:
+    def nodes_with(self, op: str, results: int, *inputs: str, domain: str = "", **attributes: Attribute) -> list[str]:
         """One node with several results."""
         outputs = [self.name(op.lower()) for _ in range(results)]
-        self.nodes.append(helper.make_node(op, inputs, outputs, self.name(op), domain=domain, **attributes))
+        self.nodes.append(helper.make_node(op, inputs, outputs, self.name(op), None, domain, None, **attributes))
         return outputs
 
-    def constant(self, value: NDArray[Any], name: str) -> str:
+    def constant(self, value: NDArray[np.generic], name: str) -> str:
         """An initializer; the same name stands for the same value."""
         if name not in self.initializers:
             self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)

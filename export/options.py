@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.choices import BackendChoice, Direction, KernelChoice, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, KernelChoice, Precision, check_choice
 from ugatit_fast.errors import InputError
 
 
@@ -23,16 +23,37 @@ class BuildOptions:
     """Height x width in pixels; the training size unless given. A full generator serves that one only."""
     direction: Direction | None = None
     """Which generator to take from a file with both; A2B unless given."""
+    network: str | None = None
+    """The generator's name in a file where the direction leaves several, such as genA2B_ema."""
     heatmap: bool = False
     """Let the engine also compute the attention heat map."""
+    device: Device = "auto"
+    """Where the engine is checked once built; cpu also leaves engines for GPUs out of auto's choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyOptions:
+    """How an engine is come by where weights are given in place of one."""
+
+    direction: Direction | None = None
+    """Of weights with both generators, which to take; A2B unless given."""
+    precision: Precision | None = None
+    """Of an engine that is built: fp32 or fp16; the backend's own choice unless given."""
+    offline: bool = False
+    """Of weights that are elsewhere, use only what was fetched before."""
+
+    def __post_init__(self) -> None:
+        check_choice("direction", self.direction, Direction)
+        check_choice("precision", self.precision, Precision)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRTOptions:
-    """How a TensorRT engine is built."""
+    """How the plans of an engine for TensorRT, or TensorRT for RTX, are built; a runtime's row says which it takes."""
 
     kernels: KernelChoice = "auto"
-    """TensorRT only, as all that follow: normalise with its own kernels or with ours; auto keeps the faster."""
+    """TensorRT only, as what follows unless it says so: normalise with its kernels or with ours; auto keeps the faster.
+    """
     dynamic_batch: bool = False
     """One plan for every batch size up to the largest, instead of one for each: a smaller file, and slower."""
     optimization_level: int = 3
@@ -42,7 +63,9 @@ class TensorRTOptions:
     timing_cache: Path | None = None
     """Folder for what builds measure, so that the next is faster; the user's cache folder unless given."""
     keep_plan: bool = False
-    """Also write the bare plans beside the engine, for trtexec and the C++ runtime."""
+    """Also write the bare plans beside the engine, for trtexec and the C++ runtime; TensorRT for RTX too."""
+    gpu: tuple[str, ...] = ()
+    """TensorRT for RTX only: the architectures to build for, such as sm_86,sm_89; all that it knows unless given."""
 
     def __post_init__(self) -> None:
         check_choice("kernels", self.kernels, KernelChoice)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ugatit_fast.export.onnx_builder import DOMAIN
+from ugatit_fast.export.onnx_builder import DOMAIN, Attribute
 from ugatit_fast.graph import FoldedGenerator
 
 KERNEL_VERSION = 1
@@ -14,7 +14,7 @@ STATS = f"channel_stats_v{KERNEL_VERSION}"
 APPLY = f"norm_apply_v{KERNEL_VERSION}"
 APPLY_ADD = f"norm_apply_add_v{KERNEL_VERSION}"
 """Operators, their functions and their plugins have one name each."""
-PLUGIN = {"plugin_namespace": DOMAIN, "aot": 1}
+PLUGIN: Mapping[str, Attribute] = {"plugin_namespace": DOMAIN, "aot": 1}
 WANTED_PROGRAMS = 512
 """Of a statistics kernel: about four for every multiprocessor of the largest GPUs. Not timed."""
 LARGEST_SPLIT_COUNT = 32

@@ -12,7 +12,13 @@ import triton
 import triton.language as tl
 
 from ugatit_fast.kernels.adalin_triton import apply_kernel
-from ugatit_fast.kernels.statistics_triton import affine, combined_channels, publish_statistics, statistics_kernel
+from ugatit_fast.kernels.statistics_triton import (
+    affine,
+    combined_channels,
+    load_channels,
+    publish_statistics,
+    statistics_kernel,
+)
 from ugatit_fast.kernels.tiles_triton import source_of_padded
 
 
@@ -73,7 +79,8 @@ def stats_linear(
     mean += rest / count  # what rounding left
     channels += image * (SPLITS * 2 * C)
     layer += image * (SPLITS * 2 * channel_tiles)
-    publish_statistics(mean, square, count * 1.0, bias, channels, layer, split, channel_tile, C, CHANNELS)
+    moved = load_channels(bias, 0, channel, C)
+    publish_statistics(mean, square, count * 1.0, moved, channels, layer, split, channel_tile, C, CHANNELS)
 
 
 @triton.jit

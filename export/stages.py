@@ -30,7 +30,7 @@ from ugatit_fast.export.verify import sample_pictures
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator, TorchOperations
 
-AnyArray = NDArray[Any]
+AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
 
 DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
@@ -102,14 +102,14 @@ def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
 
 def relative_error(exact: AnyArray, value: AnyArray) -> float:
     """Root mean square of the difference over that of the exact values; infinite where values aren't finite."""
-    difference = value.astype(np.float64) - exact
-    error = float(np.sqrt(np.square(difference).mean() / max(np.square(exact.astype(np.float64)).mean(), 1e-30)))
+    truth = exact.astype(np.float64)
+    error = float(np.sqrt(np.square(value.astype(np.float64) - truth).mean() / max(np.square(truth).mean(), 1e-30)))
     return error if np.isfinite(error) else float("inf")
 
 
 @torch.inference_mode()
 def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
-    recorder = Recorder(TorchOperations(folded.stem.weight.dtype))
+    recorder = Recorder(TorchOperations.of(folded.stem))
     folded.graph(recorder, torch.from_numpy(picture).to(device))
     for stage, value in recorder.seen:
         yield stage, value.float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Launches the kernels of adalin_triton.py for `ugatit::adalin` on CUDA tensors."""
+"""Launches the kernels of both schedules for `ugatit::adalin` on CUDA tensors."""
 
 from dataclasses import dataclass
 from math import prod
@@ -6,15 +6,13 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ugatit_fast.kernels.adalin_triton import apply_kernel, resident_kernel
-from ugatit_fast.kernels.counters import current_counters
+from ugatit_fast.kernels.adalin_resident_triton import resident_kernel
+from ugatit_fast.kernels.adalin_triton import apply_kernel
+from ugatit_fast.kernels.counters import PATIENCE, current_counters
 from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, span
 from ugatit_fast.kernels.phase_layout import image_shape
 from ugatit_fast.kernels.schedule import NormPlan, Tile, cdiv, gpu_of, norm_plan, power_of_two
 from ugatit_fast.kernels.statistics_triton import statistics_kernel
-
-PATIENCE = 20_000
-"""Polls, each a round trip to L2: some ten milliseconds, far beyond any barrier whose programs are all running."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +161,15 @@ def run_resident(
     n, c, h, w = inputs.shape
     tile = plan.statistics
     partials = empty_partials(inputs, tile, plan.splits, plan.split_pixels)
-    resident_kernel[(n * plan.splits * cdiv(c, tile.channels),)](
+    image_stride, row_stride, pixel_stride = pixel_strides(residual)
+    resident_kernel[(n * plan.splits // plan.tiles * cdiv(c, tile.channels),)](
         inputs.x, inputs.gamma, inputs.beta, inputs.rho, inputs.bias, residual, partials.channels, partials.layer,
-        current_counters(y.device), y,
-        n, inputs.x[0].numel(), *inputs.strides(), *pixel_strides(residual), h, w, plan.splits, patience,
-        c=c, PHASES=inputs.phases, RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect",
+        current_counters(y.device), y, n, *inputs.strides(), image_stride, patience,
+        h=h, w=w, c=c, residual_row=row_stride, residual_pixel=pixel_stride,
+        PHASES=inputs.phases, RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect",
         UNBIASED=int(inputs.unbiased), EPS=inputs.eps,
         SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
-        ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+        TILES=plan.tiles, ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
     )  # fmt: skip
 
 

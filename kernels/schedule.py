@@ -8,15 +8,14 @@ multiprocessor's 65,536.
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
 REGISTERS_PER_MULTIPROCESSOR = 65_536  # every GPU from compute capability 7.5 to 12.0
 MAX_REGISTERS = 255  # of a thread
-MOST_REGISTERS_FOR_TWO = 208
-"""Of a thread of the resident kernels where 168 spill. Any number from 169 to 255 lets two programs run at once."""
+MOST_REGISTERS_FOR_FOUR, MOST_REGISTERS_FOR_THREE = 128, 168
+"""Of a thread, so that so many programs of four warps run on a multiprocessor at once."""
 THREADS_PER_WARP = 32
 
 
@@ -43,7 +42,7 @@ class Tile:
     registers: int | None = None
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int | None]:
         """What Triton is told about the launch. Fused multiply-adds are named, as its default is about to change."""
         return {"num_warps": self.warps, "maxnreg": self.registers, "enable_fp_fusion": True}
 
@@ -67,20 +66,20 @@ class NormTiles:
 
 
 FLOAT16_TILES = NormTiles(
-    resident=Tile(512, 16, 4, registers=168),
+    resident=Tile(512, 16, 4, registers=MOST_REGISTERS_FOR_FOUR),
     statistics=Tile(64, 64, 4),
     apply=Tile(64, 64, 4),
     backward=Tile(32, 64, 4, registers=168),
     programs=4,
-    reason="not timed: 64 elements a thread held, in registers for three programs a multiprocessor, 32 streamed; 16 "
+    reason="not timed: 64 elements a thread held, in registers for four programs a multiprocessor, 32 streamed; 16 "
     "channels are one 32-byte sector a pixel and leave few splits to combine, 64 are a whole 128-byte line",
 )
 NORM_TILES: dict[torch.dtype, NormTiles] = {
     torch.float16: FLOAT16_TILES,
     torch.bfloat16: replace(
         FLOAT16_TILES,
-        resident=Tile(512, 16, 4, registers=MOST_REGISTERS_FOR_TWO),
-        reason="not timed: as float16; converting takes more registers than 168",
+        resident=Tile(512, 16, 4, registers=MOST_REGISTERS_FOR_THREE),
+        reason="not timed: as float16; converting takes more registers than 128",
     ),
     torch.float32: NormTiles(
         resident=Tile(512, 16, 4, registers=255),
@@ -102,7 +101,9 @@ MAX_BACKWARD_SPLITS = 32
 """Likewise: one program reads those of all channels."""
 MAX_RESIDENT_PAIRS = 1024
 """Tiles of an image in the resident schedule: every program reads a pair of numbers of each."""
-MAX_RESIDENT_IMAGES = 1022
+RESIDENT_TILES = (1, 2, 4)
+"""Of a program in the resident schedule, the fewest that do: all but one are read twice, the second time from L2."""
+MAX_RESIDENT_IMAGES = 1023
 """Images whose barriers fit the counters of a stream."""
 
 
@@ -115,6 +116,8 @@ class NormPlan:
     splits: int
     split_pixels: int
     apply_pixels: int
+    tiles: int = 1
+    """Of a program in the resident schedule; divides `splits`."""
 
     @property
     def resident(self) -> bool:
@@ -122,12 +125,20 @@ class NormPlan:
 
 
 def norm_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, pad: int, pad_mode: str, gpu: Gpu) -> NormPlan:
-    """The plan for x (n, c, h, w): resident where an image fits on the GPU, else two-stage."""
+    """The plan for x (n, c, h, w): resident where a good part of an image may stay on the GPU, else two-stage.
+
+    An image gets half of the GPU's places, so that another is read or written while it waits, and so that launches on
+    two streams never wait for places that the other holds.
+    """
     if n <= MAX_RESIDENT_IMAGES and (pad_mode == "reflect" or pad <= 1):
         tile = resident_tile(dtype, gpu).fitted(h * w, c)
-        splits = cdiv(h * w, tile.rows)
-        if splits * cdiv(c, tile.channels) <= min(resident_programs(tile, gpu), MAX_RESIDENT_PAIRS):
-            return NormPlan(tile, None, splits, tile.rows, 0)
+        splits, channel_tiles = cdiv(h * w, tile.rows), cdiv(c, tile.channels)
+        places = resident_programs(tile, gpu) // 2
+        for tiles in RESIDENT_TILES:
+            if splits % tiles == 0 and splits // tiles * channel_tiles <= places:
+                if splits * channel_tiles <= MAX_RESIDENT_PAIRS:
+                    return NormPlan(tile, None, splits, tile.rows, 0, tiles)
+                break
     return two_stage_plan(n, c, h, w, dtype, pad, gpu)
 
 
@@ -136,7 +147,7 @@ def resident_tile(dtype: torch.dtype, gpu: Gpu) -> Tile:
     tile = NORM_TILES[dtype].resident
     if gpu.capability > (8, 0) or tile.registers is None:
         return tile
-    return replace(tile, registers=max(tile.registers, MOST_REGISTERS_FOR_TWO))
+    return replace(tile, registers=max(tile.registers, MOST_REGISTERS_FOR_THREE))
 
 
 def resident_programs(tile: Tile, gpu: Gpu) -> int:
@@ -171,21 +182,23 @@ def backward_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, gpu: Gpu) 
     """The plan for the gradients of x (n, c, h, w)."""
     tiles = NORM_TILES[dtype]
     statistics, tile = tiles.statistics.fitted(h * w, c), tiles.backward.fitted(h * w, c)
-    wanted = tiles.programs * gpu.multiprocessors
+    wanted = min(tiles.programs * gpu.multiprocessors, resident_programs(tile, gpu))
     splits, split_pixels = even_splits(n, c, h * w, statistics, wanted, MAX_BACKWARD_SPLITS)
     return BackwardPlan(statistics, tile, splits, split_pixels, streamed_pixels(n, c, h * w, tile, wanted))
 
 
 def even_splits(n: int, c: int, pixels: int, tile: Tile, wanted: int, most: int) -> tuple[int, int]:
-    """(splits of an image, pixels of each but the last) for about `wanted` programs: whole tiles, none empty."""
-    splits = min(most, cdiv(pixels, tile.rows), cdiv(wanted, n * cdiv(c, tile.channels)))
+    """(splits of an image, pixels of each but the last) for at most `wanted` programs, or one split an image: whole
+    tiles, none empty. A few programs more would wait for a place, and all others for them.
+    """
+    splits = min(most, cdiv(pixels, tile.rows), max(1, wanted // (n * cdiv(c, tile.channels))))
     split_pixels = cdiv(cdiv(pixels, splits), tile.rows) * tile.rows
     return cdiv(pixels, split_pixels), split_pixels
 
 
 def streamed_pixels(n: int, c: int, pixels: int, tile: Tile, wanted: int) -> int:
-    """Pixels that each of about `wanted` programs streams through, in whole tiles."""
-    return cdiv(n * pixels * cdiv(c, tile.channels), tile.rows * wanted) * tile.rows
+    """Pixels that each of at most `wanted` programs, or one an image, streams through: whole tiles."""
+    return even_splits(n, c, pixels, tile, wanted, pixels)[1]
 
 
 @dataclass(frozen=True)
@@ -200,7 +213,7 @@ class ProductTile:
     """Tiles of weights on their way into shared memory at once."""
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int | None]:
         """As of a `Tile`."""
         return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
 
@@ -215,7 +228,9 @@ that tensor cores take."""
 SMALL_PRODUCT_TILE = ProductTile(rows=64, inputs=32, images=16, warps=4, stages=2)
 """Not timed: exact float32 products, and all on capability 7.5, run on the plain cores, out of registers."""
 LINEAR_TILE = Tile(8, 256, 4)
-"""Not timed: eight outputs a program spread a 256 x 256 layer over 32 programs."""
+"""Rows and inputs of a layer's part; not timed."""
+STYLE_PROGRAMS = 32
+"""Of an image: with eight rows each they share a 256 x 256 layer out evenly. Not timed."""
 MAX_POOL_SPLITS = 16
 MAX_PRODUCT_SPLITS = 128
 """Every program of the next layer adds these up."""
@@ -225,11 +240,13 @@ MAX_ADDED_SPLITS = 32
 
 @dataclass(frozen=True)
 class StylePlan:
-    """The first kernel of `style`: its tile, and its splits, which are runs of pixels (light) or of inputs (full)."""
+    """The first layer of `style`: its tile, and its splits, which are runs of pixels (light) or of inputs (full)."""
 
     tile: Tile | ProductTile
     splits: int
     split_size: int
+    programs: int = STYLE_PROGRAMS
+    """Of an image, in the kernel that goes through all layers."""
 
 
 def style_plan(x: Tensor, first: Tensor, gpu: Gpu) -> StylePlan:

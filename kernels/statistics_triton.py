@@ -12,7 +12,22 @@ left: where the mean is a thousand times the spread, that shows in the third dig
 import triton
 import triton.language as tl
 
-from ugatit_fast.kernels.tiles_triton import pixel_offset
+from ugatit_fast.kernels.tiles_triton import pixel_offset, real_channels
+
+
+@triton.jit
+def load_channels(
+    parameter,  # float32 (images or 1, c), or None
+    offset,  # of the image's row
+    channels,  # (CHANNELS,) indices
+    c: tl.constexpr,
+):
+    """The parameter of some channels, (CHANNELS,), or None where there is none."""
+    values = None
+    if parameter is not None:
+        real = real_channels(channels, c)
+        values = tl.load(parameter + offset + channels, mask=real, other=0.0)
+    return values
 
 
 @triton.jit
@@ -20,7 +35,7 @@ def publish_statistics(
     mean,  # (CHANNELS,) of x over the pixels of a split
     square,  # (CHANNELS,) sum of squared deviations from it
     count,  # pixels in the split, float32
-    bias,  # float32 (c,) or None
+    bias,  # (CHANNELS,) of the convolution, or None
     channel_partials,  # float32 (splits, 2, c) of the image
     layer_partials,  # float32 (splits, channel tiles, 2) of the image, or None
     split,
@@ -30,17 +45,19 @@ def publish_statistics(
 ):
     """Store what a (split, channel tile) adds to the statistics of its image."""
     channels = channel_tile * CHANNELS + tl.arange(0, CHANNELS)
-    real = channels < c
+    real = real_channels(channels, c)
     row = channel_partials + split * 2 * c + channels
     tl.store(row, mean, mask=real)
     tl.store(row + c, square, mask=real)
     if layer_partials is not None:
         if bias is not None:
-            mean += tl.load(bias + channels, mask=real, other=0.0)
-        real_channels = tl.minimum(c - channel_tile * CHANNELS, CHANNELS).to(tl.float32)
-        layer_mean = tl.sum(tl.where(real, mean, 0.0)) / real_channels
+            mean += bias
+        width = CHANNELS * 1.0
+        if c % CHANNELS:
+            width = tl.minimum(c - channel_tile * CHANNELS, CHANNELS).to(tl.float32)
+        layer_mean = tl.sum(tl.where(real, mean, 0.0)) / width
         apart = tl.where(real, mean - layer_mean, 0.0)
-        layer_mean += tl.sum(apart) / real_channels
+        layer_mean += tl.sum(apart) / width
         layer_square = tl.sum(tl.where(real, square + count * apart * apart, 0.0))
         pair = layer_partials + (split * tl.cdiv(c, CHANNELS) + channel_tile) * 2
         tl.store(pair, layer_mean)
@@ -48,54 +65,111 @@ def publish_statistics(
 
 
 @triton.jit
-def combined_channels(
+def add_both(a, b, c, d):
+    """Two sums in one reduction, which meet at the same barriers."""
+    return a + c, b + d
+
+
+@triton.jit
+def load_channel_partials(
     channel_partials,  # float32 (splits, 2, c) of the image
     channels,  # (CHANNELS,) indices
-    pixels,  # of the image
-    split_pixels,  # of every split but the last
     splits,
     c: tl.constexpr,
     SPLITS: tl.constexpr,  # power of two, at least splits
 ):
-    """(mean, summed squared deviation) of x over the image, per channel."""
+    """Means and summed squares, (SPLITS, CHANNELS) each, 0 outside."""
     split = tl.arange(0, SPLITS)
-    real = (split < splits)[:, None] & (channels < c)[None, :]
-    count = tl.minimum(pixels - split * split_pixels, split_pixels).to(tl.float32)[:, None]
-    count = tl.where(real, count, 0.0)
+    real = (split < splits)[:, None] & real_channels(channels, c)[None, :]
     rows = channel_partials + split[:, None] * (2 * c) + channels[None, :]
     # From L2: another multiprocessor may have written them during this launch.
     means = tl.load(rows, mask=real, other=0.0, cache_modifier=".cg")
-    squares = tl.load(rows + c, mask=real, other=0.0, cache_modifier=".cg")
-    mean = tl.sum(count * means, axis=0) / pixels
-    apart = means - mean[None, :]
-    correction = tl.sum(count * apart, axis=0) / pixels
-    return mean + correction, tl.sum(squares + count * apart * apart, axis=0)
+    return means, tl.load(rows + c, mask=real, other=0.0, cache_modifier=".cg")
 
 
 @triton.jit
-def combined_layer(
+def combine_channels(
+    means,  # (SPLITS, CHANNELS) each, as from `load_channel_partials`
+    squares,
+    pixels,  # of the image
+    split_pixels,  # of every split but the last
+    splits,
+):
+    """(mean, summed squared deviation) of x over the image, per channel."""
+    split = tl.arange(0, means.shape[0])
+    count = tl.minimum(pixels - split * split_pixels, split_pixels).to(tl.float32)
+    count = tl.where(split < splits, count, 0.0)[:, None]
+    mean = tl.sum(count * means, axis=0) / pixels
+    apart = means - mean[None, :]
+    rest, square = tl.reduce((count * apart, squares + count * apart * apart), 0, add_both)
+    return mean + rest / pixels, square
+
+
+@triton.jit
+def combined_channels(
+    channel_partials,  # as in `load_channel_partials`
+    channels,
+    pixels,  # as in `combine_channels`
+    split_pixels,
+    splits,
+    c: tl.constexpr,
+    SPLITS: tl.constexpr,
+):
+    """(mean, summed squared deviation) of x over the image, per channel."""
+    means, squares = load_channel_partials(channel_partials, channels, splits, c, SPLITS)
+    return combine_channels(means, squares, pixels, split_pixels, splits)
+
+
+@triton.jit
+def load_layer_partials(
     layer_partials,  # float32 (splits, channel tiles, 2) of the image
+    splits,
+    CHANNEL_TILES: tl.constexpr,
+    PAIRS: tl.constexpr,  # power of two, at least splits * channel tiles
+):
+    """Means and summed squares, (PAIRS,) each, 0 outside."""
+    pair = tl.arange(0, PAIRS)
+    real = pair < splits * CHANNEL_TILES
+    means = tl.load(layer_partials + pair * 2, mask=real, other=0.0, cache_modifier=".cg")
+    return means, tl.load(layer_partials + pair * 2 + 1, mask=real, other=0.0, cache_modifier=".cg")
+
+
+@triton.jit
+def combine_layer(
+    means,  # (PAIRS,) each, as from `load_layer_partials`
+    squares,
     pixels,
     split_pixels,
     splits,
     c: tl.constexpr,
     PARTIAL_CHANNELS: tl.constexpr,  # channels of a partial's channel tile
-    PAIRS: tl.constexpr,  # power of two, at least splits * channel tiles
 ):
     """(mean, summed squared deviation) of x + bias over the whole image."""
     channel_tiles: tl.constexpr = (c + PARTIAL_CHANNELS - 1) // PARTIAL_CHANNELS
-    pair = tl.arange(0, PAIRS)
-    real = pair < splits * channel_tiles
+    pair = tl.arange(0, means.shape[0])
     split, channel_tile = pair // channel_tiles, pair % channel_tiles
     count = tl.minimum(pixels - split * split_pixels, split_pixels).to(tl.float32)
     count *= tl.minimum(c - channel_tile * PARTIAL_CHANNELS, PARTIAL_CHANNELS).to(tl.float32)
-    count = tl.where(real, count, 0.0)
-    means = tl.load(layer_partials + pair * 2, mask=real, other=0.0, cache_modifier=".cg")
-    squares = tl.load(layer_partials + pair * 2 + 1, mask=real, other=0.0, cache_modifier=".cg")
+    count = tl.where(pair < splits * channel_tiles, count, 0.0)
     mean = tl.sum(count * means) / (pixels * 1.0 * c)
     apart = means - mean
-    correction = tl.sum(count * apart) / (pixels * 1.0 * c)
-    return mean + correction, tl.sum(squares + count * apart * apart)
+    rest = tl.sum(count * apart)
+    return mean + rest / (pixels * 1.0 * c), tl.sum(squares + count * apart * apart)
+
+
+@triton.jit
+def combined_layer(
+    layer_partials,  # as in `load_layer_partials`
+    pixels,  # as in `combine_layer`
+    split_pixels,
+    splits,
+    c: tl.constexpr,
+    PARTIAL_CHANNELS: tl.constexpr,
+    PAIRS: tl.constexpr,
+):
+    """(mean, summed squared deviation) of x + bias over the whole image."""
+    means, squares = load_layer_partials(layer_partials, splits, (c + PARTIAL_CHANNELS - 1) // PARTIAL_CHANNELS, PAIRS)
+    return combine_layer(means, squares, pixels, split_pixels, splits, c, PARTIAL_CHANNELS)
 
 
 @triton.jit
@@ -117,27 +191,49 @@ def affine(
     PARTIAL_CHANNELS: tl.constexpr,
     PAIRS: tl.constexpr,
 ):
-    """a and b of y = a * (x - mean) + b, per channel: the formula at the top of adalin.py."""
-    real = channels < c
-    count = pixels * 1.0
-    a = tl.rsqrt(square / (count - UNBIASED) + EPS)
-    b = tl.zeros_like(a)
+    """a and b of y = a * (x - mean) + b, per channel: `affine_of` for what is still in memory."""
+    layer_mean, layer_square = None, None
     if rho is not None:
         layer_mean, layer_square = combined_layer(
             layer_partials, pixels, split_pixels, splits, c, PARTIAL_CHANNELS, PAIRS
         )
+    return affine_of(
+        mean, square, layer_mean, layer_square, load_channels(gamma, 0, channels, c),
+        load_channels(beta, 0, channels, c), load_channels(rho, 0, channels, c), load_channels(bias, 0, channels, c),
+        pixels, c, UNBIASED, EPS,
+    )  # fmt: skip
+
+
+@triton.jit
+def affine_of(
+    mean,  # (CHANNELS,) of x, without bias
+    square,  # (CHANNELS,) summed squared deviation
+    layer_mean,  # of x + bias over the whole image, and its summed squared deviation; used where there is a rho
+    layer_square,
+    gamma,  # (CHANNELS,) or None, as the others
+    beta,
+    rho,
+    bias,
+    pixels,
+    c: tl.constexpr,
+    UNBIASED: tl.constexpr,
+    EPS: tl.constexpr,
+):
+    """a and b of y = a * (x - mean) + b, per channel: the formula at the top of adalin.py."""
+    count = pixels * 1.0
+    a = tl.rsqrt(square / (count - UNBIASED) + EPS)
+    b = tl.zeros_like(a)
+    if rho is not None:
         if bias is not None:
-            mean += tl.load(bias + channels, mask=real, other=0.0)
-        mix = tl.load(rho + channels, mask=real, other=0.0)
-        layer_part = (1 - mix) * tl.rsqrt(layer_square / (count * c - UNBIASED) + EPS)
-        a = mix * a + layer_part
+            mean += bias
+        layer_part = (1 - rho) * tl.rsqrt(layer_square / (count * c - UNBIASED) + EPS)
+        a = rho * a + layer_part
         b = layer_part * (mean - layer_mean)
     if gamma is not None:
-        scale = tl.load(gamma + channels, mask=real, other=0.0)
-        a *= scale
-        b *= scale
+        a *= gamma
+        b *= gamma
     if beta is not None:
-        b += tl.load(beta + channels, mask=real, other=0.0)
+        b += beta
     return a, b
 
 
@@ -193,7 +289,7 @@ def statistics_kernel(
         origin + split_mean,
         split_square,
         count,
-        bias,
+        load_channels(bias, 0, channels, c),
         channel_partials,
         layer_partials,
         split,

@@ -12,6 +12,27 @@ import triton.language as tl
 
 
 @triton.jit
+def below(
+    index,  # a vector
+    size,
+    RAGGED: tl.constexpr,  # whether an index may be too large
+):
+    """index < size. Where nothing is ragged it is plainly true, and the compiler leaves the mask out."""
+    return index < size if RAGGED else tl.full(index.shape, True, tl.int1)
+
+
+@triton.jit
+def real_channels(
+    channels,  # (CHANNELS,) indices from a multiple of CHANNELS on
+    c: tl.constexpr,
+):
+    """channels < c, as `below`."""
+    size: tl.constexpr = channels.shape[0]
+    left_over: tl.constexpr = (size * 0 + c) % size  # the interpreter's c is an int, and has no % with a constexpr
+    return below(channels, c, left_over != 0)
+
+
+@triton.jit
 def pixel_offset(
     pixel,  # flat index in the image
     w,  # width of the image

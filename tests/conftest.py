@@ -12,7 +12,8 @@ from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.model import Generator, GeneratorConfig
 
-torch.set_num_threads(2)
+# What is small goes no faster on more; OMP_NUM_THREADS may ask for fewer, and threads without a core spin.
+torch.set_num_threads(min(2, torch.get_num_threads()))
 
 LIGHT = GeneratorConfig(ch=8, n_res=2, light=True)
 FULL = replace(LIGHT, light=False, img_size=32)
@@ -32,6 +33,14 @@ def random_generator(config: GeneratorConfig, seed: int = 0) -> Generator:
 
 def random_pictures(n: int, height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees what another, or the user, has in the cache folder, and none leaves anything there."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder / "ugatit-fast"
 
 
 @pytest.fixture(scope="session")

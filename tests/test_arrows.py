@@ -17,10 +17,10 @@ FLOORS = (
     "model kernels media tensor_bundle",
     "graph",
     "fold",
+    "weights",
     "checkpoint",
     "engine",
     "backends",
-    "kinds",
     "translator",
     "translate export train",
     "serve camera compat demo doctor",
@@ -32,12 +32,12 @@ FLOORS = (
 NEVERS = {
     "kernels": "samples",
     "media": "samples",
-    "train": "engine backends kinds translator",
-    "serve": "train export",
-    "camera": "train export",
-    "on_ray": "train export",
+    "train": "engine backends translator",
+    "serve": "train export weights",
+    "camera": "train export weights",
+    "on_ray": "train export weights",
 }
-"""Rooms below that a room must not know all the same: the trainer knows no engines, what serves them builds none."""
+"""Rooms below that a room must not know all the same: the trainer knows no engines, what serves builds none."""
 COMMAND_LINE = ("commands", "cli")
 FOR_PEOPLE = ("cyclopts", "rich")
 """What only the command line may import."""

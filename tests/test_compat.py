@@ -14,20 +14,22 @@ from PIL import Image
 
 from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel
 from tests.checkpoint.test_import_tensorflow import write
-from tests.conftest import LIGHT
+from tests.conftest import LIGHT, random_generator
 from tests.media.pictures import photo
 from tests.translate.fake_translator import BACK_SPEC, FakeTranslator
 from ugatit_fast import Translator, cli
 from ugatit_fast.bench.random_weights import write_random_checkpoint
-from ugatit_fast.checkpoint import read_checkpoint
+from ugatit_fast.checkpoint import NETWORKS, read_checkpoint
+from ugatit_fast.choices import Direction
 from ugatit_fast.compat.flags import TENSORFLOW_ONLY, OfficialFlags, refusals, remarks
-from ugatit_fast.compat.layout import read_direction, tensorflow_name
+from ugatit_fast.compat.layout import find_checkpoint, read_direction, tensorflow_name
 from ugatit_fast.compat.testing import Outcome, Translators, serves, write_stacks
 from ugatit_fast.compat.training import settings_of
 from ugatit_fast.engine import read_spec
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import load_image
 from ugatit_fast.media.tiles import Pass, stack_tiles
+from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.train.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -306,6 +308,80 @@ def test_test_that_cannot_be(here: Path, run: Run, flags: str, says: str) -> Non
     code, out, err = run(f"--phase test {flags}" if "dataset" in flags else f"--phase test --dataset faces {flags}")
     assert (code, out) == (1, "")
     assert says in err.splitlines()[-1]
+
+
+SMALL = replace(LIGHT, ch=2, n_res=1)
+FULL = replace(SMALL, light=False, img_size=96)
+
+
+def save_networks(path: Path, config: GeneratorConfig, *directions: Direction) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({NETWORKS[one]: random_generator(config, i).state_dict() for i, one in enumerate(directions)}, path)
+
+
+@pytest.mark.parametrize("place", ["faces_params_latest.pt", "faces/faces_params_latest.pt", "faces/model/mine.pt"])
+@pytest.mark.parametrize("only", ["A2B", "B2A"])
+def test_half_a_pair_translates_what_it_can(here: Path, run: Run, place: str, only: Direction) -> None:
+    save_networks(here / "results" / place, SMALL, only)
+    code, out, err = run("--phase test --dataset faces --light True --img_size 16 --device cpu")
+    assert code == 0, err
+    pictures, other, missing = {"A2B": (2, "testB", "genB2A"), "B2A": (1, "testA", "genA2B")}[only]
+    assert out.startswith(f"{pictures} pictures")
+    assert f"has no {missing}" in err
+    assert f"pictures in {other} aren't translated" in err
+    written = here / "results" / "faces" / "test"
+    assert sorted(p.name for p in written.iterdir()) == [f"{only}_{i}.png" for i in range(1, pictures + 1)]
+    with Translator(here / "results" / "faces" / "engines" / f"{only}.onnx") as translator:
+        shown = fit_image(load_image(here / "dataset" / "faces" / f"test{only[0]}" / "1.png"), (16, 16), "squash")
+        np.testing.assert_array_equal(load_image(written / f"{only}_1.png"), translator.run(shown[None])[0])
+
+
+def test_half_a_pair_without_its_pictures(here: Path, run: Run) -> None:
+    save_networks(here / "results" / "faces_params_latest.pt", SMALL, "B2A")
+    (here / "dataset" / "faces" / "testB" / "1.png").unlink()
+    code, _, err = run("--phase test --dataset faces")
+    assert code == 1
+    assert "translates B2A only, and testB has no pictures; put some there, or take a checkpoint with genA2B" in err
+    assert "--direction" not in err
+
+
+def test_a_numbered_checkpoint_comes_before_the_latest(here: Path) -> None:
+    numbered = write_model(here, 5, seed=1)
+    save_networks(here / "results" / "faces_params_latest.pt", SMALL, "A2B")
+    assert find_checkpoint(flags_of("--phase test --dataset faces")) == numbered.relative_to(here)
+
+
+def test_a_full_generators_size_is_taken(here: Path, run: Run) -> None:
+    save_networks(here / "results" / "faces_params_latest.pt", FULL, "A2B")
+    code, _, err = run("--phase test --dataset faces --device cpu")
+    assert code == 0, err
+    assert load_image(here / "results" / "faces" / "test" / "A2B_1.png").shape == (96, 96, 3)
+    code, _, err = run("--phase test --dataset faces --img_size 256 --device cpu")
+    assert code == 1
+    assert "needs --img_size 96, not 256; leave it out" in err
+
+
+@pytest.mark.parametrize(("light", "says"), [("True", "False"), ("False", "True")])
+def test_weights_in_the_other_kinds_folder(here: Path, run: Run, light: str, says: str) -> None:
+    model = TensorFlowModel(ch=2, img_size=96, light=says == "True", discriminators=False, adam=False)
+    write(here / "written", model, RandomVariables(model))
+    name = tensorflow_name(flags_of(f"--dataset faces --light {light}"))
+    (here / "checkpoint").mkdir()
+    next((here / "written").iterdir()).rename(here / "checkpoint" / name)
+    code, _, err = run(f"--phase test --dataset faces --light {light} --img_size 96 --device cpu")
+    assert code == 0, err
+    assert f"the folder is one of --light {light}, the weights in it are of --light {says}" in err
+
+
+@pytest.mark.parametrize("given", ["{here}/dataset/faces", "{here}/dataset/faces/", "../dataset/faces"])
+def test_results_never_go_into_a_data_set_that_is_named_by_its_path(here: Path, given: str) -> None:
+    flags = flags_of(f"--dataset {given.format(here=here)}")
+    settings = settings_of(flags)
+    assert settings.data.resolve() == (here / "dataset" / "faces").resolve()
+    assert settings.output == Path("results/faces")
+    assert "UGATIT_faces_lsgan" in tensorflow_name(flags)
+    assert any("--dataset is a path: results are those of faces, in results" in remark for remark in remarks(flags))
+    assert settings_of(flags_of("--dataset a/faces")).output == Path("results/a/faces")
 
 
 # Train ------------------------------------------------------------------------------------------------------------

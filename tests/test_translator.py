@@ -1,5 +1,7 @@
+import copy
+import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ from ugatit_fast import Translator
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.kernels.image import image_of, unit_range
-from ugatit_fast.kinds import tensor_like, tensor_to_images, to_images, to_unit_range
+from ugatit_fast.translator.kinds import tensor_like, tensor_to_images, to_images, to_unit_range
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +177,7 @@ def test_threads_share_a_translator(translator: Translator) -> None:
 @pytest.mark.parametrize(
     ("batch", "said"),
     [
-        (np.zeros((32, 32, 3), np.uint8), r"\(32, 32, 3\).*batch\[None\]"),
+        (np.zeros((32, 32), np.uint8), r"\(32, 32\)"),
         (np.zeros((1, 3, 32, 32), np.uint8), r"colours last"),
         (np.zeros((1, 32, 32, 3), np.float32), r"\(n, 3, h, w\).*\(1, 32, 32, 3\)"),
         (np.zeros((1, 32, 32, 4), np.uint8), r"\(1, 32, 32, 4\)"),
@@ -184,7 +186,7 @@ def test_threads_share_a_translator(translator: Translator) -> None:
         (np.full((1, 3, 32, 32), np.nan, np.float32), "nan"),
         (np.zeros((1, 30, 32, 3), np.uint8), "multiples of 4"),
         (np.zeros((1, 4, 4, 3), np.uint8), "at least 8"),
-        ([[1, 2]], "NumPy array or a torch tensor, got list"),
+        ([[1, 2]], "NumPy array or a torch tensor; got list"),
         (torch.zeros(1, 32, 32, 3), r"\(n, 3, h, w\)"),
     ],
 )
@@ -233,3 +235,56 @@ def test_the_device_path_checks_as_the_host_does(batch: torch.Tensor) -> None:
     with pytest.raises(InputError) as device:
         tensor_to_images(batch)
     assert str(host.value) == str(device.value)
+
+
+# From its beginning to its end ------------------------------------------------------------------------------------
+
+USES: dict[str, Callable[[Translator], object]] = {
+    "run": lambda translator: translator.run(random_pictures(1, 32, 32)),
+    "run of nothing": lambda translator: translator.run(random_pictures(0, 32, 32)),
+    "translate": lambda translator: translator.translate(random_pictures(1, 32, 32)),
+    "warmup": lambda translator: translator.warmup(),
+    "with": lambda translator: translator.__enter__(),
+    "pickle": pickle.dumps,
+    "copy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_after_closing_there_is_one_clear_error(light_engine: Path, use: str) -> None:
+    translator = Translator(light_engine)
+    translator.close()
+    translator.close()
+    with pytest.raises(EngineError, match=r"was closed; load it again: Translator\(") as raised:
+        USES[use](translator)
+    assert str(light_engine) in str(raised.value)
+    assert "onnxruntime" in str(translator.spec)
+
+
+def test_closing_within_a_block(light_engine: Path) -> None:
+    with Translator(light_engine) as translator:
+        translator.close()
+
+
+@pytest.mark.parametrize("again", [lambda t: pickle.loads(pickle.dumps(t)), copy.copy, copy.deepcopy])  # noqa: S301
+def test_a_copy_loads_the_file_anew(
+    light_engine: Path, monkeypatch: pytest.MonkeyPatch, again: Callable[[Translator], Translator]
+) -> None:
+    monkeypatch.chdir(light_engine.parent)
+    with Translator(light_engine.name, heatmap=True, threads=1) as translator:
+        expected = translator.translate(random_pictures(2, 32, 32))
+        monkeypatch.chdir("/")
+        copied = again(translator)
+    found = copied.translate(random_pictures(2, 32, 32))
+    assert np.array_equal(found.pictures, expected.pictures)
+    assert np.array_equal(found.heatmaps, expected.heatmaps)  # type: ignore[arg-type]
+    assert copied.device == "CPU, 1 threads"
+
+
+def test_a_copy_without_its_file(tmp_path: Path, light_engine: Path) -> None:
+    engine = tmp_path / "e.onnx"
+    engine.write_bytes(light_engine.read_bytes())
+    sent = pickle.dumps(Translator(engine))
+    engine.unlink()
+    with pytest.raises(EngineError, match="cannot read the engine"):
+        pickle.loads(sent)  # noqa: S301

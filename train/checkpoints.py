@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ugatit_fast.checkpoint.pytorch import TRAINING_FORMAT, load_zip
+from ugatit_fast.checkpoint.pytorch import TRAINING_FORMAT, in_memory, read_torch_file
 from ugatit_fast.errors import CheckpointError, InputError, first_line
 from ugatit_fast.files import make_folder, written_whole
 from ugatit_fast.train.settings import ARCHITECTURE, STREAM, Cam, Norm, TrainSettings
@@ -74,7 +74,7 @@ def plain_state(network: nn.Module) -> dict[str, Tensor]:
 def read_training(path: Path) -> dict[str, Any]:
     """The content of a checkpoint that `save_checkpoint` wrote. Raises CheckpointError for anything else."""
     try:
-        content = load_zip(path, verify=False)
+        content = in_memory(read_torch_file(path)[0])
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} doesn't exist; check the name") from error
     if not isinstance(content, dict) or content.get("format") != TRAINING_FORMAT:

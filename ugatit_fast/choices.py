@@ -13,7 +13,7 @@ ConvertDirection = Literal["A2B", "B2A", "both"]
 Smoothing = Literal["yes", "no"]
 """Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
 
-BuiltKind = Literal["tensorrt", "cuda", "onnxruntime"]
+BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime"]
 """What engines are built for: the names of the rows of `backends.runtimes`."""
 
 EngineKind = Literal[BuiltKind, "eager"]
@@ -41,6 +41,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 Fit = Literal["squash", "crop", "pad"]
 """How a photo of another shape meets the engine's: see `ugatit_fast.media.fitting.fit_image`."""
+
+KeepMetadata = Literal["date", "all", "none"]
+"""What of a photo's or video's metadata its translation has: see `ugatit_fast.media.metadata`."""
 
 Format = Literal["png", "jpg", "webp"]
 """What translations are written as."""

@@ -1,12 +1,15 @@
 """The command line: parse, call one library function, print. Results go to stdout, progress and errors to stderr."""
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, CycloptsPanel, UnusedCliTokensError
+from rich.console import RenderableType
 
+from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.commands.arguments import say
 from ugatit_fast.errors import UgatitFastError
 from ugatit_fast.version import __version__
@@ -16,6 +19,19 @@ HELP = """Turn a trained U-GAT-IT checkpoint into a fast translator, and transla
 Start with: ugatit-fast demo
 """
 
+TRUTHS = ("true", "false", "yes", "no", "1", "0", "on", "off")
+
+
+def told(error: CycloptsError) -> RenderableType:
+    """A panel that says what was wrong with a command line."""
+    message: object = error
+    if isinstance(error, UnusedCliTokensError) and (words := error.unused_tokens):
+        message = f"expected no {' '.join(words)} there; see --help for what this command takes"
+        if words[0].lower() in TRUTHS:
+            message = f"expected no {words[0]} there: flags such as --light have no value: give them or leave them out"
+    return CycloptsPanel(message)
+
+
 app = App(
     name="ugatit-fast",
     help=HELP,
@@ -23,36 +39,48 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
     suppress_keyboard_interrupt=False,
+    error_formatter=told,
 )
 
-VERBS = {
-    "build-engine": "build_engine:build_engine_command",
-    "translate": "translate:translate",
-    "verify": "verify:verify",
-    "inspect": "inspection:inspect",
-    "convert": "convert:convert",
-    "doctor": "doctor:doctor",
-    "demo": "demo:demo",
-    "bench": "bench:bench_app",
-    "train": "train:train_app",
-    "data": "data:data_app",
-    "evaluate": "evaluate:evaluate_command",
-    "camera": "camera:camera_command",
-    "serve": "serve:serve_command",
-    "export-triton-repo": "export_triton_repo:triton_repo_command",
-    "compat": "compat:compat_command",
+VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "build-engine": ("build_engine:build_engine_command", ("cpu", "torch")),
+    "translate": ("translate:translate", ("cpu",)),
+    "verify": ("verify:verify", ("cpu", "torch")),
+    "inspect": ("inspection:inspect", ("torch",)),
+    "convert": ("convert:convert", ("torch",)),
+    "doctor": ("doctor:doctor", ()),
+    "demo": ("demo:demo", ("cpu",)),
+    "weights": ("weights:weights_command", ()),
+    "bench": ("bench:bench_app", ("cpu", "torch")),
+    "train": ("train:train_app", ("train",)),
+    "data": ("data:data_app", ()),
+    "evaluate": ("evaluate:evaluate_command", ("train",)),
+    "camera": ("camera:camera_command", ("cpu", "video")),
+    "serve": ("serve:serve_command", ("cpu", "serve")),
+    "export-triton-repo": ("export_triton_repo:triton_repo_command", ()),
+    "compat": ("compat:compat_command", ("cpu", "train")),
 }
-"""Where each verb is, below `ugatit_fast.commands`, imported when it is asked for; its docstring is its help."""
+"""Where each verb is, below `ugatit_fast.commands`, imported when it is asked for (its docstring is its help); and the
+extras that it takes, all named where one is missing. On a GPU another runtime does in place of cpu.
+"""
 
-for name, where in VERBS.items():
+for name, (where, _) in VERBS.items():
     app.command(f"ugatit_fast.commands.{where}", name=name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 for a known failure (one line on stderr), 2 for wrong usage."""
+    print_whatever_comes()
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
+    verb = next(iter(sys.argv[1:] if argv is None else argv), "")
     try:
-        result = app(argv, exit_on_error=False, print_error=True, result_action="return_value")
+        with libraries_needed(VERBS[verb][1] if verb in VERBS else ()):
+            result = app(
+                with_names(sys.argv[1:] if argv is None else argv),
+                exit_on_error=False,
+                print_error=True,
+                result_action="return_value",
+            )
     except CycloptsError:
         return 2
     except UgatitFastError as error:
@@ -65,6 +93,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return result if isinstance(result, int) else 0
+
+
+def print_whatever_comes() -> None:
+    """A name that the terminal's encoding lacks is printed escaped, instead of ending a run whose work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def with_names(argv: Sequence[str]) -> list[str]:
+    """What comes after `--` are names of files, also where they begin with a hyphen; `-` stays stdin."""
+    words = list(argv)
+    after = words.index("--") + 1 if "--" in words else len(words)
+    return words[:after] + [f"./{word}" if word.startswith("-") and word != "-" else word for word in words[after:]]
 
 
 if __name__ == "__main__":

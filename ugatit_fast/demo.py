@@ -1,20 +1,16 @@
-"""The first thing people run: from a checkpoint to translated pictures, with what each stage took."""
+"""The first thing people run: the sample photos through the shipped engine, with what each stage took."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.errors import InputError
-from ugatit_fast.export.build import build_engine
-from ugatit_fast.files import cause_of
+from ugatit_fast.choices import Device
+from ugatit_fast.files import make_folder
 from ugatit_fast.progress import Say
-from ugatit_fast.samples import sample_photos, shipped_weights
+from ugatit_fast.samples import sample_photos, shipped_engine
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.sources import find_images
 from ugatit_fast.translator import Translator
-
-SIZE = (256, 256)
-"""Height and width of the demonstration's pictures; a light generator translates at any size."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +23,20 @@ class Demo:
     """What each stage took."""
 
 
-def run_demo(folder: Path, say: Say) -> Demo:
-    """Shipped weights -> engine -> translated sample photos, in `folder`.
+def run_demo(folder: Path, say: Say, device: Device = "auto") -> Demo:
+    """Translate the sample photos into `folder`, on a device as `Translator` takes it.
 
-    Raises InputError where it can't be written to.
+    Needs ONNX Runtime, and neither PyTorch nor a build.
+
+    Raises BackendUnavailable without it, and InputError where the folder can't be written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {cause_of(error)}") from error
+    make_folder(folder)
     clock = Stopwatch()
-    built = build_engine(shipped_weights(), folder / "photo2cartoon.onnx", size=SIZE, heatmap=True, say=say)
-    clock.lap("build and check engine")
-    say(built.difference.describe())
-    with Translator(built.path, heatmap=True) as translator:
+    with Translator(shipped_engine(), device=device, heatmap=True) as translator:
         clock.lap("load engine")
         translator.warmup()
         clock.lap("first picture")
-        report = translate_files(translator, find_images(sample_photos()), folder / "pictures")
+        report = translate_files(translator, find_images(sample_photos()), folder)
         clock.lap(f"translate {len(report.translated)} photos")
     say(report.speed)
     assert report.page is not None

@@ -7,7 +7,8 @@
     ├── BackendUnavailable    a runtime that isn't installed or can't run here
     ├── TrainingError         a training run that can't go on; names the checkpoint to resume from
     └── InputError            a photo, batch, path or option the user gave (also a ValueError)
-        └── ClipError         a video or an animation that can't be translated (`ugatit_fast.media.clip`)
+        ├── ClipError         a video or an animation that can't be translated (`ugatit_fast.media.clip`)
+        └── PlaceError        a place that takes no more files: a full disk, a forbidden folder
 
 A message says what was expected, what came, and what to do. The command line prints it as one line and exits with 1.
 What other people's libraries raise while an engine is loaded or run becomes one of these in `backends/border.py`.
@@ -40,6 +41,10 @@ class TrainingError(UgatitFastError):
 
 class InputError(UgatitFastError, ValueError):
     """A photo, batch, path or option the user gave can't be used."""
+
+
+class PlaceError(InputError):
+    """Nothing more can be written there: the disk is full, or the folder forbidden. The next file would fare alike."""
 
 
 def first_line(error: BaseException) -> str:

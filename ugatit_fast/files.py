@@ -7,6 +7,8 @@ in the `metadata_props` of an ONNX file. What a description says beyond its kind
 import errno
 import io
 import json
+import os
+import re
 import secrets
 import shutil
 import struct
@@ -16,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
 
-from ugatit_fast.errors import InputError, UgatitFastError
+from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
 
 METADATA_KEY = "ugatit_fast"
 """Where safetensors headers and ONNX metadata hold our JSON description."""
@@ -31,6 +33,8 @@ SHARED_SUFFIX = ".safetensors"
 METADATA_PROPS = 14
 """Field of ModelProto (onnx/onnx.proto)."""
 WIRE_VARINT, WIRE_LENGTH_DELIMITED = 0, 2
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -38,7 +42,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the place of `path` when the block ends well.
 
     If the block or the renaming fails, whatever was at `path` stays and the temporary file goes. An OSError (a full
-    disk, a folder that can't be written) becomes an InputError that names the file.
+    disk, a folder that can't be written) becomes an InputError that names the file, as in `write_errors`.
     """
     path = Path(path)
     partial = partial_name(path)
@@ -64,8 +68,13 @@ def staged(path: Path) -> Iterator[Path]:
     with write_errors(path):
         folder.mkdir()
         try:
+            probe = partial_name(folder / path.name)
+            probe.touch()
+            mode = probe.stat().st_mode
+            probe.unlink()
             yield folder / path.name
             for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
+                file.chmod(mode)  # see `written_whole`
                 file.replace(path.with_name(file.name))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -101,6 +110,26 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@contextmanager
+def safetensors_errors() -> Iterator[None]:
+    """Turn what safetensors raises where a file can't be written, which says why as text only, into that OSError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise OSError(str(error)) from error
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def refuse_special(path: Path) -> None:
+    """Raises InputError for a pipe, a socket or a device: opening one may wait for ever. A missing file is none."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is a pipe or a device, not a file; send a photo through stdin instead: - < {path}")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder with those above it, unless it is there. Raises InputError."""
     with write_errors(path):
@@ -114,24 +143,39 @@ def partial_name(path: Path) -> Path:
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError into an InputError that says what couldn't be written and what to do."""
+    """Turn an OSError into an InputError that says what couldn't be written and what to do.
+
+    A PlaceError where nothing else could be written there either.
+    """
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot write {path}: {cause_of(error)}") from error
+        kind = PlaceError if error.errno in FULL + FORBIDDEN else InputError
+        raise kind(f"cannot write {path}: {cause_of(error)}") from error
 
 
 def cause_of(error: OSError) -> str:
     """What went wrong and what to do, in a few words."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in FULL:
         return "the disk is full; free some space or choose another place"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in FORBIDDEN:
         return "no permission to write there; choose another place"
     if error.errno == errno.ENOENT:
         return "the folder does not exist; make it first"
     if error.errno in (errno.EISDIR, errno.ENOTDIR):
         return f"{error.strerror}; choose another name"
+    if error.errno == errno.ENAMETOOLONG:
+        return "the name is too long for this disk; choose a shorter one"
     return error.strerror or str(error)
+
+
+def is_text(path: Path) -> bool:
+    """Whether a name can be given to libraries that take text; on Linux names are bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # What our files say about themselves ------------------------------------------------------------------------------

@@ -1,12 +1,18 @@
-"""What this machine gives the process: cores, memory, a place for what needn't be fetched twice, signals."""
+"""What this machine gives the process: cores, memory, a place for what needn't be fetched twice, signals; and what to
+type here to install more.
+"""
 
+import json
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 
 def available_cores() -> int:
@@ -27,6 +33,24 @@ def memory_bytes() -> int | None:
 def cache_folder() -> Path:
     """The user's folder for ours; it may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ugatit-fast"
+
+
+def pip_install(*extras: str) -> str:
+    """What to type for what `extras` bring, wherever ugatit-fast itself was installed from."""
+    return f'pip install "{origin()}[{",".join(extras)}]"'
+
+
+def origin() -> str:
+    """Where pip installed ugatit-fast from: the folder of its sources, where that is still there, else its name.
+
+    pip notes it in `direct_url.json` (packaging.python.org/specifications/direct-url).
+    """
+    try:
+        noted = json.loads(distribution("ugatit-fast").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:  # run from a checkout that isn't installed
+        noted = {}
+    folder = Path(url2pathname(urlsplit(noted.get("url", "")).path)) if "dir_info" in noted else None
+    return str(folder) if folder and folder.is_dir() else "ugatit-fast"
 
 
 class Stop:

@@ -17,6 +17,7 @@ from ugatit_fast.bench import clock
 from ugatit_fast.bench.kernel_subjects import SUBJECTS, Inputs, Subject
 from ugatit_fast.bench.results import KernelRow, Target
 from ugatit_fast.bench.session import judged
+from ugatit_fast.kernels.counters import graph_counters
 
 ROTATED_BYTES: dict[Target, int] = {"cuda": 2**28, "cpu": 2**26}
 MAX_SETS = 48
@@ -47,6 +48,13 @@ def device_here() -> Target:
 def subjects_of(file: str) -> list[Subject]:
     """Those of one file of kernels/ on this machine."""
     return SUBJECTS[device_here()][file]
+
+
+def contenders_of(subject: Subject, target: Target) -> tuple[str, ...]:
+    """Compiling takes a GPU's torch.compile some 20 s: there it is a contender where the aims name one."""
+    names = ALL_CONTENDERS if target == "cuda" else CONTENDERS
+    compiles = target == "cpu" or subject.aimed_at
+    return names if compiles else tuple(name for name in names if not name.startswith(COMPILED))
 
 
 def function_of(subject: Subject, contender: str) -> Callable[..., Tensor]:
@@ -96,9 +104,13 @@ def pass_of(function: Callable[..., Tensor], sets: Sequence[Inputs], graph: bool
         return once
     torch.cuda.synchronize()
     recorded = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(recorded):
+    with graph_counters(torch.device("cuda", torch.cuda.current_device())) as counters, torch.cuda.graph(recorded):
         once()
-    return recorded.replay
+
+    def replay(counters: Tensor = counters) -> None:  # which must live as long as the graph
+        recorded.replay()
+
+    return replay
 
 
 def timed_pass(once: Pass, target: Target) -> float:
@@ -123,7 +135,7 @@ def copy_pass(target: Target) -> Pass:
 def measure_subject(subject: Subject, target: Target, seconds: float) -> list[KernelRow]:
     """A row for every contender, timed in interleaved rounds together with a large copy; about `seconds` of timing."""
     sets = rotation(subject, target)
-    names = ALL_CONTENDERS if target == "cuda" else CONTENDERS
+    names = contenders_of(subject, target)
     passes: dict[str, Pass] = {COPY: copy_pass(target)}
     rows: dict[str, KernelRow] = {}
     moved = moved_bytes(subject, sets[0])

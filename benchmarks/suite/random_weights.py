@@ -1,10 +1,12 @@
 """A checkpoint without training: for tests and benchmarks, where only shapes and speed matter."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from ugatit_fast.checkpoint import DIRECTIONS, NETWORKS
+from ugatit_fast.checkpoint.pytorch import TRAINING_FORMAT
 from ugatit_fast.files import written_whole
 from ugatit_fast.model import Generator, GeneratorConfig
 
@@ -19,8 +21,9 @@ def random_generator(config: GeneratorConfig) -> Generator:
 
 
 def write_random_checkpoint(path: Path, config: GeneratorConfig, seed: int) -> None:
-    """A checkpoint in the published format: it translates nothing, but everything runs on it."""
+    """A checkpoint that says what it is, as training writes them: it translates nothing, but everything runs on it."""
     torch.manual_seed(seed)
     networks = {NETWORKS[direction]: random_generator(config).state_dict() for direction in DIRECTIONS}
+    about = {"format": TRAINING_FORMAT, "format_version": 1, "step": 0, "config": asdict(config)}
     with written_whole(path) as partial:
-        torch.save(networks, partial)
+        torch.save(networks | about, partial)

@@ -5,15 +5,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
+triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install ".[kernels]"')
 
 from benchmarks.compiled_kernels import SHARED_KIB, cases, compile_case  # noqa: E402
 from benchmarks.kernel_table import README, compile_all, table, with_table  # noqa: E402
+from ugatit_fast.kernels.schedule import (  # noqa: E402
+    MOST_REGISTERS_FOR_FOUR,
+    NORM_TILES,
+    Gpu,
+    resident_programs,
+    resident_tile,
+)
 
 if TYPE_CHECKING:
     from benchmarks.compiled_kernels import Case, Compiled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in NORM_TILES}
+MOST_INSTRUCTIONS = 27
+"""An element, of the resident kernels for sm_90."""
+INSTRUCTIONS_TO_READ_AGAIN = 2
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +49,24 @@ def test_shared_memory_fits(compiled: "list[Compiled]") -> None:
     assert [result for result in compiled if result.shared_bytes > SHARED_KIB[result.capability] * 1024] == []
 
 
-def test_two_resident_programs_fit_a_multiprocessor(compiled: "list[Compiled]") -> None:
+def test_resident_programs_run_at_once_as_the_schedule_counts_on(compiled: "list[Compiled]") -> None:
     resident = [result for result in compiled if result.name.startswith("resident")]
     assert resident
-    assert all(2 * result.registers * result.warps * 32 <= 65_536 for result in resident)
-    assert all(2 * result.shared_bytes <= SHARED_KIB[result.capability] * 1024 for result in resident)
+    for result in resident:
+        gpu = Gpu(divmod(result.capability, 10), 1, SHARED_KIB[result.capability] * 1024)
+        tile = resident_tile(DTYPES[result.name.rsplit(", ", 1)[1]], gpu)
+        assert result.programs >= resident_programs(tile, gpu), result
+        assert result.programs >= 2, result
+
+
+def test_the_resident_kernel_issues_few_instructions(compiled: "list[Compiled]") -> None:
+    hopper = [one for one in compiled if one.capability == 90 and one.name.startswith("resident")]
+    half = [one for one in hopper if one.name.endswith(", float16")]
+    assert len(half) == 4
+    for one in hopper:
+        read_twice = "two tiles" in one.name
+        assert one.instructions <= MOST_INSTRUCTIONS + INSTRUCTIONS_TO_READ_AGAIN * read_twice, one
+    assert all(one.registers <= MOST_REGISTERS_FOR_FOUR and one.programs == 4 for one in half), half
 
 
 def test_activations_and_weights_move_16_bytes_at_a_time(compiled: "list[Compiled]") -> None:

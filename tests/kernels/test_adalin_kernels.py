@@ -17,10 +17,14 @@ from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.schedule import BackwardPlan, NormPlan, Tile, cdiv, even_splits
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
-SCHEDULES = ["two-stage", "one split", "resident", "resident, one program"]
+SCHEDULES = ["two-stage", "one split", "resident", "resident, two tiles", "resident, one program"]
 # A dtype changes what is loaded and stored, not how many splits are combined.
 KINDS = [(schedule, dtype) for schedule in ("two-stage", "resident") for dtype in DTYPES]
-KINDS += [("one split", torch.float32), ("resident, one program", torch.float16)]
+KINDS += [
+    ("one split", torch.float32),
+    ("resident, two tiles", torch.float16),
+    ("resident, one program", torch.float16),
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Case:
 
 CASES = [
     Case("everything at once, odd sizes, channels not a power of two", (2, 24, 5, 7), 1, residual=True, bias=True),
+    Case("nothing ragged: whole tiles of pixels and of channels", (2, 32, 8, 8), 1, residual=True, bias=True),
     Case("one row, five channels", (1, 5, 1, 13)),
     Case("one pixel", (3, 16, 1, 1), unbiased=False),
     Case("border nearly as wide as the image", (1, 16, 4, 4), 3),
@@ -127,6 +132,10 @@ def plan_of(schedule: str, case: Case) -> NormPlan:
     if schedule == "resident":
         tile = Tile(16, 16, 4).fitted(pixels, c)
         return NormPlan(tile, None, cdiv(pixels, tile.rows), tile.rows, 0)
+    if schedule == "resident, two tiles":
+        tile = Tile(8, 16, 4).fitted(pixels, c)
+        splits = cdiv(pixels, tile.rows)
+        return NormPlan(tile, None, splits, tile.rows, 0, tiles=1 if splits % 2 else 2)
     whole = Tile(64, 32, 4).fitted(pixels, c)
     return NormPlan(whole, None, 1, whole.rows, 0)
 

@@ -21,7 +21,7 @@ def version(text: str) -> tuple[int, ...]:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("file", FILES)
 def test_kernels_agree_with_their_references_in_the_interpreter(file: str) -> None:
-    triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
+    triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install ".[kernels]"')
     if version(triton.__version__) < (3, 7) and version(np.__version__) >= (2, 4):
         pytest.skip("the interpreter of Triton before 3.7 makes loop bounds in a way that NumPy 2.4 refuses")
     environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}

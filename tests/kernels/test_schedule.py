@@ -20,6 +20,7 @@ from ugatit_fast.kernels.schedule import (
     power_of_two,
     resident_programs,
     style_plan,
+    two_stage_plan,
 )
 
 H200 = Gpu((9, 0), 132, 228 * 1024)
@@ -38,8 +39,10 @@ def test_plans_cover_every_pixel_once(n: int, c: int, h: int, w: int, dtype: tor
     assert plan.split_pixels % plan.statistics.rows == 0
     if plan.apply is None:
         assert plan.split_pixels == plan.statistics.rows
-        programs = plan.splits * cdiv(c, plan.statistics.channels)
-        assert programs <= min(resident_programs(plan.statistics, gpu), MAX_RESIDENT_PAIRS)
+        tiles = plan.splits * cdiv(c, plan.statistics.channels)
+        assert plan.splits % plan.tiles == 0
+        assert tiles // plan.tiles <= resident_programs(plan.statistics, gpu) // 2
+        assert tiles <= MAX_RESIDENT_PAIRS
         assert n <= MAX_RESIDENT_IMAGES
     else:
         assert plan.splits <= MAX_SPLITS
@@ -52,18 +55,38 @@ def test_plans_cover_every_pixel_once(n: int, c: int, h: int, w: int, dtype: tor
 
 
 @pytest.mark.parametrize(
-    ("gpu", "shape", "resident"),
+    ("gpu", "shape", "tiles"),
     [
-        (H200, (256, 64, 64), True),
-        (H200, (128, 128, 128), True),
-        (H200, (64, 256, 256), False),
-        (A100, (256, 64, 64), True),
-        (A100, (128, 128, 128), False),
-        (LAPTOP, (256, 64, 64), False),
+        (H200, (256, 64, 64), 1),
+        (H200, (128, 128, 128), 1),
+        (H200, (64, 256, 256), 2),
+        (A100, (256, 64, 64), 1),
+        (A100, (128, 128, 128), 2),
+        (A100, (64, 256, 256), 4),
     ],
 )
-def test_an_image_is_resident_where_it_fits(gpu: Gpu, shape: tuple[int, int, int], resident: bool) -> None:
-    assert norm_plan(1, *shape, torch.float16, 1, "reflect", gpu).resident is resident
+def test_two_images_have_room_at_once(gpu: Gpu, shape: tuple[int, int, int], tiles: int) -> None:
+    plan = norm_plan(1, *shape, torch.float16, 1, "reflect", gpu)
+    assert plan.resident
+    assert plan.tiles == tiles
+
+
+def test_an_image_too_large_for_the_gpu_is_two_stage() -> None:
+    assert not norm_plan(1, 256, 64, 64, torch.float16, 1, "reflect", LAPTOP).resident
+    assert not norm_plan(1, 64, 512, 512, torch.float16, 1, "reflect", H200).resident
+
+
+@given(st.integers(1, 40), st.sampled_from([64, 128, 256]), st.sampled_from([64, 128, 256]), gpus)
+def test_streaming_programs_run_in_one_wave(n: int, c: int, side: int, gpu: Gpu) -> None:
+    plan = two_stage_plan(n, c, side, side, torch.float16, 1, gpu)
+    programs = n * plan.splits * cdiv(c, plan.statistics.channels)
+    wanted = NORM_TILES[torch.float16].programs * gpu.multiprocessors
+    assert programs <= max(wanted, n * cdiv(c, plan.statistics.channels))
+    backward = backward_plan(n, c, side, side, torch.float16, gpu)
+    channel_tiles = cdiv(c, backward.tile.channels)
+    at_once = resident_programs(backward.tile, gpu)
+    assert n * backward.splits * channel_tiles <= max(at_once, n * channel_tiles)
+    assert n * cdiv(side * side, backward.tile_pixels) * channel_tiles <= max(at_once, n * channel_tiles)
 
 
 def test_wide_replicated_borders_and_huge_batches_are_two_stage() -> None:

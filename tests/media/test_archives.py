@@ -5,6 +5,8 @@ import io
 import struct
 import warnings
 import zipfile
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -44,6 +46,87 @@ def test_members_are_read_by_many_threads() -> None:
 def test_names_that_windows_packed() -> None:
     archive = Archive(io.BytesIO(packed(("a\\b.png", b"x"))), "photos.zip")
     assert archive.members == [PurePosixPath("a/b.png")]
+
+
+# Names of other systems
+
+
+def named(*stored: bytes, extra: Callable[[bytes], bytes] = lambda stored: b"") -> bytes:
+    """An archive whose names are these bytes, without the mark of UTF-8."""
+    places = [f"@{i}".ljust(len(name), "@") for i, name in enumerate(stored)]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for place, name in zip(places, stored, strict=True):
+            info = zipfile.ZipInfo(place)
+            info.extra = extra(name)
+            archive.writestr(info, name)
+    content = file.getvalue()
+    for place, name in zip(places, stored, strict=True):
+        content = content.replace(place.encode(), name)
+    return content
+
+
+def info_zip(name: str) -> Callable[[bytes], bytes]:
+    """The extra field that Info-ZIP writes."""
+
+    def extra(stored: bytes) -> bytes:
+        content = struct.pack("<BI", 1, zlib.crc32(stored)) + name.encode()
+        return struct.pack("<HH", 0x5455, 1) + b"x" + struct.pack("<HH", 0x7075, len(content)) + content
+
+    return extra
+
+
+NAMES = ["Müller.png", "Mu\u0308ller.png", "日本/写真.jpg", "фото.png", "😀.png", "ascii.png"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_in_utf8_without_the_mark(name: str, recwarn: pytest.WarningsRecorder) -> None:
+    archive = Archive(io.BytesIO(named(name.encode())), "photos.zip")
+    assert archive.members == [PurePosixPath(name)]
+    assert archive.read(PurePosixPath(name)) == name.encode()
+    archive.warn_of_guesses()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_with_the_mark(name: str, recwarn: pytest.WarningsRecorder) -> None:
+    assert Archive(io.BytesIO(packed((name, b"x"))), "photos.zip").members == [PurePosixPath(name)]
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_in_info_zip_s_extra_field(name: str, recwarn: pytest.WarningsRecorder) -> None:
+    stored = name.encode("cp1252", errors="replace")
+    archive = Archive(io.BytesIO(named(stored, extra=info_zip(name))), "photos.zip")
+    assert archive.members == [PurePosixPath(name)]
+    archive.warn_of_guesses()
+    assert not recwarn.list
+
+
+def test_an_extra_field_of_another_name_is_passed_over() -> None:
+    """Whoever renamed the member didn't know it."""
+    content = named(b"new.png", extra=lambda stored: info_zip("old.png")(b"old.png"))
+    assert Archive(io.BytesIO(content), "photos.zip").members == [PurePosixPath("new.png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "expected"),
+    [
+        ("Müller.png", "cp437", "Müller.png"),
+        ("Müller.png", "cp850", "Müller.png"),
+        ("写真.png", "cp932", None),
+        ("фото.png", "cp866", None),
+        ("照片.png", "gbk", None),
+    ],
+)
+def test_names_in_an_alphabet_that_nobody_told(name: str, encoding: str, expected: str | None) -> None:
+    stored = name.encode(encoding)
+    archive = Archive(io.BytesIO(named(stored, b"plain.png")), "photos.zip")
+    with pytest.warns(UserWarning, match=r"photos\.zip .* 1 of its names .*unpack it") as told:
+        archive.warn_of_guesses()
+    assert len(told) == 1
+    assert archive.members == [PurePosixPath(expected or stored.decode("cp437")), PurePosixPath("plain.png")]
+    assert archive.read(archive.members[0]) == stored
 
 
 @pytest.mark.parametrize("name", ["../a.png", "a/../../b.png", "/etc/a.png", "C:/a.png", "c:a.png", "\\\\host\\a.png"])

@@ -15,6 +15,7 @@ from tests.conftest import random_pictures
 from tests.tensorrt.fake_gpu import FakeGpu
 from ugatit_fast import Translator, cli
 from ugatit_fast.engine import read_spec
+from ugatit_fast.machine import pip_install
 from ugatit_fast.media.images import save_image
 
 pytestmark = pytest.mark.usefixtures("fake")
@@ -99,7 +100,9 @@ def test_auto_times_both_and_keeps_the_faster(
     assert code == 0
     assert "batch 1: native kernels 3.00 ms, ours 2.00 ms; keeping triton" in err
     assert "batch 2: native kernels 2.00 ms, ours 3.00 ms; keeping native" in err
-    assert read_spec(tmp_path / "auto.engine").kernels == ("triton", "native")
+    facts = read_spec(tmp_path / "auto.engine").tensorrt
+    assert facts is not None
+    assert facts.kernels == ("triton", "native")
 
 
 def test_times_are_taken(capsys: pytest.CaptureFixture[str], light_checkpoint: Path, tmp_path: Path) -> None:
@@ -113,7 +116,9 @@ def test_kernels_of_ours_that_fail_are_left_out_with_the_reason(
     fake.Faults.build = "plugin norm_apply_v1: CUDA_ERROR_UNSUPPORTED_PTX_VERSION"
     code, _, err = build(capsys, light_checkpoint, tmp_path / "auto.engine", "--kernels", "auto")
     assert (code, "ours failed" in err, "UNSUPPORTED_PTX" in err) == (0, True, True)
-    assert read_spec(tmp_path / "auto.engine").kernels == ("native", "native")
+    facts = read_spec(tmp_path / "auto.engine").tensorrt
+    assert facts is not None
+    assert facts.kernels == ("native", "native")
     code, _, err = build(capsys, light_checkpoint, tmp_path / "t.engine", "--kernels", "triton")
     assert (code, "UNSUPPORTED_PTX" in err) == (1, True)
     assert not (tmp_path / "t.engine").exists()
@@ -322,12 +327,12 @@ def test_a_machine_without_tensorrt(
         ("build-engine", light_checkpoint, "--backend", "tensorrt"),
     ):
         code, _, err = run(capsys, *arguments)
-        assert (code, 'pip install "ugatit-fast[tensorrt]"' in err) == (1, True)
+        assert (code, pip_install("tensorrt") in err) == (1, True)
 
 
 def test_options_of_another_backend(capsys: pytest.CaptureFixture[str], light_checkpoint: Path) -> None:
     code, _, err = run(capsys, "build-engine", light_checkpoint, "--backend", "onnxruntime", "--keep-plan")
-    assert (code, "keep_plan are for tensorrt engines, not for onnxruntime" in err) == (1, True)
+    assert (code, "keep_plan are for tensorrt or tensorrt-rtx engines, not for onnxruntime" in err) == (1, True)
 
 
 def test_the_cpu_is_refused(capsys: pytest.CaptureFixture[str], engine: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
+pytest.importorskip("triton", reason='the kernels need Triton: pip install ".[kernels]"')
 
 from triton.backends.nvidia.compiler import get_ptxas
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.tensorrt.fake_gpu import FakeGpu
 from ugatit_fast.backends import gpu
+from ugatit_fast.backends.needs import TENSORRT
+from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import EngineSpec
@@ -74,23 +76,29 @@ def listen(said: Said) -> None:
     """Keep what TensorRT logs and how many layers a network has."""
     import tensorrt as trt
 
-    from ugatit_fast.backends import trt as backend
     from ugatit_fast.export import tensorrt_engine
 
     gpu.TorchGpu = FakeGpu  # type: ignore[misc, assignment]
-    log, of_model = unpatched(backend.Log, "log"), unpatched(tensorrt_engine, "network_of")
+    new_log, of_model = unpatched(Library, "log"), unpatched(tensorrt_engine, "network_of")
 
-    def kept(self: Any, severity: Any, msg: str) -> None:
-        if severity <= trt.ILogger.WARNING:
-            said.log.append(msg)
-        log(self, severity, msg)
+    def listening(library: Any) -> Any:
+        kind = type(log := new_log(library))
+        last_error = kind.log
 
-    def counted(model: Any) -> Any:
-        found = of_model(model)
+        def kept(self: Any, severity: Any, msg: str) -> None:
+            if severity <= trt.ILogger.WARNING:
+                said.log.append(msg)
+            last_error(self, severity, msg)
+
+        kind.log = kept
+        return log
+
+    def counted(model: Any, library: Any) -> Any:
+        found = of_model(model, library)
         said.layers = found.definition.num_layers
         return found
 
-    backend.Log.log = kept  # type: ignore[method-assign]
+    Library.log = listening  # type: ignore[method-assign]
     tensorrt_engine.network_of = counted
 
 
@@ -117,26 +125,33 @@ class Stopped:
 def interrupted(arguments: list[str], after: int) -> Stopped:
     """A command line of ours in which Ctrl-C is pressed once TensorRT has reported so many steps."""
     from ugatit_fast import cli
-    from ugatit_fast.export import tensorrt_engine
+    from ugatit_fast.export import plans
 
     listen(Said())
-    step_complete = unpatched(tensorrt_engine.Monitor, "step_complete")
+    monitor_of = unpatched(plans, "monitor_of")
     answers: list[bool] = []
 
-    def pressed(self: Any, phase_name: str, step: int) -> bool:
-        answers.append(step_complete(self, phase_name, step))
-        if len(answers) == after:
-            os.kill(os.getpid(), signal.SIGINT)
-        return answers[-1]
+    def listening(*arguments: Any) -> Any:
+        kind = type(monitor := monitor_of(*arguments))
+        step_complete = kind.step_complete
 
-    tensorrt_engine.Monitor.step_complete = pressed  # type: ignore[method-assign]
+        def pressed(self: Any, phase_name: str, step: int) -> bool:
+            answers.append(step_complete(self, phase_name, step))
+            if len(answers) == after:
+                os.kill(os.getpid(), signal.SIGINT)
+            return answers[-1]
+
+        kind.step_complete = pressed
+        return monitor
+
+    plans.monitor_of = listening
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored
     try:
         with redirect_stderr(StringIO()) as err:
             code = cli.main(arguments)
     finally:
         signal.signal(signal.SIGINT, handler)
-        tensorrt_engine.Monitor.step_complete = step_complete  # type: ignore[method-assign]
+        plans.monitor_of = monitor_of
     building = any(thread.name.startswith("tensorrt") for thread in threading.enumerate())
     return Stopped(code, err.getvalue(), answers.count(False), building)
 
@@ -151,7 +166,7 @@ def parsed(model: bytes) -> tuple[str, list[str]]:
     said = Said()
     listen(said)
     try:
-        tensorrt_engine.network_of(onnx.load_model_from_string(model))
+        tensorrt_engine.network_of(onnx.load_model_from_string(model), Library(TENSORRT))
     except ExportError as error:
         return str(error), said.log
     return "", said.log

@@ -15,6 +15,7 @@ from tests.media.videos import damage, grey, greys, read_video, write_video
 from tests.translate.fake_translator import FakeTranslator, write_photos
 from ugatit_fast.cli import main
 from ugatit_fast.errors import InputError
+from ugatit_fast.machine import pip_install
 from ugatit_fast.media import video_writer
 from ugatit_fast.media.video_writer import PART_SUFFIX
 from ugatit_fast.translate.options import TranslateOptions
@@ -167,7 +168,7 @@ def test_videos_without_pyav_are_failures_of_theirs(
     report = translate(mixed, tmp_path / "out")
     assert len(report.translated) == 3
     (failure,) = report.failures
-    assert 'pip install "ugatit-fast[video]"' in failure.reason
+    assert pip_install("video") in failure.reason
 
 
 @pytest.mark.parametrize("name", ["a:b", "50%d", "ü 日本", "-x", "http:x"])

@@ -1,49 +1,69 @@
 """ONNX Runtime: any machine."""
 
 import ctypes
+import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
+from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, ERRORS, refusal
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
-from ugatit_fast.machine import available_cores
+from ugatit_fast.files import is_text
+from ugatit_fast.machine import available_cores, pip_install
 
-CUDA_PROVIDER = "CUDAExecutionProvider"
-CPU_PROVIDER = "CPUExecutionProvider"
+
+class Value(Protocol):
+    """An input of a graph, as ONNX Runtime describes it."""
+
+    name: str
+
+
+class Session(Protocol):
+    """As much as we use of `onnxruntime.InferenceSession`, which has no types of its own."""
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, NDArray[np.generic]]
+    ) -> Sequence[Any]: ...
+
+    def get_inputs(self) -> Sequence[Value]: ...
+
+    def get_providers(self) -> Sequence[str]: ...
 
 
 class OrtBackend:
     """An `.onnx` engine in ONNX Runtime, on the CPU, or on an NVIDIA GPU where onnxruntime-gpu is installed."""
 
     def __init__(self, path: Path, spec: EngineSpec, *, device: Device = "auto", threads: int | None = None) -> None:
-        """device: "cpu", "cuda", or "auto" (cuda where this ONNX Runtime has it). threads: on the CPU; None is one a
-        core.
+        """device: "cpu", "cuda", or "auto": cuda where this ONNX Runtime can start on it, else the CPU, with a warning
+        where it was built for CUDA. threads: on the CPU; None is one a core.
 
         Raises BackendUnavailable where ONNX Runtime or the device is missing, EngineError where it can't load the file.
         """
         ort = import_onnxruntime()
         self.path, self.spec = path, spec
-        provider = choose_provider(ort.get_available_providers(), device)
+        provider = choose_provider(ort, device)
         threads = threads or available_cores()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = ERRORS
         options.enable_mem_pattern = (
             False  # costs 100 MB of peak memory at 256x256 and saves no time that can be measured
         )
         with border(path, spec):
-            self.session: Any = ort.InferenceSession(path, options, providers=[provider])
+            model = path if is_text(path) else path.read_bytes()
+            self.session: Session = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
         self.device = f"CPU, {threads} threads" if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
-        if provider not in self.session.get_providers():
-            raise BackendUnavailable(f"ONNX Runtime could not start on {device}; see `ugatit-fast doctor`")
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         if (
@@ -69,22 +89,39 @@ def give_back_free_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def import_onnxruntime() -> Any:
+def import_onnxruntime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
         raise BackendUnavailable(
-            f'this engine needs ONNX Runtime ({error}); install it: pip install "ugatit-fast[cpu]"'
+            f"this engine needs ONNX Runtime ({error}); install it: {pip_install('cpu')}"
         ) from error
     return onnxruntime
 
 
-def choose_provider(available: list[str], device: Device) -> str:
-    """The execution provider for a device, without ever taking another one in silence."""
-    if device == "cpu" or (device == "auto" and CUDA_PROVIDER not in available):
+def choose_provider(ort: ModuleType, device: Device) -> str:
+    """The execution provider for a device, started once, and never another one in silence.
+
+    Warns where auto takes the CPU though this ONNX Runtime was built for CUDA. Raises BackendUnavailable where cuda was
+    asked for and can't be had.
+    """
+    built_for_cuda = CUDA_PROVIDER in ort.get_available_providers()
+    if device == "cpu" or (device == "auto" and not built_for_cuda):
         return CPU_PROVIDER
-    if CUDA_PROVIDER not in available:
+    if not built_for_cuda:
         raise BackendUnavailable(
             "this ONNX Runtime has no CUDA support; install onnxruntime-gpu instead of onnxruntime, or use --device cpu"
         )
-    return CUDA_PROVIDER
+    reason = refusal(ort, CUDA_PROVIDER)
+    if reason is None:
+        return CUDA_PROVIDER
+    if device == "cuda":
+        raise BackendUnavailable(
+            f"ONNX Runtime can't start on CUDA ({reason}); install what it names (onnxruntime.ai, Install), or use "
+            "--device cpu"
+        )
+    warnings.warn(
+        f"running on the CPU, since ONNX Runtime can't start on CUDA ({reason}); --device cpu leaves this unsaid",
+        stacklevel=3,
+    )
+    return CPU_PROVIDER

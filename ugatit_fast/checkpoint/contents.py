@@ -21,7 +21,7 @@ class Checkpoint:
     """One generator's weights, not yet in a network. Tensors may still be mapped from the file."""
 
     path: Path
-    """The file; of a TensorFlow checkpoint, its index."""
+    """The file; of a TensorFlow checkpoint, its index; of an unpacked archive, its folder."""
     format: str
     """In words, for people: `inspect` prints it."""
     direction: Direction
@@ -30,6 +30,8 @@ class Checkpoint:
     config: GeneratorConfig
     tensors: Mapping[str, Tensor]
     """State dict of `Generator`, any float dtype."""
+    network: str = ""
+    """What it is called in a file with several, where that isn't a published name."""
     dropped: tuple[str, ...] = ()
     """What else was in the file."""
     step: int | None = None
@@ -42,8 +44,8 @@ class Checkpoint:
     """Of a TensorFlow checkpoint: whether 0.1 was taken off rho. None where the question doesn't arise."""
     size_bytes: int
     """Of all files."""
-    from_hub: bool = False
-    """Whether `path` lies in the cache of a hub, where nothing of ours belongs."""
+    in_cache: bool = False
+    """Whether `path` lies in a cache or in the package, where nothing that people make belongs."""
 
     @cached_property
     def sha256(self) -> str:
@@ -51,10 +53,14 @@ class Checkpoint:
 
         A TensorFlow index stands for its data files, whose checksums it holds: eight gigabytes needn't be read.
         """
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+        digest = hashlib.sha256()
+        for part in files_of(self.path):
+            with part.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
         if self.smoothing is not None:
             digest.update(f"smoothing={self.smoothing}".encode())
+        if self.network:
+            digest.update(f"network={self.network}".encode())
         return digest.hexdigest()
 
     def generator(self, dtype: torch.dtype = torch.float32) -> Generator:
@@ -65,11 +71,21 @@ class Checkpoint:
         return generator.eval().requires_grad_(False)
 
     def product(self, suffix: str) -> Path:
-        """Where something made from this goes unless told otherwise: beside it, or in the current folder when it came
-        from a hub.
+        """Where something made from this goes unless told otherwise: beside it, or in the current folder when it lies
+        in a cache.
         """
-        folder = Path() if self.from_hub else self.path.parent
+        folder = Path() if self.in_cache else self.path.parent
         return folder / f"{self.path.stem}-{self.direction}{suffix}"
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of a checkpoint: itself, or all in an unpacked archive, in an order that is always the same."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a checkpoint's files."""
+    return sum(file.stat().st_size for file in files_of(path))
 
 
 def facts_of(checkpoint: Checkpoint) -> dict[str, object]:
@@ -81,6 +97,7 @@ def facts_of(checkpoint: Checkpoint) -> dict[str, object]:
         "directions_in_it": ", ".join(checkpoint.directions),
         "step": "not said" if checkpoint.step is None else checkpoint.step,
         **asdict(checkpoint.config),
+        **({"img_size": f"any ({checkpoint.config.img_size} unless given)"} if checkpoint.config.light else {}),
         **{f"note_{i}": note for i, note in enumerate(checkpoint.notes, start=1)},
         "parameters": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
         "generator_megabytes": round(stored / 1e6, 1),

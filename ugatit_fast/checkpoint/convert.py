@@ -41,6 +41,7 @@ def convert(
     target: str | Path,
     *,
     direction: Direction | Literal["both"] | None = None,
+    network: str | None = None,
     precision: Precision = "fp32",
     smoothing: bool | None = None,
     verify: bool = False,
@@ -49,7 +50,7 @@ def convert(
 ) -> list[Converted]:
     """Write one generator of a checkpoint, or both, as .safetensors files that `read_checkpoint` reads.
 
-    source, smoothing, verify, offline: as for `read_checkpoint`.
+    source, network, smoothing, verify, offline: as for `read_checkpoint`.
     target: a name ending in .safetensors, or a folder that exists. With "both" the direction is put into the name.
     direction: None is the file's only one, or A2B.
     precision: fp16 halves the size: matrices and kernels as float16, the rest float32.
@@ -58,11 +59,15 @@ def convert(
     Raises CheckpointError, InputError.
     """
     both = direction == "both"
+    if both and network:
+        raise InputError("--network names one generator; leave it out, or --direction both")
     wanted: tuple[Direction | None, ...] = DIRECTIONS if direction == "both" else (direction,)
     written = []
     with ExitStack() as until_all_are_written:
         for one in wanted:  # a full generator is a gigabyte: one at a time
-            checkpoint = read_checkpoint(source, one, smoothing=smoothing, verify=verify, offline=offline)
+            checkpoint = read_checkpoint(
+                source, one, network=network, smoothing=smoothing, verify=verify, offline=offline, say=say
+            )
             if both and len(checkpoint.directions) < len(DIRECTIONS):
                 raise CheckpointError(
                     f"{checkpoint.path} holds one generator ({checkpoint.directions[0]}); leave out --direction both"

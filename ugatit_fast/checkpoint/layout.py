@@ -1,33 +1,53 @@
 """What the tensors themselves say: which generator they are of, and whether they are all there."""
 
 import math
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ugatit_fast.checkpoint.contents import Checkpoint
+from ugatit_fast.checkpoint.search import FIRST_TENSOR, kin, some
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import Generator, GeneratorConfig
 
-NAMED_IN_MESSAGES = 3
-"""How many offending keys an error lists."""
+SMALLEST_FULL = 96
+"""Pixels. The published global discriminator halves its input five times, and its last two layers need 3 pixels."""
 MAX_CH, MAX_BLOCKS = 1024, 64
 """Far beyond any generator: larger numbers come from damage, and would cost memory before they are found out."""
 
 
-def infer_config(path: Path, tensors: Mapping[str, Tensor]) -> GeneratorConfig:
-    """ch, n_res, light or full and image size from the shapes. A light generator doesn't know its image size: 256."""
-    for name in ("DownBlock.1.weight", "FC.0.weight"):
+def infer_config(path: Path, tensors: Mapping[str, Tensor], *, described: bool = False) -> GeneratorConfig:
+    """ch, n_res, light or full and image size from the shapes. A light generator doesn't know its image size: 256.
+
+    described: whether the file says what it holds; else what only a fork's code can have written is refused.
+    """
+    for name in (FIRST_TENSOR, "FC.0.weight"):
         if name not in tensors or tensors[name].dim() < 2:
-            raise CheckpointError(f"{path} is not a U-GAT-IT generator: {name} is missing; {kin(tensors)}")
-    ch = tensors["DownBlock.1.weight"].shape[0]
+            raise CheckpointError(f"{path} is not a U-GAT-IT generator: {name} is missing; {kin(list(tensors))}")
+    ch = tensors[FIRST_TENSOR].shape[0]
     n_res = len({name.split(".")[0] for name in tensors if name.startswith("UpBlock1_")})
     light, img_size = infer_style_inputs(path, "FC.0.weight", tensors["FC.0.weight"].shape[1], ch)
     check_size(path, ch, n_res)
+    if not (light or described):
+        refuse_pooled(path, ch, img_size)
     return GeneratorConfig(ch=ch, n_res=n_res, light=light, img_size=img_size)
+
+
+def refuse_pooled(path: Path, ch: int, img_size: int) -> None:
+    """A fork's `--light N` pools the style's input to N x N, under the published names: FC.0 is as that of a full
+    generator of 4 N x 4 N images. The published code trains none of those below 96: its discriminator has no pixels
+    left there.
+    """
+    side = img_size // 4
+    if img_size < SMALLEST_FULL:
+        raise CheckpointError(
+            f"{path}: FC.0.weight takes {side}x{side} pixels of {4 * ch} channels: it is a fork's light generator, "
+            f"whose style pools to {side}x{side}, which isn't served; expected a published one, light or full. A full "
+            f"one of {img_size}x{img_size} images, which the published code can't train, is read once it is saved with "
+            "ugatit_fast.checkpoint.save_generator, whose file says so"
+        )
 
 
 def infer_style_inputs(path: Path, name: str, inputs: int, ch: int) -> tuple[bool, int]:
@@ -50,17 +70,6 @@ def check_size(path: Path, ch: int, n_res: int) -> None:
         )
 
 
-def kin(names: Collection[str]) -> str:
-    """What tensors that aren't a generator's look like, for an error message."""
-    if any(name.endswith("weight_orig") for name in names):
-        return "it looks like a discriminator; expected genA2B or genB2A"
-    if any(name.startswith("generator_") for name in names):
-        return "it looks like the TensorFlow network"
-    if any(re.match(r"model\.\d+\.", name) for name in names):
-        return "it looks like a CycleGAN generator"
-    return f"its first tensors are {some(names)}"
-
-
 def check_layout(checkpoint: Checkpoint) -> None:
     """Every tensor of the generator there, none besides, each floating point and of the right shape."""
     path, tensors = checkpoint.path, checkpoint.tensors
@@ -77,7 +86,7 @@ def check_layout(checkpoint: Checkpoint) -> None:
     if missing or unexpected:
         parts = [f"{kind} {some(names)}" for kind, names in (("lacks", missing), ("also has", unexpected)) if names]
         raise CheckpointError(
-            f"{path} is not a U-GAT-IT generator as published: it {' and '.join(parts)}; {kin(tensors)}"
+            f"{path} is not a U-GAT-IT generator as published: it {' and '.join(parts)}; {kin(list(tensors))}"
         )
     for name, expected in wanted.items():
         tensor = tensors[name]
@@ -92,15 +101,8 @@ def check_layout(checkpoint: Checkpoint) -> None:
 
 def check_finite(checkpoint: Checkpoint) -> None:
     for name, tensor in checkpoint.tensors.items():
-        low, high = torch.aminmax(tensor)
+        low, high = torch.aminmax(tensor.float() if tensor.dtype.itemsize == 1 else tensor)
         if not (torch.isfinite(low) and torch.isfinite(high)):
             raise CheckpointError(
                 f"{checkpoint.path}: {name} has NaN or infinite weights; take one from before the training diverged"
             )
-
-
-def some(names: Iterable[str]) -> str:
-    names = list(names)
-    shown = ", ".join(names[:NAMED_IN_MESSAGES])
-    rest = len(names) - NAMED_IN_MESSAGES
-    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -1,52 +1,86 @@
 """Safetensors: one generator that describes itself, in and out; and a bare state dict in that format."""
 
 import json
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint
 from ugatit_fast.checkpoint.layout import infer_config
-from ugatit_fast.checkpoint.pytorch import without_prefix
+from ugatit_fast.checkpoint.search import find_generator
+from ugatit_fast.checkpoint.told import Asked, checkpoint_of
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.files import METADATA_KEY, parse_description, written_whole
+from ugatit_fast.files import METADATA_KEY, is_text, parse_description, safetensors_errors, written_whole
 from ugatit_fast.model import Generator, GeneratorConfig
 
 FORMAT_VERSION = 1
 
 
-def from_safetensors(path: Path, direction: Direction | None) -> Checkpoint:
+class SafetensorsFile(Protocol):
+    """What the library gives for an open file."""
+
+    def keys(self) -> list[str]: ...
+
+    def metadata(self) -> dict[str, str] | None: ...
+
+    def get_slice(self, name: str) -> Any: ...
+
+    def get_tensor(self, name: str) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SafetensorsLeaf:
+    """A tensor in an open file."""
+
+    file: SafetensorsFile
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.file.get_slice(self.name).get_shape())
+
+    def read(self) -> Tensor:
+        """Mapped."""
+        return self.file.get_tensor(self.name)
+
+
+def from_safetensors(path: Path, asked: Asked) -> Checkpoint:
+    """Ours, which describes itself, or any other with a generator somewhere in it."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with opened(path) as file:
             description = (file.metadata() or {}).get(METADATA_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if description is not None:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return from_own_file(path, asked, description, tensors)
+            tree = {name: SafetensorsLeaf(file, name) for name in file.keys()}  # noqa: SIM118
+            choice = find_generator(path, tree, asked.direction, asked.network)
+            tensors = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path} is truncated or damaged ({error}); copy or download it again") from error
-    if description is not None:
-        return from_own_file(path, direction, description, tensors)
-    tensors = dict(without_prefix(path, tensors))
-    named = direction or "A2B"
-    return Checkpoint(
-        path=path,
-        format="generator state dict (.safetensors)",
-        direction=named,
-        directions=(named,),
-        config=infer_config(path, tensors),
-        tensors=tensors,
-        size_bytes=path.stat().st_size,
-    )
+    kind = f"generator {choice.candidate.name}" if choice.candidate.name else "generator state dict"
+    return checkpoint_of(path, f"{kind} (.safetensors)", choice, asked, infer_config(path, tensors), tensors)
 
 
-def from_own_file(
-    path: Path, direction: Direction | None, description: str, tensors: Mapping[str, Tensor]
-) -> Checkpoint:
+@contextmanager
+def opened(path: Path) -> Iterator[SafetensorsFile]:
+    """The library takes a name that is text, which a name on Linux need not be: such a file is opened by number."""
+    if is_text(path):
+        with safe_open(path, framework="pt") as found:
+            yield found
+        return
+    with path.open("rb") as file, safe_open(f"/proc/self/fd/{file.fileno()}", framework="pt") as found:
+        yield found
+
+
+def from_own_file(path: Path, asked: Asked, description: str, tensors: Mapping[str, Tensor]) -> Checkpoint:
     """A generator that `write_generator` wrote."""
     try:
         metadata = parse_description(path, description, "generator", CheckpointError)
@@ -64,8 +98,10 @@ def from_own_file(
         ) from error
     if stored not in DIRECTIONS or any(type(v) not in (int, bool) for v in asdict(config).values()):
         raise CheckpointError(f"{path} has a damaged description; copy it again or convert it again")
-    if direction not in (None, stored):
-        raise CheckpointError(f"{path} translates {stored}; {direction} was asked for")
+    if asked.direction not in (None, stored):
+        raise CheckpointError(f"{path} translates {stored}; {asked.direction} was asked for")
+    if asked.network:
+        raise CheckpointError(f"{path} holds one generator, which has no name there; leave --network out")
     return Checkpoint(
         path=path,
         format="ugatit-fast generator (.safetensors)",
@@ -111,10 +147,22 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], descripti
 
 def serialise(path: Path, tensors: Mapping[str, Tensor], description: str) -> None:
     """`write_safetensors` for use within `written_whole`. Raises OSError."""
-    try:
-        save_file(dict(tensors), path, metadata={METADATA_KEY: description})
-    except SafetensorError as error:  # carries the operating system's error as text only
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise OSError(str(error)) from error
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+    with safetensors_errors():
+        if is_text(path):
+            save_file(apart(tensors), path, metadata={METADATA_KEY: description})
+        else:
+            path.write_bytes(save(apart(tensors), metadata={METADATA_KEY: description}))
+
+
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, none of which shares memory with another or lies in it with gaps, which the format has no way
+    to say.
+    """
+    seen: set[int] = set()
+    own: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage()
+        alone = storage.data_ptr() not in seen and storage.nbytes() == tensor.nbytes and tensor.is_contiguous()
+        seen.add(storage.data_ptr())
+        own[name] = tensor if alone else tensor.clone(memory_format=torch.contiguous_format)
+    return own

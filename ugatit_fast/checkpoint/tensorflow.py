@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.checkpoint.contents import Checkpoint
-from ugatit_fast.checkpoint.layout import check_size, infer_style_inputs, some
+from ugatit_fast.checkpoint.layout import check_size, infer_style_inputs
+from ugatit_fast.checkpoint.search import some
 from ugatit_fast.checkpoint.tensorflow_names import (
     ATTENTION_BIAS,
     ATTENTION_KERNEL,
@@ -27,6 +28,7 @@ from ugatit_fast.checkpoint.tensorflow_names import (
     OLD_LOGIT_LAYER,
     variable_names,
 )
+from ugatit_fast.checkpoint.told import Asked, about_size
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import GeneratorConfig
@@ -43,7 +45,7 @@ LARGEST_RHO_OF_OLD = 0.9
 """Before 2019-08-14, when smoothing came, rho was clipped here. Since then it starts at 1."""
 
 
-def from_tensorflow(path: Path, direction: Direction | None, smoothing: bool | None, verify: bool) -> Checkpoint:
+def from_tensorflow(path: Path, asked: Asked, smoothing: bool | None, verify: bool) -> Checkpoint:
     """One generator of a checkpoint, named in any way that `find_prefix` takes.
 
     smoothing: None decides by the folder's name or, where that says nothing, by rho. verify: also compare the
@@ -51,7 +53,11 @@ def from_tensorflow(path: Path, direction: Direction | None, smoothing: bool | N
     """
     with TensorBundle.open(path) as bundle:
         directions = directions_in(bundle)
-        chosen: Direction = direction or "A2B"
+        if asked.network:
+            raise CheckpointError(
+                f"{bundle.prefix} is TensorFlow's, whose generators are told by --direction; leave --network out"
+            )
+        chosen: Direction = asked.direction or directions[0]
         if chosen not in directions:
             raise CheckpointError(
                 f"{bundle.prefix} has no {SCOPES[chosen]}, only {SCOPES[directions[0]]}; ask for the other --direction"
@@ -79,6 +85,12 @@ def from_tensorflow(path: Path, direction: Direction | None, smoothing: bool | N
             notes=(
                 f"smoothing is {'on (AdaLIN uses rho - 0.1)' if smoothing else 'off (AdaLIN uses rho)'}, {reason}",
                 f"attention weights are {'kernel + bias' if shared else 'the kernel alone, as before 2019-08-20'}",
+                *(
+                    [f"it is the only generator in the file: {chosen}"]
+                    if (asked.direction, chosen) == (None, "B2A")
+                    else []
+                ),
+                *about_size(config),
             ),
             smoothing=smoothing,
             size_bytes=bundle.size_bytes(),

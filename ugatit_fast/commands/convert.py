@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from ugatit_fast.choices import ConvertDirection, Precision
-from ugatit_fast.commands.arguments import Checksums, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Network, Offline, Smoothed, say, smooths
 
 
 def convert(
-    source: Path,
+    source: CheckpointSource,
     target: Path,
     /,
     *,
     direction: ConvertDirection | None = None,
+    network: Network = None,
     precision: Precision = "fp32",
     smoothing: Smoothed = None,
     verify: Checksums = False,
@@ -23,8 +24,6 @@ def convert(
 
     Parameters
     ----------
-    source
-        A checkpoint of any kind that build-engine reads.
     target
         The .safetensors file, or a folder.
     direction
@@ -38,6 +37,7 @@ def convert(
         source,
         target,
         direction=direction,
+        network=network,
         precision=precision,
         smoothing=smooths(smoothing),
         verify=verify,

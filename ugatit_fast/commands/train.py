@@ -2,25 +2,52 @@
 
 import os
 import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, Parameter
-from cyclopts.config import Toml
+from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts.config import Dict
 
-from ugatit_fast.commands.arguments import Flag, say
-from ugatit_fast.commands.needs import torch_is_needed
-from ugatit_fast.errors import InputError
+from ugatit_fast.backends.extras import lacking
+from ugatit_fast.backends.runtimes import choose_backend
+from ugatit_fast.commands.arguments import Flag, say, say_next
+from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.train.settings import TrainSettings
 
 
-def settings_file(app: App, commands: Any, arguments: Any) -> None:
+def settings_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Let the TOML file that --config names fill in the flags that weren't given."""
     for path in [token.value for argument in arguments if "--config" in argument.names for token in argument.tokens]:
-        try:
-            Toml(path, must_exist=True)(app, (), arguments)  # flat: no [train] table; `data` is a key, not the command
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"{path} can't be read as TOML ({error}); check the name and what is in it") from error
+        # flat: no [train] table; `data` is a key, not the command
+        Dict(read_toml(Path(path)), source=path)(app, (), arguments)
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """What a TOML file says, with the mark that Windows' editors put first or without. InputError where it can't."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        what = "is a folder" if path.is_dir() else f"can't be read ({error.strerror or error})"
+        raise InputError(f"{path} {what}; expected a TOML file of settings: check the name") from error
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return tomllib.loads(content.decode(encoding))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path} isn't UTF-8 (line {line}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        paths = '; write paths with / or in single quotes, not "C:\\..."' if b"\\" in content else ""
+        raise InputError(f"{path} isn't TOML ({error}): expected lines like img_size = 256{paths}") from error
+
+
+def can_build_engines() -> list[str]:
+    """The extras that are lacking for it; on a GPU another runtime does in place of cpu."""
+    try:
+        choose_backend("auto", lambda _: None)
+    except BackendUnavailable:
+        return lacking(("cpu", "torch"))
+    return []
 
 
 train_app = App(name="train", config=settings_file)
@@ -47,9 +74,8 @@ def train_command(
     export_official
         At the end, however it comes, also write the networks as the published code saves them, to OUTPUT/published.
     """
-    with torch_is_needed():
-        from ugatit_fast.train import checkpoints
-        from ugatit_fast.train.loop import train
+    from ugatit_fast.train import checkpoints
+    from ugatit_fast.train.loop import train
 
     if export_official:
         checkpoints.refuse_ablation(settings.norm, settings.cam)
@@ -58,7 +84,7 @@ def train_command(
         print(f"{trained.checkpoint}: step {trained.step} of {settings.iterations}")
         if export_official:
             print(checkpoints.export_official(trained.checkpoint, settings.output / "published"))
-        say(f"next: ugatit-fast build-engine {trained.checkpoint}")
+        say_next(f"ugatit-fast build-engine {trained.checkpoint}", can_build_engines())
     return 130 if trained.stopped else 0
 
 
@@ -73,7 +99,6 @@ def export_official_command(checkpoint: Path, target: Path, /) -> None:
     target
         The .pt file to write, or a folder for one of the same name, made if missing.
     """
-    with torch_is_needed():
-        from ugatit_fast.train import checkpoints
+    from ugatit_fast.train import checkpoints
 
     print(checkpoints.export_official(checkpoint, target))

@@ -6,6 +6,7 @@ None, so that a checkpoint may say what it is; a flag of the TensorFlow reposito
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from ugatit_fast.errors import InputError
@@ -106,6 +107,12 @@ class OfficialFlags:
     """PyTorch: go on with the newest checkpoint. A TensorFlow command always does where there is one."""
 
     @property
+    def name(self) -> str:
+        """What results are called by: the data set's name, or the last part of a path that leads elsewhere."""
+        given = Path(str(self.dataset))
+        return given.name if given.is_absolute() or ".." in given.parts else str(given)
+
+    @property
     def tensorflow(self) -> bool:
         """Whether this is a command of the TensorFlow repository."""
         return any(getattr(self, name) is not None for name in TENSORFLOW_ONLY)
@@ -159,6 +166,8 @@ def refusals(flags: OfficialFlags) -> Iterator[str]:
 def remarks(flags: OfficialFlags) -> Iterator[str]:
     """One line for each flag that was given and has no effect, with why."""
     training = flags.phase == "train"
+    if flags.name != flags.dataset:
+        yield f"--dataset is a path: results are those of {flags.name}, in {flags.result_dir}"
     if flags.benchmark_flag is not None:
         yield "--benchmark_flag has no effect: what chooses the fastest kernels does so by itself"
     for name, place in (("log_dir", "metrics.jsonl"), ("sample_dir", "img")):

@@ -19,7 +19,7 @@ def data_folder(flags: OfficialFlags) -> Path:
 
 def result_folder(flags: OfficialFlags) -> Path:
     """results/NAME, with model, img and test in it."""
-    return Path(flags.result_dir) / str(flags.dataset)
+    return Path(flags.result_dir) / flags.name
 
 
 def tensorflow_name(flags: OfficialFlags) -> str:
@@ -27,7 +27,7 @@ def tensorflow_name(flags: OfficialFlags) -> str:
     weights = (flags.adv_weight, 1), (flags.cycle_weight, 10), (flags.identity_weight, 10), (flags.cam_weight, 1000)
     parts = [
         "UGATIT_light" if flags.light == "True" else "UGATIT",
-        flags.dataset,
+        flags.name,
         default(flags.gan_type, "lsgan"),
         f"{default(flags.n_res, 4)}resblock",
         f"{default(flags.n_dis, N_DIS)}dis",
@@ -40,28 +40,41 @@ def tensorflow_name(flags: OfficialFlags) -> str:
 
 
 def find_checkpoint(flags: OfficialFlags) -> Path:
-    """What a test reads: the newest .pt in results/NAME/model, or a TensorFlow run's folder.
+    """What a test reads: the newest .pt in results/NAME/model, else that which training renews beside results/NAME.
+
+    Or a TensorFlow run's folder.
 
     Of the two, the kind that the flags are of comes first. Raises CheckpointError where there is neither.
     """
     models = result_folder(flags) / "model"
     run = Path(default(flags.checkpoint_dir, "checkpoint")) / tensorflow_name(flags)
-    found = [*checkpoints_in(models)[-1:], *([run] if looks_like_bundle(run) else [])]
+    latest = Path(flags.result_dir) / f"{flags.name}_params_latest.pt"
+    numbered = checkpoints_in(models) or sorted(models.glob("*.pt"))
+    published = numbered[-1:] or [path for path in (latest, models.parent / latest.name) if path.is_file()][:1]
+    found = [*published, *([run] if looks_like_bundle(run) else [])]
     if not found:
         raise CheckpointError(
-            f"no checkpoint: expected {models}/{flags.dataset}_params_NUMBER.pt, or a TensorFlow checkpoint in {run} "
-            "(the flags make its name); train first, or copy it there"
+            f"no checkpoint: expected {models}/{flags.name}_params_NUMBER.pt, {latest}, or a TensorFlow checkpoint "
+            f"in {run} (the flags make its name); train first, or copy it there"
         )
     return found[-1 if flags.tensorflow else 0]
 
 
 def read_direction(flags: OfficialFlags, path: Path, direction: Direction) -> Checkpoint:
-    """One generator of it. Raises CheckpointError where it isn't of the architecture that the flags ask for."""
+    """One generator of it. Raises CheckpointError where it isn't of the architecture that the flags ask for.
+
+    A TensorFlow run's folder is found by --light, so of one it says nothing about what is in it.
+    """
     tensorflow = looks_like_bundle(path)
     smoothing = None if flags.smoothing is None or not tensorflow else flags.smoothing == "True"
     checkpoint = read_checkpoint(path, direction, smoothing=smoothing)
     config = checkpoint.config
-    asked = {"light": None if flags.light is None else flags.light == "True", "ch": flags.ch, "n_res": flags.n_res}
+    asked = {
+        "light": None if flags.light is None or tensorflow else flags.light == "True",
+        "ch": flags.ch,
+        "n_res": flags.n_res,
+        "img_size": None if config.light else flags.img_size,
+    }
     differences = [
         f"--{name} {getattr(config, name)}, not {value}"
         for name, value in asked.items()

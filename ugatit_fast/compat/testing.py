@@ -16,7 +16,8 @@ from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from ugatit_fast.backends.runtimes import RUNTIMES, choose_backend
-from ugatit_fast.choices import BackendChoice, Direction
+from ugatit_fast.checkpoint import NETWORKS, read_checkpoint
+from ugatit_fast.choices import Device, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
 from ugatit_fast.engine import read_spec
@@ -53,8 +54,9 @@ class Outcome:
 def test_as_published(flags: OfficialFlags, say: Say) -> Outcome:
     """Translate the data set's test pictures in both directions, at img_size, whatever their shape.
 
-    A picture that can't be read is a failure in the outcome. Raises InputError where there is no test picture,
-    CheckpointError where there is no checkpoint, or one of another architecture.
+    A checkpoint with one generator translates in its direction, and the rest is said. A picture that can't be read is a
+    failure in the outcome. Raises InputError where there is no test picture that can be translated, CheckpointError
+    where there is no checkpoint, or one of another architecture.
     """
     pictures = {there: image_files(data_folder(flags) / folder) for there, folder in DOMAINS.items()}
     if not any(pictures.values()):
@@ -65,18 +67,39 @@ def test_as_published(flags: OfficialFlags, say: Say) -> Outcome:
     say(f"checkpoint: {checkpoint}")
     say(f"results: {folder}, in the layout of the {'TensorFlow' if as_tensorflow else 'PyTorch'} repository")
     engines = (folder if as_tensorflow else folder.parent) / "engines"
+    there = read_checkpoint(checkpoint)
+    if looks_like_bundle(checkpoint) and flags.light not in (None, str(there.config.light)):
+        say(f"note: the folder is one of --light {flags.light}, the weights in it are of --light {there.config.light}")
+    directions = translatable(checkpoint, there.directions, pictures, say)
+    stacked = not as_tensorflow and len(directions) == len(DOMAINS)
     with ExitStack() as stack:
         translators = {
-            direction: stack.enter_context(
-                open_engine(flags, checkpoint, direction, engines, heatmap=not as_tensorflow, say=say)
-            )
-            for direction in DOMAINS
+            direction: stack.enter_context(open_engine(flags, checkpoint, direction, engines, heatmap=stacked, say=say))
+            for direction in directions
         }
         write = write_named if as_tensorflow else write_stacks
-        return write(folder, pictures, translators)
+        return write(folder, {direction: pictures[direction] for direction in directions}, translators)
 
 
 test_as_published.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
+
+
+def translatable(
+    checkpoint: Path, directions: Sequence[Direction], pictures: "Pictures", say: Say
+) -> Sequence[Direction]:
+    """The directions that there is a generator for. Says what is left out; InputError where nothing is left."""
+    for missing in (direction for direction in DOMAINS if direction not in directions):
+        (only,) = directions
+        if not pictures[only]:
+            raise InputError(
+                f"{checkpoint} translates {only} only, and {DOMAINS[only]} has no pictures; put some there, or take a "
+                f"checkpoint with {NETWORKS[missing]}"
+            )
+        say(
+            f"note: {checkpoint} has no {NETWORKS[missing]}: {len(pictures[missing])} pictures in {DOMAINS[missing]} "
+            f"aren't translated, and those in {DOMAINS[only]} without the tiles that take it"
+        )
+    return directions
 
 
 def open_engine(
@@ -84,13 +107,13 @@ def open_engine(
 ) -> Translator:
     """The engine of one direction, from `folder` if the last test left it there, else built."""
     source = read_direction(flags, checkpoint, direction)
-    side = default(flags.img_size, IMG_SIZE)
-    backend: BackendChoice = "onnxruntime" if flags.device == "cpu" else "auto"
-    path = folder / f"{direction}{RUNTIMES[choose_backend(backend, lambda _: None)].suffix}"
+    side = default(flags.img_size, source.config.img_size)
+    device: Device = default(flags.device, "auto")
+    path = folder / f"{direction}{RUNTIMES[choose_backend('auto', lambda _: None, device=device)].suffix}"
     if not serves(path, source.sha256, side, heatmap=heatmap):
         make_folder(folder)
-        build_engine(source, path, backend=backend, size=(side, side), heatmap=heatmap, say=say)
-    return Translator(path, device=default(flags.device, "auto"), heatmap=heatmap)
+        build_engine(source, path, size=(side, side), heatmap=heatmap, device=device, say=say)
+    return Translator(path, device=device, heatmap=heatmap)
 
 
 def serves(engine: Path, checkpoint_sha256: str, side: int, *, heatmap: bool) -> bool:
@@ -113,11 +136,14 @@ Translators = Mapping[Direction, Translator]
 
 
 def write_stacks(folder: Path, pictures: Pictures, translators: Translators) -> Outcome:
-    """A2B_1.png ..., B2A_1.png ...: seven tiles each, in the order of the pictures' names."""
+    """A2B_1.png ..., B2A_1.png ...: seven tiles each, in the order of the pictures' names; the translation alone where
+    there is no generator back.
+    """
     reports = []
     for there, files in pictures.items():
         sources = [Source(file, PurePath(f"{there}_{number}.png")) for number, file in enumerate(files, start=1)]
-        reports.append(translate_files(translators[there], sources, folder, OPTIONS, stack=translators[OTHER[there]]))
+        back = translators.get(OTHER[there])
+        reports.append(translate_files(translators[there], sources, folder, OPTIONS, stack=back))
     return outcome_of(folder, reports)
 
 

@@ -1,13 +1,14 @@
 """What a clip is, a video or an animation: its frames, what reads it, and what writes it. Knows no file format."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol
 
-from ugatit_fast.errors import InputError
+from ugatit_fast.errors import InputError, UgatitFastError, first_line
 from ugatit_fast.media.images import Pixels
 
 ClipKind = Literal["video", "animation"]
@@ -15,6 +16,18 @@ ClipKind = Literal["video", "animation"]
 
 class ClipError(InputError):
     """A video or an animation that can't be translated; others can."""
+
+
+@contextmanager
+def troubles_of(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises over a clip into a ClipError: FFmpeg and Pillow meet odd files with any error."""
+    try:
+        yield
+    except UgatitFastError:
+        raise
+    except Exception as error:
+        cause = f"{type(error).__name__}: {first_line(error)}"
+        raise ClipError(f"{path} can't be translated ({cause}); convert it to H.264 in .mp4 first") from error
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,8 @@ class ClipReader(Protocol):
     """Frames a second, about."""
     plays: int
     """How often it is shown; 0 is for ever."""
+    tags: Mapping[str, str]
+    """What it says about itself, by FFmpeg's names."""
     sound: Path | None
     """What has its sound; None for silence."""
     expected: int

@@ -7,9 +7,11 @@ packets. That works because each picture is predicted from earlier ones only (no
 that of their times.
 """
 
+import hashlib
 import heapq
 import itertools
 import json
+import os
 import re
 import shutil
 import warnings
@@ -42,6 +44,8 @@ FRAMES_PER_SEGMENT = 240
 """Most that a killed run loses."""
 
 PART_SUFFIX = ".part"
+LONGEST_NAME = 143
+"""Bytes that every disk takes for a name, encrypted ones too."""
 SETTINGS = "settings.json"
 """In the folder of segments: what they were made with, and of what."""
 SEGMENT_NAME = re.compile(r"(\d{6})\.nut")
@@ -60,17 +64,20 @@ class VideoWriter:
         rate: Fraction,
         crf: int,
         sound: Path | None,
+        tags: Mapping[str, str],
         settings: Mapping[str, object],
     ) -> None:
         """Look for segments of an earlier run, and begin anew where they were made otherwise.
 
         time_base: seconds, of the frames' times. rate: frames a second, on average.
         crf: x264's, 0 (lossless) to 51. sound: the video whose sound is taken over; None for silence.
+        tags: what the file says about itself, by FFmpeg's names; what the container has no place for is left out.
         settings: all that the pictures depend on, as JSON has it.
         Raises InputError where the folder of segments can't be written, or isn't ours; BackendUnavailable without PyAV
         or x264.
         """
-        self.target, self.time_base, self.rate, self.crf, self.sound = target, time_base, rate, crf, sound
+        self.target, self.time_base, self.rate, self.crf = target, time_base, rate, crf
+        self.sound, self.tags = sound, tags
         self.av = import_av()
         try:
             self.av.Codec("libx264", "w")
@@ -78,7 +85,7 @@ class VideoWriter:
             raise BackendUnavailable(
                 "this build of PyAV has no x264 to write videos with: pip install --force-reinstall --no-deps av"
             ) from error
-        self.part = target.with_name(target.name + PART_SUFFIX)
+        self.part = part_of(target)
         self.end = 0
         """When the last picture ends."""
         self.begin({**settings, "crf": crf, "av": self.av.__version__})
@@ -148,6 +155,7 @@ class VideoWriter:
             try:
                 yield partial
             except self.av.FFmpegError as error:
+                # A copy: FFmpeg's own is an OSError of some kinds only, and its text names no file.
                 raise OSError(error.errno, error.strerror) from error
 
     def add_video(self, container: "OutputContainer", pixels: Pixels) -> "VideoStream":
@@ -170,6 +178,7 @@ class VideoWriter:
         with ExitStack() as stack:
             partial = stack.enter_context(self.written(self.target))
             output = stack.enter_context(self.av.open(f"file:{partial}", "w", format=name, container_options=flags))
+            output.metadata.update(self.tags)
             packets: list[Iterator[AnyPacket]] = [self.picture_packets(self.add_copy(output))]
             if self.sound:
                 source = stack.enter_context(open_video(self.sound))
@@ -201,6 +210,14 @@ class VideoWriter:
         if held:
             held.duration = round(self.end * self.time_base / held.time_base) - shown
             yield held
+
+
+def part_of(target: Path) -> Path:
+    """The folder of a video's segments: its name and `PART_SUFFIX`, or a short one where that would be too long."""
+    name = target.name + PART_SUFFIX
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f"ugatit-fast-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}{PART_SUFFIX}"
+    return target.with_name(name)
 
 
 def seconds_of(packet: "AnyPacket") -> Fraction:

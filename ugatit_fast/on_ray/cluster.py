@@ -7,10 +7,11 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from ugatit_fast.backends.runtimes import runtime_of
 from ugatit_fast.errors import BackendUnavailable, InputError, first_line
+from ugatit_fast.machine import pip_install
 from ugatit_fast.on_ray.options import LOCAL, RayOptions
 from ugatit_fast.translator import Translator, describe_engine
 
@@ -36,7 +37,7 @@ def load(options: RayOptions, engine: Path, *, heatmap: bool) -> Translator:
     )
 
 
-def import_ray() -> Any:
+def import_ray() -> ModuleType:
     """Ray, which sends no usage statistics when we start it. Raises BackendUnavailable."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its errors come as exceptions, its notes in its log files
@@ -44,9 +45,7 @@ def import_ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise BackendUnavailable(
-            f'working on Ray needs it ({error}); install it: pip install "ugatit-fast[ray]"'
-        ) from error
+        raise BackendUnavailable(f"working on Ray needs it ({error}); install it: {pip_install('ray')}") from error
     return ray
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.animation import ANIMATION_SUFFIXES, AnimationReader, AnimationWriter
-from ugatit_fast.media.clip import ClipError, ClipKind, ClipReader, ClipWriter
+from ugatit_fast.media.clip import ClipError, ClipKind, ClipReader, ClipWriter, troubles_of
+from ugatit_fast.media.metadata import kept_video_tags
 from ugatit_fast.media.video import VideoReader
 from ugatit_fast.media.video_writer import CONTAINERS, VideoWriter
 from ugatit_fast.translate.clips import ClipReport, translate_clip
@@ -40,8 +41,11 @@ def translate_clip_file(
     """
     if options.crop == "face":
         raise ClipError(f"{path}: faces are looked for in photos only; give the place with --crop box=X,Y,W,H")
-    with open_reader(path, kind) as reader:
-        writer = open_writer(target, reader, translator, framing, options)
+    with troubles_of(path):
+        opened = open_reader(path, kind)
+    with opened as reader:
+        with troubles_of(path):
+            writer = open_writer(target, reader, translator, framing, options)
         on_start(max(0, -(-reader.expected // options.stride) - writer.finished))
         report = translate_clip(
             translator,
@@ -81,6 +85,7 @@ def open_writer(
         rate=reader.rate,
         crf=options.crf,
         sound=reader.sound,
+        tags=kept_video_tags(reader.tags, options.keep_metadata),
         settings={
             "source": str(reader.path.resolve()),
             "bytes": status.st_size,

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import cast
 
 import numpy as np
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.media.clip import ClipError, ClipReader, ClipWriter, Frame, Picture
+from ugatit_fast.media.clip import ClipError, ClipReader, ClipWriter, Frame, Picture, troubles_of
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.translate.framing import Framed, Framing
 from ugatit_fast.translate.report import StageSeconds
@@ -66,7 +67,7 @@ def translate_clip(
     with ExitStack() as stack:
         # Read and framed ahead of the engine; the frames read, but not framed yet, wait in the pool.
         arriving = stack.enter_context(Arriving(reader, writer, framing, stride, paste_back, threads, depth))
-        leaving = stack.enter_context(Leaving(writer, framing, paste_back, depth))
+        leaving = stack.enter_context(Leaving(reader.path, writer, framing, paste_back, depth))
         for batch in arriving.batches(batch_size):
             pixels = np.stack([seen.framed.pixels for seen in batch])
             start = time.perf_counter()
@@ -173,7 +174,8 @@ class Arriving:
     def read(self) -> tuple[Frame | None, float]:
         """The next frame, None after the last, and the seconds that it took. Runs on the reader's thread."""
         start = time.perf_counter()
-        return next(self.frames, None), time.perf_counter() - start
+        with troubles_of(self.reader.path):
+            return next(self.frames, None), time.perf_counter() - start
 
     def see(self, reading: Future[tuple[Frame | None, float]]) -> Seen | None:
         """Make pixels of a frame, and fit them to the engine. Runs on a thread of the pool."""
@@ -181,7 +183,8 @@ class Arriving:
         if frame is None:
             return None
         start = time.perf_counter()
-        pixels = frame.pixels()
+        with troubles_of(self.reader.path):
+            pixels = frame.pixels()
         decoded = time.perf_counter()
         try:
             framed = self.framing.frame(pixels, str(self.reader.path))
@@ -195,7 +198,7 @@ class Arriving:
 # After it ---------------------------------------------------------------------------------------------------------
 
 
-class Abandoned(Exception):
+class Abandoned(BaseException):
     """Ends the writer without a file: the run has ended elsewhere."""
 
 
@@ -205,8 +208,9 @@ Result = tuple[Seen, Pixels]
 class Leaving:
     """Results on their way to the writer, which runs on a thread of its own."""
 
-    def __init__(self, writer: ClipWriter, framing: Framing, paste_back: bool, depth: int) -> None:
-        self.writer, self.framing, self.paste_back = writer, framing, paste_back
+    def __init__(self, path: Path, writer: ClipWriter, framing: Framing, paste_back: bool, depth: int) -> None:
+        """path: the clip's, for messages."""
+        self.path, self.writer, self.framing, self.paste_back = path, writer, framing, paste_back
         self.results: queue.Queue[Result | type[Abandoned] | None] = queue.Queue(depth)
         self.idle_seconds = 0.0
         self.encode_seconds = 0.0
@@ -240,7 +244,8 @@ class Leaving:
     def write(self) -> None:
         start = time.perf_counter()
         try:
-            self.writer.write(self.pictures())
+            with troubles_of(self.path):
+                self.writer.write(self.pictures())
         except BaseException:
             # Whoever is about to hand over a result must not wait for a writer that is gone.
             self.failed = True

@@ -2,8 +2,8 @@
 
     sources -> what is to be skipped -> photos (`flow`), then clips (`clip_files`) -> page -> report
 
-What can't be read is the photo's failure: it is reported, and the others go on. What can't be written is the run's:
-the next photo would meet the same full disk.
+What goes wrong with a photo or a clip is its own failure: it is reported, and the others go on. Only a place that takes
+no more files (`PlaceError`) ends the run: the next photo would meet the same full disk.
 """
 
 import time
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.errors import BackendUnavailable, InputError
+from ugatit_fast.errors import BackendUnavailable, InputError, PlaceError
 from ugatit_fast.files import make_folder
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.clip import ClipError
@@ -122,7 +122,15 @@ class Run:
         # An engine for any number gets one: on a CPU a batch only adds latency, all cores being busy with one image.
         batch_size = max(translator.spec.batch_sizes, default=1)
         threads = options.threads or available_cores()
-        self.flow = Flow(product, self.framing, sink, self.ledger, batch_size=batch_size, threads=threads)
+        self.flow = Flow(
+            product,
+            self.framing,
+            sink,
+            self.ledger,
+            keep=options.keep_metadata,
+            batch_size=batch_size,
+            threads=threads,
+        )
 
     def __enter__(self) -> "Run":
         self.sink.__enter__()
@@ -179,7 +187,9 @@ class Run:
                 on_start=self.ledger.expect,
                 on_frame=self.ledger.count_frame,
             )
-        except (ClipError, BackendUnavailable) as error:  # a video among photos, and no PyAV
+        except PlaceError:
+            raise
+        except (InputError, BackendUnavailable) as error:  # a video among photos, and no PyAV
             self.ledger.fail(source, Failure(source.path, str(error)))
         else:
             self.ledger.succeed(source)

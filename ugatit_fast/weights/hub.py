@@ -7,17 +7,18 @@ when such a name is used.
 import os
 import re
 from importlib import import_module
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from ugatit_fast.errors import CheckpointError
+from ugatit_fast.machine import pip_install
+from ugatit_fast.weights.choice import checkpoint_among
 
 REFERENCE = re.compile(r"hf:/{1,2}(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(/(?P<file>.*))?")
 """One slash too: a Path keeps no two."""
 SHARD_OR_INDEX = re.compile(r"(?P<prefix>.+)\.(index|data-\d{5}-of-\d{5})")
-SUFFIXES = (".safetensors", ".pt", ".pth", ".index")
 
 
 class Reference(NamedTuple):
@@ -79,7 +80,7 @@ def import_hub(text: str) -> ModuleType:
         return import_module("huggingface_hub")
     except ImportError as error:
         raise CheckpointError(
-            f'reading {text} needs huggingface_hub, which is not installed: pip install "ugatit-fast[hub]"'
+            f"reading {text} needs huggingface_hub, which is not installed: {pip_install('hub')}"
         ) from error
 
 
@@ -88,11 +89,4 @@ def only_checkpoint(hub: ModuleType, reference: Reference, offline: bool) -> str
     if offline:
         raise CheckpointError(f"offline, a repository can't be searched; name the file: hf://{reference.repo}/FILE")
     files = hub.list_repo_files(reference.repo, revision=reference.revision)
-    found = [file for file in files if PurePosixPath(file).suffix in SUFFIXES]
-    if len(found) != 1:
-        listed = ", ".join(found[:6]) or "none"
-        raise CheckpointError(
-            f"hf://{reference.repo} has {len(found)} files that could be the checkpoint ({listed}); "
-            f"name one: hf://{reference.repo}/FILE"
-        )
-    return str(found[0])
+    return checkpoint_among(files, f"hf://{reference.repo}", f"name one: hf://{reference.repo}/FILE")[0]

@@ -12,9 +12,9 @@ import torch
 from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel
 from tests.tensor_bundle.bundle_writer import write_bundle
 from ugatit_fast.checkpoint import read_checkpoint
-from ugatit_fast.checkpoint.hub import Reference, parse_reference
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.weights.hub import Reference, parse_reference
 
 
 class FakeHub(ModuleType):
@@ -86,6 +86,12 @@ def test_the_only_checkpoint_of_a_repository(hub: FakeHub) -> None:
     assert read_checkpoint("hf://a/b").path == hub.folder / "anime.pt"
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "last.ckpt", "ANIME.PT", "x.Pth"])
+def test_a_checkpoint_by_any_of_its_names(hub: FakeHub, name: str) -> None:
+    (hub.folder / "anime.pt").rename(hub.folder / name)
+    assert read_checkpoint("hf://a/b").path == hub.folder / name
+
+
 def test_several_checkpoints_must_be_told_apart(hub: FakeHub) -> None:
     (hub.folder / "other.safetensors").touch()
     with pytest.raises(CheckpointError, match=r"2 files .*anime.pt, other.safetensors.*; name one: hf://a/b/FILE"):
@@ -128,5 +134,5 @@ def test_a_file_that_is_not_there(hub: FakeHub) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(CheckpointError, match=r'pip install "ugatit-fast\[hub\]"'):
+    with pytest.raises(CheckpointError, match=r"pip install .*\[hub\]"):
         read_checkpoint("hf://a/b/anime.pt")

@@ -1,0 +1,36 @@
+"""The shipped weights as engines, for machines without PyTorch:
+
+    python -m benchmarks.shipped_engines    # writes assets/*.onnx anew; run it whenever assets/*.safetensors change
+
+The same weights, version and libraries give the same bytes; a test holds the engines to the weights.
+"""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from ugatit_fast.choices import Direction
+from ugatit_fast.export.build import build_engine
+from ugatit_fast.samples import shipped_engine, shipped_weights
+
+SIZE = (256, 256)
+"""Height and width that the engines name as theirs; they serve any."""
+
+
+def build_shipped(direction: Direction, output: Path) -> None:
+    """Build the engine of one direction, with heat maps, and check it."""
+    build_engine(shipped_weights(direction), output, backend="onnxruntime", size=SIZE, heatmap=True)
+
+
+def main() -> None:
+    """Build both."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    directions: tuple[Direction, ...] = get_args(Direction)
+    for direction in directions:
+        engine = shipped_engine(direction)
+        build_shipped(direction, engine)
+        print(f"{engine}: {engine.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What a file's names say about the generator in it, what they leave open, and what is assumed then: all of it told."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ugatit_fast.checkpoint.contents import Checkpoint, size_of
+from ugatit_fast.checkpoint.layout import SMALLEST_FULL
+from ugatit_fast.checkpoint.search import Choice, names, way_in, ways_of
+from ugatit_fast.choices import Direction
+from ugatit_fast.model import GeneratorConfig
+
+STEP_IN_NAME = re.compile(r"_params_(\d+)\.pt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which generator of a file is wanted."""
+
+    direction: Direction | None = None
+    """Which way it should translate."""
+    network: str | None = None
+    """What it is called in the file."""
+
+
+def checkpoint_of(
+    path: Path, kind: str, choice: Choice, asked: Asked, config: GeneratorConfig, tensors: Mapping[str, Tensor]
+) -> Checkpoint:
+    """What is known of the generator that was found."""
+    candidate = choice.candidate
+    direction, about_direction = direction_of(path, choice, asked)
+    notes = [*about_direction, *about_others(choice, asked), *about_size(config)]
+    return Checkpoint(
+        path=path,
+        format=kind,
+        direction=direction,
+        directions=ways_of([candidate, *choice.others]) or (direction,),
+        config=config,
+        tensors=tensors,
+        network=candidate.name if choice.others and not candidate.published else "",
+        dropped=choice.beside,
+        notes=tuple(notes),
+        size_bytes=size_of(path),
+    )
+
+
+def direction_of(path: Path, choice: Choice, asked: Asked) -> tuple[Direction, list[str]]:
+    """By the network's name, else as asked for, else by the file's name, else A2B."""
+    said = choice.candidate.way
+    if said:
+        only = (
+            asked.direction is None
+            and asked.network is None
+            and ways_of([choice.candidate, *choice.others]) == ("B2A",)
+        )
+        return said, [f"it is the only generator in the file: {said}"] if only else []
+    by_file = way_in(path.stem)
+    if asked.direction:
+        differs = by_file is not None and by_file != asked.direction
+        return asked.direction, [
+            f"called {asked.direction} as asked for, though the file's name says {by_file}"
+        ] * differs
+    if by_file:
+        return by_file, [
+            f"called {by_file} by the file's name; if it translates the other way, say so with --direction"
+        ]
+    return "A2B", ["nothing says which way it translates; called A2B: if it is the other way, --direction B2A"]
+
+
+def about_others(choice: Choice, asked: Asked) -> list[str]:
+    """Generators that could have been meant too."""
+    same = [other for other in choice.others if other.way in (None, choice.candidate.way)]
+    if not same or asked.network:
+        return []
+    return [f"the file also holds {names(same)}; to take another than {choice.candidate.name}: --network NAME"]
+
+
+def about_size(config: GeneratorConfig) -> list[str]:
+    if not config.light:
+        small = (
+            f"a full generator of {config.img_size}x{config.img_size} images, smaller than the published code trains"
+        )
+        return [small] if config.img_size < SMALLEST_FULL else []
+    unless = f"{config.img_size}x{config.img_size} unless given"
+    return [f"a light generator doesn't say the size of its training images: {unless}"]
+
+
+def step_in(name: str) -> int | None:
+    """The training step in the name of a published file."""
+    found = STEP_IN_NAME.search(name)
+    return int(found[1]) if found else None
