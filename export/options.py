@@ -24,7 +24,7 @@ class BuildOptions:
     direction: Direction | None = None
     """Which generator to take from a file with both; A2B unless given."""
     network: str | None = None
-    """The generator to build from, in a file with several: its name there, such as genA2B_ema."""
+    """The generator's name in a file where the direction leaves several, such as genA2B_ema."""
     heatmap: bool = False
     """Let the engine also compute the attention heat map."""
     device: Device = "auto"
@@ -40,7 +40,7 @@ class ReadyOptions:
     precision: Precision | None = None
     """Of an engine that is built: fp32 or fp16; the backend's own choice unless given."""
     offline: bool = False
-    """Take weights that are elsewhere from the cache; don't use the network."""
+    """Of weights that are elsewhere, use only what was fetched before."""
 
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, Direction)

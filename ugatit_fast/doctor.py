@@ -15,7 +15,7 @@ from typing import Literal
 
 from ugatit_fast.backends.needs import PIP, Machine, ThisMachine, raised
 from ugatit_fast.backends.runtimes import ROWS, Runtime
-from ugatit_fast.machine import available_cores, memory_bytes
+from ugatit_fast.machine import available_cores, memory_bytes, pip_install
 from ugatit_fast.version import __version__
 
 Status = Literal["ok", "absent", "problem"]
@@ -163,7 +163,7 @@ def check_formats() -> list[Check]:
 
     readable = readable_formats()
     checks = [Check("photo formats", "ok", ", ".join(name for name, there in readable.items() if there))]
-    for extra, cure in ((False, f"{PIP} --upgrade pillow"), (True, f'{PIP} "ugatit-fast[formats]"')):
+    for extra, cure in ((False, f"{PIP} --upgrade pillow"), (True, pip_install("formats"))):
         missing = [name for name, there in readable.items() if not there and (name in EXTRA_FORMATS) == extra]
         if missing:
             checks.append(Check("unreadable formats", "absent", ", ".join(missing), cure))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
+pytest.importorskip("triton", reason='the kernels need Triton: pip install ".[kernels]"')
 
 TRACE = Path(__file__).with_name("trace_launches.py")
 MOST_LAUNCHES = 48

@@ -321,15 +321,17 @@ def choose_backend(
 
 def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKind:
     """The first of `runtimes` that can be built and run on a machine. BackendUnavailable where none can."""
-    passed_over = ""
+    passed_over = cures = ""
     for runtime in runtimes:
         reason = runtime.missing("run", machine) or runtime.missing("build", machine)
         if reason is None:
             say(f"backend: {runtime.kind}, the fastest that this machine can run{passed_over}")
             return runtime.kind
-        passed_over += f"; not {runtime.kind}: {reason.partition(';')[0]}"
+        what, _, cures = reason.partition("; ")
+        passed_over += f"; not {runtime.kind}: {what}"
     raise BackendUnavailable(
-        f"no engine can be built and run here: {passed_over.removeprefix('; ')}; see `ugatit-fast doctor`"
+        f"no engine can be built and run here: {passed_over.removeprefix('; ')}; {cures or 'install one'}, "
+        "or see `ugatit-fast doctor`"
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 from cyclopts import Parameter, Token, default_name_transform
 
 from ugatit_fast.choices import Box, Crop, Smoothing
+from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Counted, Phased
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ Parsed = TypeVar("Parsed")
 def say(line: str) -> None:
     """A line of progress."""
     print(line, file=sys.stderr, flush=True)
+
+
+def say_next(command: str, lacking: Sequence[str] = ()) -> None:
+    """What to type next, with what it takes to be installed first."""
+    say(f"next: {pip_install(*lacking)} && {command}" if lacking else f"next: {command}")
 
 
 # Options that come as a dataclass ---------------------------------------------------------------------------------
@@ -122,7 +128,25 @@ Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 EngineFile = Annotated[Path, Parameter(help="The engine file, from build-engine.")]
-Offline = Annotated[bool, Parameter(negative="", help="Take what hf:// names from the cache; don't use the network.")]
+Weights = Annotated[
+    str,
+    Parameter(
+        help="An engine; or weights, of which one is built once and kept: a checkpoint, a folder or an archive with "
+        "one, a name from `ugatit-fast weights`, hf://ORG/REPO[@REVISION][/FILE] or https://..."
+    ),
+]
+CheckpointSource = Annotated[
+    str,
+    Parameter(
+        help="A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file "
+        "or folder); a folder or an archive with one; a name from `ugatit-fast weights`, "
+        "hf://ORG/REPO[@REVISION][/FILE] or https://..."
+    ),
+]
+Offline = Annotated[
+    bool,
+    Parameter(negative="", help="Take weights that are elsewhere from the cache; don't use the network."),
+]
 Checksums = Annotated[
     bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
 ]
@@ -135,7 +159,7 @@ Smoothed = Annotated[
 
 Network = Annotated[
     str | None,
-    Parameter(help="Which generator to take from a file with several, by its name there, such as genA2B_ema."),
+    Parameter(help="Of a file with several generators, the one of this name, such as genA2B_ema."),
 ]
 
 # Progress ---------------------------------------------------------------------------------------------------------
@@ -174,8 +198,8 @@ def progress_bar(shown: bool = True) -> Iterator[Counted]:
         yield lambda done, total: said.tell("translating", done, total)
         return
     with Progress(console=console, transient=True, disable=not shown) as progress:
-        task = progress.add_task("translating", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task("loading the engine", total=None)
+        yield lambda done, total: progress.update(task, description="translating", completed=done, total=total)
 
 
 @contextmanager

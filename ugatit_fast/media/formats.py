@@ -11,6 +11,7 @@ from typing import IO
 from PIL import Image, ImageFile
 
 from ugatit_fast.errors import InputError
+from ugatit_fast.machine import pip_install
 
 Decoder = Callable[[IO[bytes], str], ImageFile.ImageFile]
 """Reads the header of a file; the name is for messages."""
@@ -94,4 +95,4 @@ def readable_formats() -> dict[str, bool]:
 
 
 def missing(name: str, what: str, library: str) -> InputError:
-    return InputError(f'{name} is a {what} picture, which takes {library}: pip install "ugatit-fast[formats]"')
+    return InputError(f"{name} is a {what} picture, which takes {library}: {pip_install('formats')}")

@@ -34,8 +34,6 @@ def check_shape(shape: tuple[int, ...], dtype: str) -> None:
 
 def hint(shape: tuple[int, ...]) -> str:
     """What to do about a wrong shape."""
-    if len(shape) == 3:
-        return "; add the batch dimension: batch[None]"
     if len(shape) == 4 and (shape[1] == 3) != (shape[3] == 3):
         return "; uint8 batches have the colours last, floating point ones after n"
     return ""
