@@ -32,6 +32,7 @@ from ugatit_fast.kernels.schedule import (
     MAX_SPLITS,
     NORM_TILES,
     REGISTERS_PER_MULTIPROCESSOR,
+    STYLE_PROGRAMS,
     THREADS_PER_WARP,
     Gpu,
     ProductTile,
@@ -41,6 +42,8 @@ from ugatit_fast.kernels.schedule import (
     resident_tile,
 )
 
+Constant = int | float | str | None
+"""What a kernel knows when it is compiled: a number, the type of a pointer, or None for a tensor that isn't there."""
 SHARED_KIB = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
 """Shared memory that one program may have, by compute capability: the architectures that are compiled for."""
 SYSTEM_SHARED_BYTES = {75: 0, 80: 1024, 86: 1024, 89: 1024, 90: 1024, 100: 1024, 120: 1024}
@@ -51,9 +54,21 @@ POINTERS = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp
 
 FLOAT32_POINTERS = (
     *("gamma", "beta", "rho", "bias", "input_bias", "channel_partials", "layer_partials", "sums", "partials"),
-    *("coefficients", "grad_gamma", "grad_beta", "grad_rho"),
+    *("coefficients", "grad_gamma", "grad_beta", "grad_rho", "second", "heads", "bias1", "bias2", "bias3", "hidden"),
 )
-ACTIVATION_POINTERS = ("x", "y", "residual", "grad", "grad_x", "grad_residual", "phases", "rows", "weight", "features")
+ACTIVATION_POINTERS = (
+    "x",
+    "y",
+    "residual",
+    "grad",
+    "grad_x",
+    "grad_residual",
+    "phases",
+    "rows",
+    "weight",
+    "features",
+    "first",
+)
 ALIGNED_INTEGERS = (
     *("image_elements", "gamma_stride", "beta_stride", "residual_image", "residual_row", "residual_pixel"),
     *("image_stride", "row_stride", "pixel_stride", "split_pixels", "tile_pixels", "pixels"),
@@ -71,7 +86,7 @@ class Case:
     options: Mapping[str, Any]
     activation: str
     """Type of the pointers that aren't float32 parameters: *fp16, *bf16 or *fp32."""
-    constants: Mapping[str, Any]
+    constants: Mapping[str, Constant]
     """Compile-time arguments, and None for tensors that aren't there."""
     pointers: Mapping[str, str]
     """Types of pointers that are neither."""
@@ -170,7 +185,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
 
     def case(
         name: str, kernel: Any, tile: Tile | ProductTile, elements: int, *, wide: bool = True, loops: bool = False,
-        **arguments: Any,
+        **arguments: Constant,
     ) -> Case:  # fmt: skip
         pointers = {key: value for key, value in arguments.items() if isinstance(value, str)}
         constants = {key: value for key, value in arguments.items() if key not in pointers}
@@ -205,6 +220,10 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
     resident, streamed, sweep = resident_tile(dtype, gpu), tiles.apply, tiles.backward
     of_statistics: dict[str, Any] = {"PARTIAL_CHANNELS": tiles.statistics.channels}
     plain: dict[str, Any] = dict.fromkeys(("gamma", "beta", "rho", "bias", "layer_partials"))
+    style: dict[str, Any] = {
+        "PROGRAMS": STYLE_PROGRAMS, "SPLITS": MAX_ADDED_SPLITS, "ROWS": LINEAR_TILE.rows,
+        "INPUTS": LINEAR_TILE.channels,
+    }  # fmt: skip
     found = [
         case(
             "statistics", statistics, tiles.statistics, tiles.statistics.rows * tiles.statistics.channels,
@@ -263,15 +282,15 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "normalise_image, reflect 3", pointwise_triton.normalise_image_kernel, FLAT_TILE, FLAT_TILE.rows,
-            wide=False, image="*u8", PAD=3, BLOCK=FLAT_TILE.rows,
+            wide=False, image="*u8", CHANNELS=8, PAD=3, BLOCK=FLAT_TILE.rows,
         ),
         case(
             "rows_to_image", pointwise_triton.rows_to_image_kernel, FLAT_TILE, FLAT_TILE.rows, wide=False,
-            image="*u8", KERNEL_ROWS=7, BLOCK=FLAT_TILE.rows,
+            image="*u8", CHANNELS=24, KERNEL_ROWS=7, BLOCK=FLAT_TILE.rows,
         ),
         case(
-            "style pool", style_triton.pool_kernel, streamed, streamed.rows * streamed.channels,
-            loops=True, c=256, **rows(streamed),
+            "style, light", style_triton.style_kernel, LINEAR_TILE, LINEAR_TILE.rows * LINEAR_TILE.channels,
+            loops=True, counters="*i32", c=256, **style, POOL_ROWS=streamed.rows, POOL_CHANNELS=streamed.channels,
         ),
     ]  # fmt: skip
     product = product_tile(dtype.itemsize, gpu)
@@ -295,8 +314,9 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
                 **partials(tiles.statistics, MAX_BACKWARD_SPLITS, 256),
             ),
             case(
-                "style linear", style_triton.linear_kernel, LINEAR_TILE, LINEAR_TILE.rows * LINEAR_TILE.channels,
-                k=256, RELU=True, SPLITS=MAX_ADDED_SPLITS, ROWS=LINEAR_TILE.rows, INPUTS=LINEAR_TILE.channels,
+                "style after the product", style_triton.style_kernel, LINEAR_TILE,
+                LINEAR_TILE.rows * LINEAR_TILE.channels, loops=True,
+                counters="*i32", x=None, first=None, c=256, **style, POOL_ROWS=1, POOL_CHANNELS=1,
             ),
         ]  # fmt: skip
     return found

@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import av
 import numpy as np
@@ -104,7 +104,7 @@ def one(engine: Path, clip: Path, /) -> None:
         translator.warmup()
         options = TranslateOptions(gallery=False)
         report = translate_files(translator, find_images([clip]), clip.with_suffix(""), options)
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "frames": report.frames,
         "frames_per_second": round(report.images_per_second, 2),
         "share": round(report.engine_share, 3),

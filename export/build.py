@@ -1,20 +1,23 @@
 """Checkpoint -> folded graph -> engine file, proven against the reference generator before it takes its name."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from ugatit_fast.backends.base import Backend
+from ugatit_fast.backends.ort import OrtBackend
 from ugatit_fast.backends.plain import PlainBackend
-from ugatit_fast.backends.runtimes import RUNTIMES, Runtime, article, choose_backend, open_backend, runtime_of
+from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, Runtime, article, choose_backend, open_backend, runtime_of
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
 from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
-from ugatit_fast.export.verify import Difference, compare, sample_pictures
+from ugatit_fast.export.verify import Difference, compare, exact_pictures, sample_pictures
 from ugatit_fast.files import staged
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
@@ -93,19 +96,21 @@ def build_engine(
     check_pictures(source, source.generator())
     or_any = " or any" if spec.any_size else ""
     say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
-    request = Request(tensorrt, device, say, progress)
-    with staged(path) as partial:
-        spec = write_engine(source, spec, partial, request)
+    with staged(path) as partial, TemporaryDirectory() as graphs:
+        request = BuildRequest(tensorrt, device, say, progress, Path(graphs))
+        written = write_engine(source, spec, partial, request)
         say("comparing with the reference generator")
-        found = check(source, spec, partial, request)
+        found, spec = check(source, written, partial, request), written.spec
     return Built(path, spec, found, time.perf_counter() - started)
 
 
 def refuse_options_of_others(runtime: Runtime, tensorrt: TensorRTOptions) -> None:
     """InputError where options for TensorRT's plans are given to an engine that has none."""
     given = [name for name, value in vars(tensorrt).items() if value != getattr(TENSORRT_DEFAULTS, name)]
-    if given and runtime.contents != "plans":
-        raise InputError(f"{', '.join(given)} are for tensorrt engines, not for {runtime.kind}; leave them out")
+    others = [name for name in given if name not in runtime.options]
+    if others:
+        takers = " or ".join(other.kind for other in BUILT if set(others) <= set(other.options))
+        raise InputError(f"{', '.join(others)} are for {takers} engines, not for {runtime.kind}; leave them out")
 
 
 def batch_sizes_of(runtime: Runtime, batch: Sequence[int]) -> tuple[int, ...]:
@@ -138,70 +143,100 @@ def describe(source: Checkpoint) -> str:
 
 
 @dataclass(frozen=True)
-class Request:
+class BuildRequest:
     """What writing and checking an engine takes besides the network and the description."""
 
     tensorrt: TensorRTOptions
     device: Device
     say: Say
     progress: Phased
+    graphs: Path
+    """A folder that goes when the engine has been checked."""
 
 
-def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
-    """Write the engine file. Returns its description, with what was found out while building."""
+class Written(NamedTuple):
+    """An engine file that was written."""
+
+    spec: EngineSpec
+    """Its description, with what was found out while building."""
+    graphs: tuple[Path, ...] = ()
+    """The ONNX files that its plans were built from, where it may be for other machines than this."""
+
+
+def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     folded = fold(source.generator())
     if spec.precision == "fp16":
         folded = folded.half_precision()
     return WRITERS[spec.kind](folded, spec, path, request)
 
 
-def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     save_onnx(to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision]), path)
-    return spec
+    return Written(spec)
 
 
-def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     write_safetensors(path, {name: tensor.contiguous() for name, tensor in folded.tensors().items()}, spec.to_json())
-    return spec
+    return Written(spec)
 
 
-def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: Request) -> EngineSpec:
+def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
 
-    return write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress)
+    return Written(write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress))
 
 
-WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, Request], EngineSpec]] = {
+def write_rtx_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
+    from ugatit_fast.export.rtx_engine import write_rtx_engine
+
+    return Written(*write_rtx_engine(folded, spec, request.tensorrt, path, request.graphs, request.progress))
+
+
+WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, BuildRequest], Written]] = {
     "onnxruntime": write_graph,
     "cuda": write_tensors,
     "tensorrt": write_plans,
+    "tensorrt-rtx": write_rtx_plans,
 }
 """What writes the engine files of a kind."""
 
 
-def check(source: Checkpoint, spec: EngineSpec, path: Path, request: Request) -> Difference:
+def check(source: Checkpoint, written: Written, path: Path, request: BuildRequest) -> Difference:
     """Run what was built against the reference; ExportError where it strays too far."""
+    spec, found = written.spec, []
     pictures = sample_pictures(spec)
-    backend = runner(path, spec, request)
-    try:
-        found = compare(backend, source.generator(), pictures)
-    finally:
-        backend.close()
-    if not found.passes(spec.precision):
+    exact = exact_pictures(source.generator(), pictures)
+    for backend in runners(path, written, request):
+        try:
+            found.append(compare(backend, pictures, exact))
+        finally:
+            backend.close()
+    worst = min(found, key=lambda difference: (difference.passes(spec.precision), difference.psnr_db))
+    if not worst.passes(spec.precision):
         advice = "build it with --precision fp32" if spec.precision == "fp16" else "please report this"
         raise ExportError(
-            f"the engine strays too far from the reference generator (max |d| {found.max_abs:.2g}, "
-            f"PSNR {found.psnr_db:.1f} dB) and was not written; {advice}"
+            f"the engine strays too far from the reference generator (max |d| {worst.max_abs:.2g}, "
+            f"PSNR {worst.psnr_db:.1f} dB) and was not written; {advice}"
         )
-    return found
+    return worst
 
 
-def runner(path: Path, spec: EngineSpec, request: Request) -> Backend:
-    """The engine's own backend; for the folded tensors, on a machine without a GPU, their operations' plain meaning."""
+def runners(path: Path, written: Written, request: BuildRequest) -> Iterator[Backend]:
+    """The engine's own backend; where it can't run here, what stands for it: the plain meaning of the operations on
+    folded tensors, or the graphs that plans were built from in ONNX Runtime.
+    """
+    spec = written.spec
     runtime = runtime_of(path, spec)
     if runtime.contents == "tensors" and runtime.missing("run"):
         request.say(
             "no GPU here: checking the engine's operations in plain PyTorch; run `ugatit-fast verify` on the GPU"
         )
-        return PlainBackend(path, spec)
-    return open_backend(path, spec, request.device, None)
+        yield PlainBackend(path, spec)
+    elif written.graphs and (reason := runtime.refusal(spec)):
+        request.say(
+            f"the engine can't run here ({reason}): checking the graphs that it was built from in ONNX Runtime; run "
+            "`ugatit-fast verify` where it can"
+        )
+        yield from (OrtBackend(graph, spec, device="cpu") for graph in written.graphs)
+    else:
+        yield open_backend(path, spec, request.device, None)

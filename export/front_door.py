@@ -41,7 +41,7 @@ class Translator(EngineTranslator):
             user's cache.
         direction, size (height, width), precision: of the engine where one is built; else A2B or the only one, the
             training size, and the runtime's own choice.
-        offline: of weights that are elsewhere, use only what was fetched before.
+        offline: as for `ReadyOptions`.
         device, heatmap, threads, trust_plan: as for the translator of an engine.
         say: called with a line of progress now and then.
         Raises what `ready_engine` does, and EngineError or BackendUnavailable where the engine can't be loaded.

@@ -1,7 +1,6 @@
 """A small hand for writing ONNX graphs: names, nodes, constants, functions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +9,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, 
 
 OPSET = 20
 """Newest that every consumer reads: TensorRT 10.12 and later, ONNX Runtime 1.20 and later."""
+Attribute = int | float | str | TensorProto | Sequence[int] | Sequence[float]
 DOMAIN = "ugatit"
 DOMAIN_VERSION = 1
 IR_VERSION = 10
@@ -29,17 +29,17 @@ class OnnxBuilder:
         self.counts[stem] = self.counts.get(stem, 0) + 1
         return f"{stem}.{self.counts[stem]}"
 
-    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
         """One node with one result."""
         return self.nodes_with(op, 1, *inputs, domain=domain, **attributes)[0]
 
-    def nodes_with(self, op: str, results: int, *inputs: str, domain: str = "", **attributes: Any) -> list[str]:
+    def nodes_with(self, op: str, results: int, *inputs: str, domain: str = "", **attributes: Attribute) -> list[str]:
         """One node with several results."""
         outputs = [self.name(op.lower()) for _ in range(results)]
-        self.nodes.append(helper.make_node(op, inputs, outputs, self.name(op), domain=domain, **attributes))
+        self.nodes.append(helper.make_node(op, inputs, outputs, self.name(op), None, domain, None, **attributes))
         return outputs
 
-    def constant(self, value: NDArray[Any], name: str) -> str:
+    def constant(self, value: NDArray[np.generic], name: str) -> str:
         """An initializer; the same name stands for the same value."""
         if name not in self.initializers:
             self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
@@ -49,6 +49,10 @@ class OnnxBuilder:
         """A 1-D int64 constant."""
         return self.constant(np.array(values, np.int64), "i64_" + "_".join(map(str, values)).replace("-", "m"))
 
+    def scalar(self, value: float) -> str:
+        """A float32 constant of rank 0."""
+        return self.constant(np.array(value, np.float32), f"f32_{value:.9g}")
+
     def define(self, text: str) -> None:
         """Add a function in ONNX's textual syntax (github.com/onnx/onnx/blob/main/docs/Syntax.md)."""
         function = parser.parse_function(f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>\n{text}')
@@ -57,6 +61,7 @@ class OnnxBuilder:
     def model(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], producer_version: str
     ) -> ModelProto:
+        own = [helper.make_opsetid(DOMAIN, DOMAIN_VERSION)] if self.functions else []
         graph: GraphProto = helper.make_graph(
             self.nodes, "ugatit", list(inputs), list(outputs), list(self.initializers.values())
         )
@@ -65,6 +70,6 @@ class OnnxBuilder:
             producer_name="ugatit-fast",
             producer_version=producer_version,
             ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)],
+            opset_imports=[helper.make_opsetid("", OPSET), *own],
             functions=list(self.functions.values()),
         )

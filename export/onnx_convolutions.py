@@ -1,83 +1,47 @@
 """The folded network as ONNX convolutions: the form for GPUs (TensorRT, ONNX Runtime with CUDA) and for float16.
 
-Activations are (n, c, h, w) in the precision of the engine. Project operations are nodes of domain `ugatit`; each has a
-function body of standard operators, so that ONNX Runtime and plain TensorRT run the file. Normalisations can also carry
-the attributes by which TensorRT takes our kernels in place of the bodies: `plugin_namespace` (its parser ignores a
-node's domain when a function of that name exists) and `aot` (ahead-of-time, no Python in the engine). Statistics and
-long sums are float32 whatever the precision, by explicit casts.
+Activations have the precision of the engine. Statistics and long sums are float32 whatever that is, by explicit casts.
+Channels come first where ONNX Runtime runs the graph: its convolutions take them so. For TensorRT they come last, as
+its convolutions compute, and what lies between two convolutions becomes kernels without transpositions.
 """
 
-from typing import Any
-
-import numpy as np
 import torch
 from onnx import TensorProto
 
-from ugatit_fast.export.onnx_builder import DOMAIN, OnnxBuilder
-from ugatit_fast.export.onnx_functions import (
-    BIAS_RELU,
-    CHANNEL_STATS,
-    INTERLEAVE_PHASES,
-    NORM_APPLY,
-    NORM_APPLY_ADD,
-    NORMALISE_IMAGE,
-    rows_to_image,
-)
-from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, PLUGIN, STATS, PluginShapes, tiles_of
-from ugatit_fast.graph import (
-    AttentionWeights,
-    ConvolutionWeights,
-    FoldedGenerator,
-    StageWeights,
-    StyleWeights,
-    Weights,
-)
-from ugatit_fast.model import EPS
-
-NO_FLOOR = float(np.finfo(np.float32).min)
-"""The lower bound that stands for "no ReLU"."""
+from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ActivationWriter, Layout
+from ugatit_fast.export.onnx_builder import OnnxBuilder
+from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
+from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
+from ugatit_fast.export.plugin_norms import PluginNorms
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
+from ugatit_fast.kernels.image import COLOURS
 
 
-def borders(pad: int) -> list[int]:
-    """ONNX's way to say `pad` pixels on every side of the last two of four dimensions."""
-    return [0, 0, pad, pad, 0, 0, pad, pad]
-
-
-ONNX_MODES = {"reflect": "reflect", "replicate": "edge"}
-
-
-class ConvolutionOperations:
+class ConvolutionOperations(ActivationWriter):
     """Writes the folded network down as convolutions; see `ugatit_fast.graph.Operations`."""
 
-    def __init__(self, builder: OnnxBuilder, folded: FoldedGenerator, plugins: PluginShapes | None = None) -> None:
-        """plugins: write normalisations for our TensorRT plugins, for inputs of this shape."""
-        self.builder = builder
-        self.half = folded.stem.weight.dtype == torch.float16
-        self.plugins = plugins
-        kernel_rows = folded.out.weight.shape[0] // 3
-        functions = (CHANNEL_STATS, NORM_APPLY, NORM_APPLY_ADD, BIAS_RELU, INTERLEAVE_PHASES, NORMALISE_IMAGE)
-        for text in (*functions, rows_to_image(kernel_rows)):
-            builder.define(text)
+    def __init__(
+        self,
+        builder: OnnxBuilder,
+        folded: FoldedGenerator,
+        layout: Layout,
+        *,
+        size: tuple[int, int] | None = None,
+        plugins: PluginShapes | None = None,
+    ) -> None:
+        """size: height and width of the picture, where they are fixed.
 
-    def project_node(self, op: str, *inputs: str, results: int = 1, **attributes: Any) -> list[str]:
-        return self.builder.nodes_with(op, results, *inputs, domain=DOMAIN, **attributes)
-
-    def plugin_node(self, op: str, *inputs: str, results: int = 1, **attributes: Any) -> list[str]:
-        """A project node that TensorRT may run as a plugin."""
-        return self.project_node(op, *inputs, results=results, **attributes, **(PLUGIN if self.plugins else {}))
-
-    def stored(self, weights: Weights, name: str) -> str:
-        """A tensor that these weights have."""
-        return self.builder.constant(weights.get_buffer(name).numpy(), weights.name(name))
-
-    def filled(self, value: float, *shape: int) -> str:
-        """A constant of one value, for a parameter that this checkpoint doesn't have."""
-        stem = f"{'ones' if value else 'zeros'}_{'x'.join(map(str, shape))}"
-        return self.builder.constant(np.full(shape, value, np.float32), stem)
+        plugins: write normalisations for our TensorRT plugins, for inputs of this shape.
+        """
+        super().__init__(builder, layout, half=folded.stem.weight.dtype == torch.float16)
+        pixels = pixels_by_channels(folded, *size) if size else None
+        self.norms: Norms = PluginNorms(self, plugins) if plugins else NativeNorms(self, pixels)
 
     def normalise(self, image: str, pad: int) -> str:
-        dtype = TensorProto.FLOAT16 if self.half else TensorProto.FLOAT
-        return self.project_node("normalise_image", image, pads=borders(pad), dtype=dtype)[0]
+        wide = self.node("Cast", image, to=TensorProto.FLOAT)
+        scaled = self.node("Div", wide, self.builder.scalar(127.5))
+        centred = self.node("Sub", scaled, self.builder.scalar(1))
+        return self.bordered(self.narrow(self.from_pixels(centred)), pad)
 
     def stage(
         self,
@@ -85,107 +49,83 @@ class ConvolutionOperations:
         weights: StageWeights,
         *,
         stride: int = 1,
-        style: tuple[str, str] | None = None,
+        style: Style | None = None,
         unbiased: bool = False,
         relu: bool = False,
         residual: str | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
     ) -> str:
-        x = self.builder.node("Conv", x, self.stored(weights, "weight"), strides=[stride, stride])
-        gamma_beta = style or self.own_style(weights)
-        return self.norm(x, gamma_beta, weights, unbiased, relu, residual, pad, pad_mode)
+        ending = Ending(unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode, style=style, residual=residual)
+        return self.norms.norm(self.from_planes(self.convolved(x, weights, stride)), weights, ending)
 
     def up_stage(self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> str:
-        phases = self.builder.node("Conv", x, self.stored(weights, "weight"))
-        (x,) = self.project_node("interleave_phases", phases)
-        return self.norm(x, self.own_style(weights), weights, unbiased, True, None, pad, pad_mode)
-
-    def norm(
-        self,
-        x: str,
-        gamma_beta: tuple[str, str],
-        weights: StageWeights,
-        unbiased: bool,
-        relu: bool,
-        residual: str | None,
-        pad: int,
-        pad_mode: str,
-    ) -> str:
-        channels = channels_out(weights)
-        rho = self.filled(1, channels) if weights.rho is None else self.stored(weights, "rho")
-        bias = self.filled(0, channels) if weights.bias is None else self.stored(weights, "bias")
-        splits = self.plugins.splits(channels) if self.plugins else 1
-        tiles = tiles_of(channels) if self.plugins else 1
-        parts, layer = self.plugin_node(STATS, x, bias, results=2, splits=[splits], tiles=[tiles])
-        added = () if residual is None else (residual,)
-        return self.plugin_node(
-            APPLY if residual is None else APPLY_ADD,
-            *(x, parts, layer, *gamma_beta, rho, bias, *added),
-            eps=[EPS],
-            correction=[int(unbiased)],
-            floor=[0.0 if relu else NO_FLOOR],
-            pads=borders(pad),
-            mode=ONNX_MODES[pad_mode],
-        )[0]
-
-    def own_style(self, weights: StageWeights) -> tuple[str, str]:
-        """gamma and beta (1, c) that the weights themselves have, or 1 and 0."""
-        channels = channels_out(weights)
-        gamma = self.filled(1, 1, channels) if weights.gamma is None else self.row(weights, "gamma")
-        beta = self.filled(0, 1, channels) if weights.beta is None else self.row(weights, "beta")
-        return gamma, beta
-
-    def row(self, weights: StageWeights, name: str) -> str:
-        """A per-channel tensor that these weights have, as (1, c)."""
-        return self.builder.constant(weights.get_buffer(name).numpy()[None], weights.name(name))
+        image = self.from_planes(self.interleaved(self.convolved(x, weights)))
+        return self.norms.norm(image, weights, Ending(unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode))
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
-        x = self.builder.node("Conv", x, self.stored(weights, "weight"))
-        bias = self.stored(weights, "bias")
-        return self.project_node("bias_relu", x, bias, pads=borders(1), mode=ONNX_MODES[pad_mode])[0]
+        bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))
+        moved = self.node("Add", self.wide(self.mapped(x, weights)), bias)
+        return self.bordered(self.narrow(self.node("Relu", moved)), 1, pad_mode)
 
-    def inside(self, x: str) -> str:
-        """x without its border of 1, in float32."""
-        node, axes = self.builder.node, self.builder.integers(2, 3)
-        inner = node("Slice", x, self.builder.integers(1, 1), self.builder.integers(-1, -1), axes)
-        return node("Cast", inner, to=TensorProto.FLOAT)
+    def mapped(self, x: str, weights: AttentionWeights) -> str:
+        """The 1x1 convolution; where channels come last it is a matrix product as it stands."""
+        if self.layout == CHANNELS_FIRST:
+            return self.convolved(x, weights)
+        matrix = weights.weight.numpy()[:, :, 0, 0].T
+        return self.node("MatMul", x, self.builder.constant(matrix, weights.name("weight")))
 
     def heatmap(self, attended: str) -> str:
-        return self.builder.node("ReduceSum", self.inside(attended), self.builder.integers(1), keepdims=0)
+        channels = self.builder.integers(self.layout.channels)
+        return self.node("ReduceSum", self.interior(attended), channels, keepdims=0)
 
-    def style(self, attended: str, weights: StyleWeights) -> tuple[str, str]:
+    def style(self, attended: str, weights: StyleWeights) -> Style:
         """gamma and beta in float32; a float16 first layer is widened, so that its long sums are float32 too."""
-        node = self.builder.node
-        features = self.inside(attended)
         channels, inputs = weights.first.shape
+        features = self.interior(attended)
         if inputs == channels:
-            features = node("ReduceMean", features, self.builder.integers(2, 3), keepdims=0)
+            features = self.node("ReduceMean", features, self.builder.integers(*self.layout.plane), keepdims=0)
         else:
-            features = node("Flatten", features)
-        first = node("Cast", self.stored(weights, "first"), to=TensorProto.FLOAT)
-        hidden = node("Relu", self.linear(features, first, weights, "bias1"))
-        hidden = node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
-        both = self.linear(hidden, self.stored(weights, "heads"), weights, "bias3")
-        gamma, beta = self.builder.nodes_with("Split", 2, both, axis=1, num_outputs=2)
-        return gamma, beta
+            features = self.node("Flatten", features)
+        first = self.wide(self.first_matrix(weights))
+        hidden = self.node("Relu", self.linear(features, first, weights, "bias1"))
+        hidden = self.node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
+        return self.norms.style(self.linear(hidden, self.stored(weights, "heads"), weights, "bias3"))
+
+    def first_matrix(self, weights: StyleWeights) -> str:
+        """Of the style, whose columns are in the order of the activation: theirs is (c, h, w), or c alone."""
+        matrix = weights.first.numpy()
+        rows, inputs = matrix.shape
+        if self.layout != CHANNELS_FIRST and inputs != rows:
+            matrix = matrix.reshape(rows, rows, -1).transpose(0, 2, 1).reshape(rows, inputs)
+        return self.builder.constant(matrix, weights.name("first"))
 
     def linear(self, x: str, matrix: str, weights: StyleWeights, bias: str) -> str:
         """One layer, with that bias where the weights have it."""
         given = [self.stored(weights, bias)] if weights.has(bias) else []
-        return self.builder.node("Gemm", x, matrix, *given, transB=1)
+        return self.node("Gemm", x, matrix, *given, transB=1)
 
     def to_image(self, x: str, weights: ConvolutionWeights) -> str:
-        rows = self.builder.node("Conv", x, self.stored(weights, "weight"))
-        bias = self.filled(0, 3) if weights.bias is None else self.stored(weights, "bias")
-        return self.project_node("rows_to_image", rows, bias)[0]
+        """The cast to uint8 comes last: TensorRT has the type for inputs and outputs of a network only."""
+        rows = self.wide(self.convolved(x, weights))
+        count = len(weights.weight) // COLOURS
+        shifted = [self.cut(row, [2], [i], [i - count + 1]) for i, row in enumerate(self.split(rows, count, axis=1))]
+        planes = self.node("Sum", *shifted)
+        if weights.bias is not None:
+            bias = weights.bias.numpy()[:, None, None]
+            planes = self.node("Add", planes, self.builder.constant(bias, weights.name("bias")))
+        pixels = self.node("Transpose", self.node("Tanh", planes), perm=[0, 2, 3, 1])
+        half_range = self.builder.scalar(127.5)
+        levels = self.node("Add", self.node("Mul", pixels, half_range), half_range)
+        return self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)
 
+    def convolved(self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> str:
+        """(n, c, h, w), without the bias."""
+        return self.node("Conv", self.planes(x), self.stored(weights, "weight"), strides=[stride, stride])
 
-def channels_out(weights: StageWeights) -> int:
-    """Channels after a stage's normalisation: those of rho or gamma where it has them (an up-sampling stage), else
-    of the convolution.
-    """
-    for tensor in (weights.rho, weights.gamma):
-        if tensor is not None:
-            return len(tensor)
-    return len(weights.weight)
+    def interleaved(self, phases: str) -> str:
+        """(n, 4 c, h + 1, w + 1) -> (n, c, 2 h, 2 w): phase (a, b) begins at row a and column b."""
+        corners = [(a, b) for a in (0, 1) for b in (0, 1)]
+        parts = zip(self.split(phases, 4, axis=1), corners, strict=True)
+        shifted = [self.cut(part, [2, 3], [a, b], [a - 1, b - 1]) for part, (a, b) in parts]
+        return self.node("DepthToSpace", self.node("Concat", *shifted, axis=1), blocksize=2, mode="DCR")

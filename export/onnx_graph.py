@@ -1,18 +1,20 @@
 """Folded graph -> ONNX model -> file."""
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from ugatit_fast.choices import Form
 from ugatit_fast.engine import EngineSpec
+from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, CHANNELS_LAST
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.files import METADATA_KEY
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedGenerator, Operations
 
 PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
 """A protobuf message can't pass 2 GB; beyond it the weights go into a file of their own."""
@@ -33,10 +35,8 @@ def to_onnx(
     kernels, in the form of convolutions. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
-    if form == "rows":
-        translated, heatmap = folded.graph(RowOperations(builder), "image")
-    else:
-        translated, heatmap = folded.graph(ConvolutionOperations(builder, folded, plugins), "image")
+    size = None if spec.any_size else (spec.height, spec.width)
+    translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins), "image")
     outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))
@@ -52,6 +52,20 @@ def to_onnx(
     )
     helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     return model
+
+
+def operations_of(
+    form: Form,
+    builder: OnnxBuilder,
+    folded: FoldedGenerator,
+    size: tuple[int, int] | None = None,
+    plugins: PluginShapes | None = None,
+) -> Operations[str, Any, Any]:
+    """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
+    if form == "rows":
+        return RowOperations(builder)
+    layout = CHANNELS_LAST if form == "channels last" else CHANNELS_FIRST
+    return ConvolutionOperations(builder, folded, layout, size=size, plugins=plugins)
 
 
 def rename_results(builder: OnnxBuilder, names: dict[str, str]) -> None:

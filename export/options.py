@@ -40,7 +40,7 @@ class ReadyOptions:
     precision: Precision | None = None
     """Of an engine that is built: fp32 or fp16; the backend's own choice unless given."""
     offline: bool = False
-    """Take weights that are elsewhere from the cache; don't use the network."""
+    """Of weights that are elsewhere, use only what was fetched before."""
 
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, Direction)
@@ -49,10 +49,11 @@ class ReadyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRTOptions:
-    """How a TensorRT engine is built."""
+    """How the plans of an engine for TensorRT, or TensorRT for RTX, are built; a runtime's row says which it takes."""
 
     kernels: KernelChoice = "auto"
-    """TensorRT only, as all that follow: normalise with its own kernels or with ours; auto keeps the faster."""
+    """TensorRT only, as what follows unless it says so: normalise with its kernels or with ours; auto keeps the faster.
+    """
     dynamic_batch: bool = False
     """One plan for every batch size up to the largest, instead of one for each: a smaller file, and slower."""
     optimization_level: int = 3
@@ -62,7 +63,9 @@ class TensorRTOptions:
     timing_cache: Path | None = None
     """Folder for what builds measure, so that the next is faster; the user's cache folder unless given."""
     keep_plan: bool = False
-    """Also write the bare plans beside the engine, for trtexec and the C++ runtime."""
+    """Also write the bare plans beside the engine, for trtexec and the C++ runtime; TensorRT for RTX too."""
+    gpu: tuple[str, ...] = ()
+    """TensorRT for RTX only: the architectures to build for, such as sm_86,sm_89; all that it knows unless given."""
 
     def __post_init__(self) -> None:
         check_choice("kernels", self.kernels, KernelChoice)

@@ -9,12 +9,11 @@ picture.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
-from ugatit_fast.export.onnx_builder import OnnxBuilder
+from ugatit_fast.export.onnx_builder import Attribute, OnnxBuilder
 from ugatit_fast.export.winograd import TILE, WINDOW
 
 
@@ -61,12 +60,12 @@ class PixelRows:
         array = np.array(value, np.int32)
         return self.builder.constant(array, f"i32_{'s' if array.ndim == 0 else 'v'}_" + "_".join(map(str, array.flat)))
 
-    def op(self, kind: str, *inputs: str | int, **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: str | int, **attributes: Attribute) -> str:
         """An integer operation; the same one is written once."""
         names = tuple(self.int32(value) if isinstance(value, int) else value for value in inputs)
         key = (kind, names, tuple(sorted(attributes.items())))
         if key not in self.cache:
-            self.cache[key] = self.builder.node(kind, *names, **attributes)
+            self.cache[key] = self.builder.node(kind, *names, domain="", **attributes)
         return self.cache[key]
 
     def size_of(self, image: str, axis: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ugatit_fast.export.onnx_builder import DOMAIN
+from ugatit_fast.export.onnx_builder import DOMAIN, Attribute
 from ugatit_fast.graph import FoldedGenerator
 
 KERNEL_VERSION = 1
@@ -14,7 +14,7 @@ STATS = f"channel_stats_v{KERNEL_VERSION}"
 APPLY = f"norm_apply_v{KERNEL_VERSION}"
 APPLY_ADD = f"norm_apply_add_v{KERNEL_VERSION}"
 """Operators, their functions and their plugins have one name each."""
-PLUGIN = {"plugin_namespace": DOMAIN, "aot": 1}
+PLUGIN: Mapping[str, Attribute] = {"plugin_namespace": DOMAIN, "aot": 1}
 WANTED_PROGRAMS = 512
 """Of a statistics kernel: about four for every multiprocessor of the largest GPUs. Not timed."""
 LARGEST_SPLIT_COUNT = 32
@@ -33,9 +33,8 @@ class PluginShapes:
 
     @classmethod
     def of(cls, folded: FoldedGenerator, batch: int, height: int, width: int) -> "PluginShapes":
-        """For inputs (batch, height, width, 3). Every halving of the sides doubles the channels, until the blocks."""
-        ch = folded.config.ch
-        return cls(batch, {ch << i: (height >> i) * (width >> i) for i in range(3)})
+        """For inputs (batch, height, width, 3)."""
+        return cls(batch, pixels_by_channels(folded, height, width))
 
     def splits(self, channels: int) -> int:
         """Runs of pixels of equal length whose statistics are taken apart: enough for a whole GPU, none too short."""
@@ -43,6 +42,11 @@ class PluginShapes:
         most = min(LARGEST_SPLIT_COUNT, pixels // SMALLEST_SPLIT_PIXELS)
         wanted = max(1, min(most, -(-WANTED_PROGRAMS // (self.batch * tiles_of(channels)))))
         return max(splits for splits in range(1, wanted + 1) if pixels % splits == 0)
+
+
+def pixels_by_channels(folded: FoldedGenerator, height: int, width: int) -> dict[int, int]:
+    """Pixels of an activation by its channels: every halving of the sides doubles the channels, until the blocks."""
+    return {folded.config.ch << i: (height >> i) * (width >> i) for i in range(3)}
 
 
 def tiles_of(channels: int) -> int:

@@ -6,7 +6,6 @@ Pure functions of shapes: neither TensorRT nor a GPU is needed. tensorrt_plugin.
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import triton
 from triton.backends.compiler import GPUTarget
@@ -40,7 +39,7 @@ class KernelSpec:
     """Its name in plugin_triton.py."""
     pointers: tuple[tuple[str, str], ...]
     """(name, Triton type) of its inputs and outputs, in order. There are no int32 extras between them."""
-    constants: tuple[tuple[str, Any], ...]
+    constants: tuple[tuple[str, int | float | None], ...]
     warps: int
     programs: int
     """Of one image; the grid is this times the batch."""

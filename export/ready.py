@@ -13,7 +13,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,13 +116,14 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
     source = read_checkpoint(opened.path, wanted.direction)
     runtime = RUNTIMES[choose_backend(wanted.backend, lambda _: None)]
     precision = wanted.precision or runtime.default_precision
-    digest = digest_of(source.sha256, source.direction, runtime.kind, precision, wanted.size, wanted.heatmap)
+    size = None if runtime.any_size and source.config.light else wanted.size
+    digest = digest_of(source.sha256, source.direction, runtime.kind, precision, size, wanted.heatmap)
     engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{runtime.suffix}"
     make_folder(engine.parent)
     with locked(engine.with_suffix(".lock"), wait=True):
         if not engine.is_file():
             say(f"building an engine of {found.path}, once; it is kept in {engine.parent}")
-            build(source, engine, wanted, say, progress)
+            build(source, engine, replace(wanted, size=size), say, progress)
     if opened.path != found.path and found.path.is_file():
         shutil.rmtree(unpacking_folder(found.path), ignore_errors=True)  # the engine has all that was wanted of it
     return engine

@@ -36,7 +36,7 @@ class RowWriter:
 
     def __init__(self, builder: OnnxBuilder) -> None:
         self.builder = builder
-        self.node = builder.node
+        self.node, self.scalar = builder.node, builder.scalar
         self.rows = PixelRows(builder)
 
     def per_channel(self, kind: str, like: Rows, value: str, vector: str) -> str:
@@ -91,9 +91,6 @@ class RowWriter:
         """A constant that several nodes use, known by its values."""
         rounded = matrix.astype(np.float32)
         return self.builder.constant(rounded, f"matrix_{hashlib.sha256(rounded.tobytes()).hexdigest()[:8]}")
-
-    def scalar(self, value: float) -> str:
-        return self.builder.constant(np.array(value, np.float32), f"f32_{value:.9g}")
 
     def mean(self, value: str, like: Rows) -> str:
         """Mean over pixels, (n, 1, c), as the product with a row of weights, which ONNX Runtime has faster than a

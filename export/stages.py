@@ -21,16 +21,16 @@ from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.cuda import load_folded
 from ugatit_fast.backends.runtimes import runtime_of
 from ugatit_fast.checkpoint import Checkpoint
-from ugatit_fast.choices import Precision
+from ugatit_fast.choices import Form, Precision
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_builder import OnnxBuilder
-from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.export.onnx_graph import operations_of
 from ugatit_fast.export.verify import sample_pictures
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator, TorchOperations
 
-AnyArray = NDArray[Any]
+AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
 
 DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
@@ -82,7 +82,8 @@ class Recorder:
 def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
     """Compare the stages on one photograph. InputError for an engine whose stages have no counterpart."""
     runtime = runtime_of(engine, spec)
-    if runtime.forms[spec.precision] == "rows":
+    form = runtime.forms[spec.precision]
+    if form == "rows":
         raise InputError(
             "--layers can't look into a float32 onnxruntime engine: it computes with pixel rows in Winograd's form, "
             "which have no counterpart in the reference; build it with --precision fp16 to look at that"
@@ -94,32 +95,31 @@ def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
         device = "cpu" if runtime.missing("run") else "cuda"
         ours = torch_stages(load_folded(engine, spec).to(device), picture, device)
     else:
-        ours = onnx_stages(folded.half_precision() if spec.precision == "fp16" else folded, picture)
+        ours = onnx_stages(folded.half_precision() if spec.precision == "fp16" else folded, form, picture)
     pairs = zip(reference, ours, strict=True)
     return Walk(spec.precision, tuple((stage, relative_error(exact, value)) for (stage, exact), (_, value) in pairs))
 
 
 def relative_error(exact: AnyArray, value: AnyArray) -> float:
     """Root mean square of the difference over that of the exact values; infinite where values aren't finite."""
-    difference = value.astype(np.float64) - exact
-    error = float(np.sqrt(np.square(difference).mean() / max(np.square(exact.astype(np.float64)).mean(), 1e-30)))
+    truth = exact.astype(np.float64)
+    error = float(np.sqrt(np.square(value.astype(np.float64) - truth).mean() / max(np.square(truth).mean(), 1e-30)))
     return error if np.isfinite(error) else float("inf")
 
 
 @torch.inference_mode()
 def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
-    recorder = Recorder(TorchOperations(folded.stem.weight.dtype))
+    recorder = Recorder(TorchOperations.of(folded.stem))
     folded.graph(recorder, torch.from_numpy(picture).to(device))
     for stage, value in recorder.seen:
         yield stage, value.float().cpu().numpy()
 
 
-def onnx_stages(folded: FoldedGenerator, picture: Images) -> Iterator[tuple[str, AnyArray]]:
+def onnx_stages(folded: FoldedGenerator, form: Form, picture: Images) -> Iterator[tuple[str, AnyArray]]:
     builder = OnnxBuilder()
-    operations = ConvolutionOperations(builder, folded)
-    recorder = Recorder(operations)
+    recorder = Recorder(operations_of(form, builder, folded))
     folded.graph(recorder, "image")
-    dtype = TensorProto.FLOAT16 if operations.half else TensorProto.FLOAT
+    dtype = helper.np_dtype_to_tensor_dtype(folded.stem.weight.numpy().dtype)
     model = builder.model(
         [helper.make_tensor_value_info("image", TensorProto.UINT8, list(picture.shape))],
         [helper.make_tensor_value_info(name, dtype, None) for _, name in recorder.seen],
@@ -127,4 +127,5 @@ def onnx_stages(folded: FoldedGenerator, picture: Images) -> Iterator[tuple[str,
     )
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     values = session.run([name for _, name in recorder.seen], {"image": picture})
-    yield from zip((stage for stage, _ in recorder.seen), values, strict=True)
+    for (stage, _), value in zip(recorder.seen, values, strict=True):
+        yield stage, np.moveaxis(value, 3, 1) if form == "channels last" else value

@@ -111,15 +111,16 @@ def verify(
         )
     backend = open_backend(path, spec, device, None)
     try:
-        return compare(backend, source.generator(), sample_pictures(spec))
+        pictures = sample_pictures(spec)
+        return compare(backend, pictures, exact_pictures(source.generator(), pictures))
     finally:
         backend.close()
 
 
-def compare(backend: Backend, generator: Generator, pictures: Images) -> Difference:
-    """Difference over `pictures`, one at a time, so that memory stays that of one."""
+def compare(backend: Backend, pictures: Images, exact: np.ndarray) -> Difference:
+    """Difference over `pictures` from their `exact_pictures`; one at a time, so that memory stays that of one."""
     translated = np.concatenate([backend.run(picture[None])[0] for picture in pictures])
-    return difference(translated, exact_pictures(generator, pictures))
+    return difference(translated, exact)
 
 
 def exact_pictures(generator: Generator, pictures: Iterable[Pixels]) -> np.ndarray:

@@ -8,14 +8,11 @@ from torch import Tensor
 
 from ugatit_fast.kernels.adalin_resident_triton import resident_kernel
 from ugatit_fast.kernels.adalin_triton import apply_kernel
-from ugatit_fast.kernels.counters import current_counters
+from ugatit_fast.kernels.counters import PATIENCE, current_counters
 from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, span
 from ugatit_fast.kernels.phase_layout import image_shape
 from ugatit_fast.kernels.schedule import NormPlan, Tile, cdiv, gpu_of, norm_plan, power_of_two
 from ugatit_fast.kernels.statistics_triton import statistics_kernel
-
-PATIENCE = 20_000
-"""Polls, each a round trip to L2: some ten milliseconds, far beyond any barrier whose programs are all running."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ statistics waits for them: parameters and the residual are on their way before t
 import triton
 import triton.language as tl
 
+from ugatit_fast.kernels.meeting_triton import depart, met
 from ugatit_fast.kernels.statistics_triton import (
     affine_of,
     combine_channels,
@@ -260,15 +261,7 @@ def resident_kernel(
     shift = load_channels(beta, image * beta_stride, channels, c)
     mix = load_channels(rho, 0, channels, c)
 
-    # The barrier. All threads have published before one of them announces it.
-    tl.debug_barrier()
-    arrivals = counters + 1 + image
-    arrived = tl.atomic_add(arrivals, 1, sem="acq_rel") + 1
-    polls = 0
-    while (arrived < programs) & (polls < patience):
-        arrived = tl.atomic_add(arrivals, 0, sem="acquire")
-        polls += 1
-    if arrived < programs:
+    if not met(counters + 1 + image, programs, patience):
         for other in range(splits * channel_tiles):
             publish_missing(
                 x, bias, channel_partials, layer_partials, other // channel_tiles, other % channel_tiles, pixels, w, c,
@@ -299,12 +292,7 @@ def resident_kernel(
             beside = load_residual(residual, split, channels, pixels, w, c, residual_row, residual_pixel, ROWS)
             finish_tile(y, tile, beside, a, b, centre, split, channels, h, w, c, RELU, PAD, REFLECT, ROWS)
 
-    # Last, and in no order with anything: what a program reads of the counters has arrived when it gets here.
-    departed = tl.atomic_add(counters, 1, sem="relaxed") + 1
-    if departed == n * programs:
-        for start in range(0, n + 1, 128):
-            counter = start + tl.arange(0, 128)
-            tl.store(counters + counter, tl.zeros((128,), tl.int32), mask=counter < n + 1)
+    depart(counters, n, n * programs)
 
 
 @triton.jit

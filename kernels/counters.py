@@ -1,8 +1,8 @@
-"""Counters on the GPU that the resident kernel's barriers meet at: zero before a launch, and zero again after it.
+"""Counters on the GPU that programs of a kernel meet at (meeting_triton.py): zero before a launch, and again after it.
 
 Two launches that may run at once must not share them. Launches on one stream run one after another, so each stream has
 its own. A CUDA graph captured on one stream may be replayed on another, beside anything: it needs counters of its own,
-from `graph_counters` around its capture; a capture without them pays for a small fill before every resident kernel.
+from `graph_counters` around its capture; a capture without them pays for a small fill before every such kernel.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,8 @@ from ugatit_fast.kernels.schedule import MAX_RESIDENT_IMAGES
 
 COUNTERS = 1 + MAX_RESIDENT_IMAGES
 """Departures, and the arrivals of each image."""
+PATIENCE = 20_000
+"""Polls, each a round trip to L2: some ten milliseconds, far beyond any barrier whose programs are all running."""
 
 _of_stream: dict[tuple[int, int], Tensor] = {}
 _of_graph: ContextVar[Tensor | None] = ContextVar("counters of the CUDA graph being captured", default=None)

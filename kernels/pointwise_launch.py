@@ -48,22 +48,21 @@ def interleave_on_gpu(phases: Tensor) -> Tensor:
     return y
 
 
-def normalise_image_on_gpu(image: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
-    n, h, w, colours = image.shape
-    shape = (n, colours, h + 2 * pad, w + 2 * pad)
+def normalise_image_on_gpu(image: Tensor, pad: int, dtype: torch.dtype, channels: int) -> Tensor:
+    n, h, w, _ = image.shape
+    shape = (n, channels, h + 2 * pad, w + 2 * pad)
     check_size("normalise_image", prod(shape))
     x = torch.empty(shape, dtype=dtype, device=image.device, memory_format=torch.channels_last)
     if n:
         with on_device_of(image):
             normalise_image_kernel[(n * cdiv(x[0].numel(), FLAT_TILE.rows),)](
-                image.contiguous(), x, h, w, PAD=pad, BLOCK=FLAT_TILE.rows, **FLAT_TILE.options
+                image.contiguous(), x, h, w, CHANNELS=channels, PAD=pad, BLOCK=FLAT_TILE.rows, **FLAT_TILE.options
             )
     return x
 
 
-def rows_to_image_on_gpu(rows: Tensor, bias: Tensor | None) -> Tensor:
+def rows_to_image_on_gpu(rows: Tensor, bias: Tensor | None, kernel_rows: int) -> Tensor:
     n, channels, padded_h, w = rows.shape
-    kernel_rows = channels // 3
     h = padded_h - kernel_rows + 1
     check_size("rows_to_image", rows.numel())
     image = torch.empty((n, h, w, 3), dtype=torch.uint8, device=rows.device)
@@ -71,6 +70,6 @@ def rows_to_image_on_gpu(rows: Tensor, bias: Tensor | None) -> Tensor:
         with on_device_of(rows):
             rows_to_image_kernel[(n * cdiv(h * w * 3, FLAT_TILE.rows),)](
                 channels_last(rows), contiguous(bias), image, h * w * 3, h, w,
-                KERNEL_ROWS=kernel_rows, BLOCK=FLAT_TILE.rows, **FLAT_TILE.options,
+                CHANNELS=channels, KERNEL_ROWS=kernel_rows, BLOCK=FLAT_TILE.rows, **FLAT_TILE.options,
             )  # fmt: skip
     return image

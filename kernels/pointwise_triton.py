@@ -71,33 +71,36 @@ def interleave_kernel(
 @triton.jit
 def normalise_image_kernel(
     image,  # uint8 (n, h, w, 3)
-    x,  # (n, h + 2 PAD, w + 2 PAD, 3)
+    x,  # (n, h + 2 PAD, w + 2 PAD, CHANNELS)
     h,
     w,
+    CHANNELS: tl.constexpr,  # 3 colours, and zeros
     PAD: tl.constexpr,
     BLOCK: tl.constexpr,  # elements of a program
 ):
     """Grid: n * tiles of BLOCK elements. Reads byte by byte, but only 192 KiB of a 256x256 image."""
-    elements = (h + 2 * PAD) * (w + 2 * PAD) * 3
+    elements = (h + 2 * PAD) * (w + 2 * PAD) * CHANNELS
     tiles = tl.cdiv(elements, BLOCK)
     program = tl.program_id(0)
     n = (program // tiles).to(tl.int64)
     element = program % tiles * BLOCK + tl.arange(0, BLOCK)
-    padded_pixel, colour = element // 3, element % 3
+    padded_pixel, colour = element // CHANNELS, element % CHANNELS
     i, j = source_of_padded(padded_pixel, h, w, PAD, True)
-    value = tl.load(image + n * h * w * 3 + (i * w + j) * 3 + colour, mask=element < elements, other=0)
-    value = value.to(tl.float32) / 127.5 - 1.0
+    seen = (element < elements) & (colour < 3)
+    value = tl.load(image + n * h * w * 3 + (i * w + j) * 3 + colour, mask=seen, other=0)
+    value = tl.where(colour < 3, value.to(tl.float32) / 127.5 - 1.0, 0.0)
     tl.store(x + n * elements + element, value.to(x.dtype.element_ty), mask=element < elements)
 
 
 @triton.jit
 def rows_to_image_kernel(
-    rows,  # (n, h + KERNEL_ROWS - 1, w, 3 KERNEL_ROWS)
+    rows,  # (n, h + KERNEL_ROWS - 1, w, CHANNELS)
     bias,  # float32 (3,) or None
     image,  # uint8 (n, h, w, 3)
     image_elements,  # h * w * 3
     h,
     w,
+    CHANNELS: tl.constexpr,  # at least 3 KERNEL_ROWS
     KERNEL_ROWS: tl.constexpr,
     BLOCK: tl.constexpr,  # elements of a program
 ):
@@ -105,13 +108,13 @@ def rows_to_image_kernel(
     tiles = tl.cdiv(image_elements, BLOCK)
     program = tl.program_id(0)
     n = (program // tiles).to(tl.int64)
-    rows += n * (h + KERNEL_ROWS - 1) * w * (3 * KERNEL_ROWS)
+    rows += n * (h + KERNEL_ROWS - 1) * w * CHANNELS
     element = program % tiles * BLOCK + tl.arange(0, BLOCK)
     real = element < image_elements
     pixel, colour = element // 3, element % 3
     total = tl.zeros((BLOCK,), tl.float32)
     for r in tl.static_range(KERNEL_ROWS):
-        place = (pixel + r * w) * (3 * KERNEL_ROWS) + 3 * r + colour
+        place = (pixel + r * w) * CHANNELS + 3 * r + colour
         total += tl.load(rows + place, mask=real, other=0.0).to(tl.float32)
     if bias is not None:
         total += tl.load(bias + colour)

@@ -8,7 +8,6 @@ multiprocessor's 65,536.
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +42,7 @@ class Tile:
     registers: int | None = None
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int | None]:
         """What Triton is told about the launch. Fused multiply-adds are named, as its default is about to change."""
         return {"num_warps": self.warps, "maxnreg": self.registers, "enable_fp_fusion": True}
 
@@ -183,7 +182,7 @@ def backward_plan(n: int, c: int, h: int, w: int, dtype: torch.dtype, gpu: Gpu) 
     """The plan for the gradients of x (n, c, h, w)."""
     tiles = NORM_TILES[dtype]
     statistics, tile = tiles.statistics.fitted(h * w, c), tiles.backward.fitted(h * w, c)
-    wanted = tiles.programs * gpu.multiprocessors
+    wanted = min(tiles.programs * gpu.multiprocessors, resident_programs(tile, gpu))
     splits, split_pixels = even_splits(n, c, h * w, statistics, wanted, MAX_BACKWARD_SPLITS)
     return BackwardPlan(statistics, tile, splits, split_pixels, streamed_pixels(n, c, h * w, tile, wanted))
 
@@ -198,8 +197,8 @@ def even_splits(n: int, c: int, pixels: int, tile: Tile, wanted: int, most: int)
 
 
 def streamed_pixels(n: int, c: int, pixels: int, tile: Tile, wanted: int) -> int:
-    """Pixels that each of about `wanted` programs streams through, in whole tiles."""
-    return cdiv(n * pixels * cdiv(c, tile.channels), tile.rows * wanted) * tile.rows
+    """Pixels that each of at most `wanted` programs, or one an image, streams through: whole tiles."""
+    return even_splits(n, c, pixels, tile, wanted, pixels)[1]
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ class ProductTile:
     """Tiles of weights on their way into shared memory at once."""
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int | None]:
         """As of a `Tile`."""
         return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
 
@@ -229,7 +228,9 @@ that tensor cores take."""
 SMALL_PRODUCT_TILE = ProductTile(rows=64, inputs=32, images=16, warps=4, stages=2)
 """Not timed: exact float32 products, and all on capability 7.5, run on the plain cores, out of registers."""
 LINEAR_TILE = Tile(8, 256, 4)
-"""Not timed: eight outputs a program spread a 256 x 256 layer over 32 programs."""
+"""Rows and inputs of a layer's part; not timed."""
+STYLE_PROGRAMS = 32
+"""Of an image: with eight rows each they share a 256 x 256 layer out evenly. Not timed."""
 MAX_POOL_SPLITS = 16
 MAX_PRODUCT_SPLITS = 128
 """Every program of the next layer adds these up."""
@@ -239,11 +240,13 @@ MAX_ADDED_SPLITS = 32
 
 @dataclass(frozen=True)
 class StylePlan:
-    """The first kernel of `style`: its tile, and its splits, which are runs of pixels (light) or of inputs (full)."""
+    """The first layer of `style`: its tile, and its splits, which are runs of pixels (light) or of inputs (full)."""
 
     tile: Tile | ProductTile
     splits: int
     split_size: int
+    programs: int = STYLE_PROGRAMS
+    """Of an image, in the kernel that goes through all layers."""
 
 
 def style_plan(x: Tensor, first: Tensor, gpu: Gpu) -> StylePlan:

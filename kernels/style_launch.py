@@ -1,12 +1,16 @@
 """Launches the kernels of style_triton.py for `ugatit::style` on CUDA tensors."""
 
+from dataclasses import dataclass, fields
+
 import torch
 from torch import Tensor
 
-from ugatit_fast.kernels.launch import check_size, contiguous, on_device_of, span
+from ugatit_fast.kernels.counters import PATIENCE, current_counters
+from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, span
 from ugatit_fast.kernels.schedule import (
     LINEAR_TILE,
     MAX_ADDED_SPLITS,
+    MAX_RESIDENT_IMAGES,
     ProductTile,
     StylePlan,
     Tile,
@@ -15,7 +19,10 @@ from ugatit_fast.kernels.schedule import (
     power_of_two,
     style_plan,
 )
-from ugatit_fast.kernels.style_triton import linear_kernel, pool_kernel, split_product_kernel
+from ugatit_fast.kernels.style_triton import split_product_kernel, style_kernel
+
+NO_TILE = Tile(1, 1, LINEAR_TILE.warps)
+"""Of pixels, where nothing is pooled."""
 
 
 def style_on_gpu(
@@ -27,36 +34,61 @@ def style_on_gpu(
     bias2: Tensor | None,
     bias3: Tensor | None,
     plan: StylePlan | None = None,
+    patience: int = PATIENCE,
 ) -> Tensor:
     """`style` for checked arguments, on the current stream. Raises ValueError at 2^31 elements."""
-    n, c, h, w = x.shape
+    n, c, _, _ = x.shape
     check_size("style", span(x), first.numel())
+    if n > MAX_RESIDENT_IMAGES:
+        weights = (first, second, heads, bias1, bias2, bias3)
+        return torch.cat(
+            [style_on_gpu(some, *weights, plan, patience) for some in torch.split(x, MAX_RESIDENT_IMAGES)], dim=1
+        )
     both = torch.empty((2, n, c), dtype=torch.float32, device=x.device)
     if n == 0:
         return both
     with on_device_of(x):
         plan = plan or style_plan(x, first, gpu_of(x.device))
+        sums = torch.empty((plan.splits, n, c), dtype=torch.float32, device=x.device)
+        layers = Layers(first, second, heads, bias1, bias2, bias3)
         if isinstance(plan.tile, Tile):
-            pooled = torch.empty((plan.splits, n, c), dtype=torch.float32, device=x.device)
-            run_pool(x, pooled, plan.tile, plan.splits, plan.split_size)
-            hidden = torch.empty((1, n, c), dtype=torch.float32, device=x.device)
-            run_linear(pooled, None, first, None, hidden, divisor=h * w, relu=False)
+            run_style(x if x.stride(1) == 1 else channels_last(x), layers, sums, both, plan.tile, plan, patience)
         else:
-            hidden = torch.empty((plan.splits, n, c), dtype=torch.float32, device=x.device)
-            run_split_product(x, first, hidden, plan.tile, plan.split_size)
-        after = torch.empty((1, n, c), dtype=torch.float32, device=x.device)
-        run_linear(hidden, bias1, second, None, after, divisor=1, relu=True)
-        run_linear(after, bias2, heads, bias3, both, divisor=1, relu=True)
+            run_split_product(x, first, sums, plan.tile, plan.split_size)
+            run_style(None, layers, sums, both, NO_TILE, plan, patience)
     return both
 
 
-def run_pool(x: Tensor, sums: Tensor, tile: Tile, splits: int, split_pixels: int) -> None:
-    n, c, h, w = x.shape
-    if x.stride(1) != 1:
-        x = x.contiguous(memory_format=torch.channels_last)
-    pool_kernel[(n * splits * cdiv(c, tile.channels),)](
-        x, sums, n, x.stride(0), x.stride(2), x.stride(3), h * w, w, split_pixels, splits,
-        c=c, ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
+@dataclass(frozen=True)
+class Layers:
+    """Weights and biases as the kernel reads them."""
+
+    first: Tensor
+    second: Tensor
+    heads: Tensor
+    bias1: Tensor | None
+    bias2: Tensor | None
+    bias3: Tensor | None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, contiguous(getattr(self, field.name)))
+
+
+def run_style(
+    x: Tensor | None, layers: Layers, sums: Tensor, y: Tensor, pool: Tile, plan: StylePlan, patience: int
+) -> None:
+    """Pool x and go through all layers; without x, from the products of the first one in `sums` on."""
+    splits, n, c = sums.shape
+    image_stride, row_stride, pixel_stride = (0, 0, 0) if x is None else (x.stride(0), x.stride(2), x.stride(3))
+    pixels, w = (1, 1) if x is None else (x.shape[2] * x.shape[3], x.shape[3])
+    style_kernel[(n * plan.programs,)](
+        x, None if x is None else layers.first, layers.second, layers.heads, layers.bias1, layers.bias2, layers.bias3,
+        sums, torch.empty_like(y), y, current_counters(y.device),
+        n, image_stride, row_stride, pixel_stride, pixels, w, plan.split_size, splits, patience,
+        c=c, PROGRAMS=plan.programs, SPLITS=min(MAX_ADDED_SPLITS, power_of_two(splits)),
+        POOL_ROWS=pool.rows, POOL_CHANNELS=pool.channels, ROWS=LINEAR_TILE.rows, INPUTS=LINEAR_TILE.channels,
+        **LINEAR_TILE.options,
     )  # fmt: skip
 
 
@@ -68,24 +100,4 @@ def run_split_product(x: Tensor, weight: Tensor, sums: Tensor, tile: ProductTile
     split_product_kernel[(sums.shape[0], cdiv(m, tile.rows), cdiv(n, tile.images))](
         weight.contiguous(), features.contiguous(), sums, n, m, k, split_inputs,
         ROWS=tile.rows, INPUTS=tile.inputs, IMAGES=tile.images, **tile.options,
-    )  # fmt: skip
-
-
-def run_linear(
-    partials: Tensor,
-    input_bias: Tensor | None,
-    weight: Tensor,
-    bias: Tensor | None,
-    y: Tensor,
-    divisor: int,
-    relu: bool,
-) -> None:
-    splits, n, k = partials.shape
-    m = weight.shape[0]
-    tile = LINEAR_TILE
-    parameters = (partials, contiguous(input_bias), weight.contiguous(), contiguous(bias))
-    linear_kernel[(n * cdiv(m, tile.rows),)](
-        *parameters, y, n, m, y.shape[2], splits, divisor,
-        k=k, RELU=relu, SPLITS=min(MAX_ADDED_SPLITS, power_of_two(splits)),
-        ROWS=tile.rows, INPUTS=tile.channels, **tile.options,
     )  # fmt: skip

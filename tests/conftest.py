@@ -35,6 +35,14 @@ def random_pictures(n: int, height: int, width: int, seed: int = 0) -> NDArray[n
     return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
 
 
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees what another, or the user, has in the cache folder, and none leaves anything there."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder / "ugatit-fast"
+
+
 @pytest.fixture(scope="session")
 def light_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("light") / "light.pt"

@@ -16,6 +16,11 @@ def torch_build(cuda: str | None, gpu: bool = False) -> Library:
     return library(cuda=SimpleNamespace(is_available=lambda: gpu), version=SimpleNamespace(cuda=cuda))
 
 
+def rtx_library(number: str = "1.7.1.116") -> Library:
+    members = ("NONE", "CURRENT", "SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
+    return library(number, ComputeCapability=SimpleNamespace(__members__=dict.fromkeys(members)))
+
+
 ABSENT = Library(None)
 BROKEN = Library(None, "OSError: libcudart.so.13: cannot open shared object file")
 GPU_MACHINE = {
@@ -26,7 +31,11 @@ GPU_MACHINE = {
     "onnx": library(),
     "triton": library(),
     "tensorrt": library("11.4.0.106"),
+    "tensorrt_rtx": rtx_library(),
 }
+
+
+H100, RTX_4090 = "NVIDIA H100, 81559 MiB, 580.65, 9.0", "NVIDIA GeForce RTX 4090, 24564 MiB, 580.65, 8.9"
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,14 @@ class FakeMachine:
     libraries: Mapping[str, Library]
     gpu: bool = False
     refusal: str | None = None
+    card: str = RTX_4090
 
     def library(self, name: str) -> Library:
         return self.libraries[name]
 
     @property
     def cards(self) -> tuple[str, ...]:
-        return ("NVIDIA H100, 81559 MiB, 580.65, 9.0",) if self.gpu else ()
+        return (self.card,) if self.gpu else ()
 
     @property
     def gpu_refusal(self) -> str | None:

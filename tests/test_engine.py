@@ -21,7 +21,7 @@ from ugatit_fast.files import METADATA_KEY, own_kind
 from ugatit_fast.model import Generator, GeneratorConfig
 from ugatit_fast.translator import Translator
 
-RUNTIMES = {"onnx", "onnxruntime", "tensorrt", "torch", "triton"}
+RUNTIMES = {"onnx", "onnxruntime", "tensorrt", "tensorrt_rtx", "torch", "triton"}
 DATA = Path(__file__).parent / "data"
 SPEC = EngineSpec(
     kind="onnxruntime",
@@ -168,7 +168,7 @@ def test_damaged_description(light_engine: Path, tmp_path: Path, text: str) -> N
 
 def test_engine_for_a_runtime_this_version_does_not_have(light_engine: Path, tmp_path: Path) -> None:
     text = replace(SPEC, kind="eager").to_json()
-    with pytest.raises(EngineError, match=r"eager.*it knows tensorrt, cuda, onnxruntime: upgrade"):
+    with pytest.raises(EngineError, match=r"eager.*it knows tensorrt, tensorrt-rtx, cuda, onnxruntime: upgrade"):
         Translator(with_description(light_engine, tmp_path / "other.onnx", text))
 
 

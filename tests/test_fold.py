@@ -54,7 +54,7 @@ def test_last_convolution_by_rows(height: int, width: int, kernel: int) -> None:
     summed = sum(rows[:, 3 * r : 3 * r + 3, r : r + height] for r in range(kernel))
 
     assert (summed - F.conv2d(x, weight)).abs().max() < EXACT
-    assert (sum_of_rows(rows.float(), None) - F.conv2d(x, weight)).abs().max() < 1e-4
+    assert (sum_of_rows(rows.float(), None, weight.shape[3]) - F.conv2d(x, weight)).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
@@ -120,11 +120,20 @@ class UnroundedOperations(TorchOperations):
         with patch.object(
             Tensor, "float", lambda tensor: tensor
         ):  # keep float64 where the operation would widen to float32
-            return torch.tanh(sum_of_rows(rows, weights.bias))
+            return torch.tanh(sum_of_rows(rows, weights.bias, weights.weight.shape[3]))
 
 
 def unrounded(folded: FoldedGenerator, pictures: Tensor) -> tuple[Tensor, Tensor]:
     return folded.graph(UnroundedOperations(folded.stem.weight.dtype), pictures)
+
+
+def test_both_ends_as_wide_as_tensor_cores_want_them() -> None:
+    folded = fold(random_generator(LIGHT))
+    aligned = folded.aligned()
+    assert (aligned.stem.weight.shape[1], aligned.out.weight.shape[0]) == (8, 24)
+    pictures = torch.randint(0, 256, (2, 20, 32, 3), dtype=torch.uint8)
+    for wide, plain in zip(aligned(pictures), folded(pictures), strict=True):
+        assert (wide.float() - plain.float()).abs().max() <= 1e-4 * plain.float().abs().max()
 
 
 CONFIGS = [

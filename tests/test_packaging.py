@@ -2,6 +2,7 @@
 where they are installed; importing the package is cheap; the repository is portable.
 """
 
+import io
 import os
 import re
 import shutil
@@ -22,16 +23,19 @@ import pytest
 import ugatit_fast
 from tests.serve.clients import decoded
 from tests.serve.hosts import ask, served
+from tests.weights.server import serving
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.media.images import load_image
-from ugatit_fast.samples import shipped_engine
+from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}
 """Those that install as ugatit_fast.<name>."""
-HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt"}
+HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt", "tensorrt_rtx"}
 
 
-NOT_SHIPPED = {".gitignore", ".ci/run"}
+NOT_SHIPPED = re.compile(r"\.gitignore|\.ci/run|\.github/.*")
 """Of use to the repository alone."""
 WRITTEN_BY_SETUPTOOLS = re.compile(r"PKG-INFO|setup\.cfg|ugatit_fast\.egg-info/.*")
 
@@ -149,13 +153,17 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_holds_no_papers(wheel: zipfile.ZipFile) -> None:
     """What MANIFEST.in names for the source distribution stays there."""
     papers = {name for name in wheel.namelist() if name.startswith("ugatit_fast/") and name.endswith(".md")}
-    assert papers == {"ugatit_fast/assets/PROVENANCE.md"}
+    assert papers == {"ugatit_fast/assets/PROVENANCE.md", "ugatit_fast/assets/photo2print-card.md"}
+
+
+def test_the_wheel_holds_the_list_of_data_sets(wheel: zipfile.ZipFile) -> None:
+    assert "ugatit_fast/train/published_data.toml" in wheel.namelist()
 
 
 def test_the_source_distribution_holds_all_that_the_repository_does(unpacked: Path) -> None:
     held = {path.relative_to(unpacked).as_posix() for path in files_below(unpacked)}
     extra = {name for name in held if WRITTEN_BY_SETUPTOOLS.fullmatch(name)}
-    assert held - extra == set(tracked()) - NOT_SHIPPED
+    assert held - extra == {name for name in tracked() if not NOT_SHIPPED.fullmatch(name)}
     assert {name: (unpacked / "ugatit_fast" / name).readlink() for name in FOLDERS} == {
         name: Path("..") / folder for name, folder in FOLDERS.items()
     }
@@ -198,6 +206,56 @@ def test_the_installed_wheel_demonstrates_translates_and_serves(installed: tuple
         status, answer = ask(port, "POST", "/v1/translate", photo.read_bytes(), {"Content-Type": "image/jpeg"})
     assert status == 200
     assert decoded(answer).shape == picture.shape  # PNG of what is a JPEG beside it
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_first_hour(installed: tuple[str, ...], tmp_path: Path) -> None:
+    """The demonstration, the list of weights, an archive from the web to a picture; where there is no PyTorch, what to
+    install, and after it is there and gone again, the engine that was built meanwhile.
+    """
+    write_random_checkpoint(tmp_path / "anime.pt", GeneratorConfig(ch=8, n_res=1, light=True), seed=3)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("__MACOSX/selfie2anime/._anime.pt", b"fork")
+        packed.write(tmp_path / "anime.pt", "selfie2anime/anime.pt")
+    (tmp_path / "me.jpg").write_bytes((ROOT / "assets" / "astronaut.jpg").read_bytes())
+    python, isolated, _ = installed
+
+    with serving({"/selfie2anime.zip": archive.getvalue()}) as web:
+
+        def ran(*arguments: str, without: tuple[str, ...] = ()) -> tuple[int, str, str]:
+            program = (
+                f"import sys; sys.modules.update(dict.fromkeys({without!r}));"
+                f"from ugatit_fast.weights import web; web.TEST_SERVERS.add({web.origin!r});"
+                "from ugatit_fast.cli import main; sys.exit(main(sys.argv[1:]))"
+            )
+            environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+            command = [python, isolated, "-c", program, *arguments]
+            done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+            return done.returncode, done.stdout, done.stderr
+
+        bare = ("torch", "onnx", "onnxscript", "triton", "huggingface_hub")
+        code, out, err = ran("demo", without=bare)
+        assert (code, "look at demo/index.html" in out, "ugatit-fast weights" in err) == (0, True, True), err
+        code, out, _ = ran("weights", without=bare)
+        assert (code, f"ugatit-fast translate {SHIPPED_PAIR} PHOTO" in out) == (0, True)
+        code, _, err = ran("translate", SHIPPED_PAIR, "me.jpg", "-o", "shipped", without=bare)
+        assert (code, load_image(tmp_path / "shipped" / "me.jpg").shape) == (0, (256, 256, 3)), err
+
+        address = f"{web.origin}/selfie2anime.zip"
+        code, _, err = ran("translate", address, "me.jpg", without=bare)
+        assert code == 1
+        assert err.splitlines()[-1].startswith(
+            "error: building an engine takes torch, which is not installed: pip install"
+        )
+        code, out, err = ran("translate", address, "me.jpg")
+        assert (code, "look at translated/index.html" in out) == (0, True), err
+        assert load_image(tmp_path / "translated" / "me.jpg").shape == (256, 256, 3)
+        code, _, err = ran("translate", address, "me.jpg", "--offline", "-o", "again", without=bare)
+        assert (code, "building" in err) == (0, False), err
+        assert (tmp_path / "again" / "me.jpg").read_bytes() == (tmp_path / "translated" / "me.jpg").read_bytes()
+        assert len(web.asked) == 1
 
 
 @pytest.mark.parametrize("name", FOLDERS)

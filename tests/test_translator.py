@@ -177,7 +177,7 @@ def test_threads_share_a_translator(translator: Translator) -> None:
 @pytest.mark.parametrize(
     ("batch", "said"),
     [
-        (np.zeros((32, 32, 3), np.uint8), r"\(32, 32, 3\).*batch\[None\]"),
+        (np.zeros((32, 32), np.uint8), r"\(32, 32\)"),
         (np.zeros((1, 3, 32, 32), np.uint8), r"colours last"),
         (np.zeros((1, 32, 32, 3), np.float32), r"\(n, 3, h, w\).*\(1, 32, 32, 3\)"),
         (np.zeros((1, 32, 32, 4), np.uint8), r"\(1, 32, 32, 4\)"),
@@ -186,7 +186,7 @@ def test_threads_share_a_translator(translator: Translator) -> None:
         (np.full((1, 3, 32, 32), np.nan, np.float32), "nan"),
         (np.zeros((1, 30, 32, 3), np.uint8), "multiples of 4"),
         (np.zeros((1, 4, 4, 3), np.uint8), "at least 8"),
-        ([[1, 2]], "NumPy array or a torch tensor, got list"),
+        ([[1, 2]], "NumPy array or a torch tensor; got list"),
         (torch.zeros(1, 32, 32, 3), r"\(n, 3, h, w\)"),
     ],
 )

@@ -17,7 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ugatit_fast.fold import merge_attention, phase_kernels, transposed_kernel
+from ugatit_fast.fold import (
+    LAST_CONVOLUTION,
+    UP_STAGES,
+    encoder_stages,
+    merge_attention,
+    phase_kernels,
+    transposed_kernel,
+)
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.model import EPS, FIRST_BLOCK, ILN, AdaLIN, Generator, GeneratorConfig, ResnetAdaLINBlock, ResnetBlock
@@ -69,9 +76,9 @@ class TrainingGenerator(Generator):
         for block in self.decoder_blocks():
             for name in ("norm1", "norm2"):
                 setattr(block, name, FixedNorm(norm, self.config.bottleneck_channels, self.styled))
-        for i in (3, 8):
-            channels = cast(ILN, self.UpBlock2[i]).rho.shape[1]
-            self.UpBlock2[i] = FixedNorm(norm, channels, styled=False)
+        for _, name in UP_STAGES.values():
+            channels = cast(ILN, self.get_submodule(name)).rho.shape[1]
+            self.set_submodule(name, FixedNorm(norm, channels, styled=False))
 
     def decoder_blocks(self) -> list[ResnetAdaLINBlock]:
         names = [f"UpBlock1_{i + 1}" for i in range(self.config.n_res)]
@@ -82,12 +89,13 @@ class TrainingGenerator(Generator):
 
         Under autocast the picture is in its dtype; logits and heat map are float32.
         """
-        down, up = self.DownBlock, self.UpBlock2
+        places = encoder_stages(self.config) | UP_STAGES
         x = bordered(image, 3)
-        for conv, stride in ((1, 1), (5, 2), (9, 2)):
-            x = normalised(F.conv2d(x, weight(down[conv]), stride=stride), down[conv + 1], relu=True, pad=1)
+        for stage, stride in (("stem", 1), ("down.0", 2), ("down.1", 2)):
+            conv, norm = self.modules_at(places[stage])
+            x = normalised(F.conv2d(x, weight(conv), stride=stride), norm, relu=True, pad=1)
         for i in range(self.config.n_res):
-            x = self.run_block(encoder_block, x, down[FIRST_BLOCK + i], None)
+            x = self.run_block(encoder_block, x, self.DownBlock[FIRST_BLOCK + i], None)
 
         attended, cam_logit = self.attention(interior(x, 1)) if self.cam else (interior(x, 1), None)
         heatmap = wide(attended).sum(dim=1, keepdim=True)
@@ -96,9 +104,16 @@ class TrainingGenerator(Generator):
         for block in self.decoder_blocks():
             x = self.run_block(decoder_block, x, block, style)
         x = bordered(interior(x, 1), 1, "replicate")
-        x = normalised(doubled(x, weight(up[2])), up[3], relu=True, pad=1, pad_mode="replicate")
-        x = normalised(doubled(x, weight(up[7])), up[8], relu=True, pad=3)
-        return torch.tanh(F.conv2d(x, weight(up[11]))), cam_logit, heatmap
+        conv, norm = self.modules_at(places["up.0"])
+        x = normalised(doubled(x, weight(conv)), norm, relu=True, pad=1, pad_mode="replicate")
+        conv, norm = self.modules_at(places["up.1"])
+        x = normalised(doubled(x, weight(conv)), norm, relu=True, pad=3)
+        return torch.tanh(F.conv2d(x, weight(self.get_submodule(LAST_CONVOLUTION)))), cam_logit, heatmap
+
+    def modules_at(self, names: tuple[str, str]) -> tuple[nn.Module, nn.Module]:
+        """The convolution and the norm of one stage, by their names in the published network."""
+        conv, norm = names
+        return self.get_submodule(conv), self.get_submodule(norm)
 
     def run_block(
         self, run: Callable[[Tensor, nn.Module, Style], Tensor], x: Tensor, block: nn.Module, style: Style

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Protocol
 
 import torch
 
@@ -16,6 +16,14 @@ from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Say
 from ugatit_fast.train.distributed import Worker
 from ugatit_fast.train.settings import TrainSettings
+
+
+class Board(Protocol):
+    """As much as we use of TensorBoard's writer, which has no types of its own."""
+
+    def add_scalar(self, tag: str, scalar_value: object, global_step: int) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Metrics:
@@ -75,14 +83,15 @@ def open_metrics(settings: TrainSettings, worker: Worker, first_step: int, say: 
         metrics.close()
 
 
-def open_board(folder: Path, first_step: int) -> Any:
+def open_board(folder: Path, first_step: int) -> Board:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise BackendUnavailable(
             f"TensorBoard isn't installed; {pip_install('train')}, or leave out --tensorboard"
         ) from error
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
+    board: Board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
+    return board
 
 
 def drop_after(path: Path, step: int) -> None:

@@ -13,7 +13,7 @@ ConvertDirection = Literal["A2B", "B2A", "both"]
 Smoothing = Literal["yes", "no"]
 """Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
 
-BuiltKind = Literal["tensorrt", "cuda", "onnxruntime"]
+BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime"]
 """What engines are built for: the names of the rows of `backends.runtimes`."""
 
 EngineKind = Literal[BuiltKind, "eager"]
@@ -25,9 +25,10 @@ BackendChoice = Literal["auto", BuiltKind]
 Precision = Literal["fp32", "fp16"]
 """Of weights and activations; statistics and long sums are float32 in either."""
 
-Form = Literal["rows", "convolutions"]
+Form = Literal["rows", "convolutions", "channels last"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
-CPU is fastest at in float32; or convolutions, which every other runtime wants.
+CPU is fastest at in float32; or convolutions, with channels first as ONNX has them, or last between them, which
+TensorRT makes the fewest kernels of.
 """
 
 Kernels = Literal["native", "triton"]
@@ -40,6 +41,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 Fit = Literal["squash", "crop", "pad"]
 """How a photo of another shape meets the engine's: see `ugatit_fast.media.fitting.fit_image`."""
+
+KeepMetadata = Literal["date", "all", "none"]
+"""What of a photo's or video's metadata its translation has: see `ugatit_fast.media.metadata`."""
 
 Format = Literal["png", "jpg", "webp"]
 """What translations are written as."""

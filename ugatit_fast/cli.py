@@ -50,6 +50,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "convert": ("convert:convert", ("torch",)),
     "doctor": ("doctor:doctor", ()),
     "demo": ("demo:demo", ("cpu",)),
+    "weights": ("weights:weights_command", ()),
     "bench": ("bench:bench_app", ("cpu", "torch")),
     "train": ("train:train_app", ("train",)),
     "data": ("data:data_app", ()),
@@ -74,7 +75,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = next(iter(sys.argv[1:] if argv is None else argv), "")
     try:
         with libraries_needed(VERBS[verb][1] if verb in VERBS else ()):
-            result = app(argv, exit_on_error=False, print_error=True, result_action="return_value")
+            result = app(
+                with_names(sys.argv[1:] if argv is None else argv),
+                exit_on_error=False,
+                print_error=True,
+                result_action="return_value",
+            )
     except CycloptsError:
         return 2
     except UgatitFastError as error:
@@ -94,6 +100,13 @@ def print_whatever_comes() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def with_names(argv: Sequence[str]) -> list[str]:
+    """What comes after `--` are names of files, also where they begin with a hyphen; `-` stays stdin."""
+    words = list(argv)
+    after = words.index("--") + 1 if "--" in words else len(words)
+    return words[:after] + [f"./{word}" if word.startswith("-") and word != "-" else word for word in words[after:]]
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from types import ModuleType
+from typing import Literal
 
 from ugatit_fast.backends.needs import PIP, Machine, ThisMachine, raised
 from ugatit_fast.backends.runtimes import ROWS, Runtime
-from ugatit_fast.machine import available_cores, memory_bytes
+from ugatit_fast.machine import available_cores, memory_bytes, pip_install
 from ugatit_fast.version import __version__
 
 Status = Literal["ok", "absent", "problem"]
@@ -106,11 +107,11 @@ def check_library(name: str, machine: Machine) -> Check:
     return Check(distribution, "ok", library.version + (f" ({details(library.module)})" if details else ""))
 
 
-def ort_details(ort: Any) -> str:
+def ort_details(ort: ModuleType) -> str:
     return ", ".join(ort.get_available_providers())
 
 
-def torch_details(torch: Any) -> str:
+def torch_details(torch: ModuleType) -> str:
     if torch.version.cuda is None:
         return "a build without CUDA"
     return f"CUDA {torch.version.cuda}, " + ("sees a GPU" if torch.cuda.is_available() else "sees no GPU")
@@ -158,16 +159,15 @@ def is_installed(distribution: str) -> bool:
 
 
 def check_formats() -> list[Check]:
-    from PIL import Image
+    from ugatit_fast.media.formats import EXTRA_FORMATS, readable_formats
 
-    from ugatit_fast.media.images import FORMATS
-
-    Image.init()
-    missing = [name for name in FORMATS if name not in Image.OPEN]
-    read = Check("photo formats", "ok", ", ".join(name for name in FORMATS if name not in missing))
-    if not missing:
-        return [read]
-    return [read, Check("unreadable formats", "absent", ", ".join(missing), f"{PIP} --upgrade pillow")]
+    readable = readable_formats()
+    checks = [Check("photo formats", "ok", ", ".join(name for name, there in readable.items() if there))]
+    for extra, cure in ((False, f"{PIP} --upgrade pillow"), (True, pip_install("formats"))):
+        missing = [name for name, there in readable.items() if not there and (name in EXTRA_FORMATS) == extra]
+        if missing:
+            checks.append(Check("unreadable formats", "absent", ", ".join(missing), cure))
+    return checks
 
 
 # What can be done with it -----------------------------------------------------------------------------------------
@@ -185,5 +185,7 @@ def check_engine(runtime: Runtime, machine: Machine) -> Check:
         for verdict, needs in (("can't be run", run), ("can't be built", build))
         if needs
     ]
+    if run and runtime.to_build and not runtime.lacking("build", machine):
+        verdicts.insert(0, "can be built")
     cures = dict.fromkeys(need.cure for need in run + build if need.cure)
     return Check(name, "absent", "; ".join(verdicts), "; ".join(cures) or None)

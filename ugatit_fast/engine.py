@@ -2,7 +2,7 @@
 
 An engine is one file. Its description is the JSON of an `EngineSpec`, stored where each format has a place for it (see
 `files`). Reading it needs none of the runtimes. What any engine says stands in `EngineSpec`; what is U-GAT-IT's own in
-`Network`; what is TensorRT's in `TensorRTFacts`.
+`Network`; what is TensorRT's in `TensorRTFacts`, and what is TensorRT for RTX's in `RtxFacts`.
 """
 
 import json
@@ -80,6 +80,18 @@ class TensorRTFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RtxFacts:
+    """What an engine for TensorRT for RTX says besides."""
+
+    gpu_architectures: tuple[str, ...]
+    """Of the GPUs that it was built for: ("sm_86", "sm_89")."""
+    tensorrt_rtx_version: str
+    """Of the TensorRT for RTX that built it, and runs it."""
+    largest_side: int
+    """Of the pictures that its plans take, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineSpec:
     """What an engine serves and what it was made from."""
 
@@ -103,6 +115,8 @@ class EngineSpec:
     """None for a bare plan."""
     tensorrt: TensorRTFacts | None = None
     """None for engines of other kinds, and for a bare plan."""
+    tensorrt_rtx: RtxFacts | None = None
+    """None for engines of other kinds."""
     format_version: int = field(default=ENGINE_FORMAT_VERSION, compare=False)
     """Of the file that this was read from."""
 
@@ -173,27 +187,40 @@ class EngineSpec:
         tensorrt = facts["tensorrt"]
         if tensorrt is not None:
             tensorrt = TensorRTFacts(**known(TensorRTFacts, tensorrt) | {"kernels": tuple(tensorrt["kernels"])})
+        rtx = facts.get("tensorrt_rtx")
+        if rtx is not None:
+            rtx = RtxFacts(**known(RtxFacts, rtx) | {"gpu_architectures": tuple(rtx["gpu_architectures"])})
         groups = {
             "network": Network(**known(Network, facts["network"])),
             "tensorrt": tensorrt,
+            "tensorrt_rtx": rtx,
             "batch_sizes": tuple(facts["batch_sizes"]),
         }
         return cls(**known(cls, facts) | groups)
 
     def facts(self) -> dict[str, object]:
         """Every fact by its name, for people; those of a group beside the others."""
-        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("network", "tensorrt")}
-        for group in (self.network, self.tensorrt):
+        groups = ("network", "tensorrt", "tensorrt_rtx")
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in groups}
+        for name in groups:
+            group = getattr(self, name)
             own |= vars(group) if group else {}
         return own
 
     def check_size(self, height: int, width: int) -> str | None:
         """None where images of this size are served, else the reason why not."""
         if self.any_size:
-            return size_refusal(height, width)
+            return size_refusal(height, width) or self.side_refusal(height, width)
         if (height, width) == (self.height, self.width):
             return None
         return f"this engine serves {self.height}x{self.width} images only"
+
+    def side_refusal(self, height: int, width: int) -> str | None:
+        """Why the plans don't take pictures that large; None where they do."""
+        most = self.tensorrt_rtx.largest_side if self.tensorrt_rtx else None
+        if most is None or max(height, width) <= most:
+            return None
+        return f"this engine's plan takes sides up to {most} pixels; translate smaller pictures (--size)"
 
 
 def known(group: type, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ the exporters write it down, the cost model counts it. Its tensors come from `ug
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
-from ugatit_fast.kernels.image import normalise_image, rows_to_image
+from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.style import style
 from ugatit_fast.model import EPS, GeneratorConfig
@@ -21,6 +21,8 @@ from ugatit_fast.model import EPS, GeneratorConfig
 Value = TypeVar("Value")
 Style = TypeVar("Style")
 Picture = TypeVar("Picture")
+CHANNEL_MULTIPLE = 8
+"""Of float16 channels: what tensor cores take at once, and 16 bytes."""
 HALF_TENSORS = ("weight", "first")
 """Tensors that a half-precision engine stores as float16, by the last part of their name; all others stay float32."""
 
@@ -181,12 +183,26 @@ class FoldedGenerator(nn.Module):
         }
         return FoldedGenerator(self.config, halved, unbiased=self.unbiased)
 
+    def aligned(self) -> "FoldedGenerator":
+        """The same network with both ends as wide as tensor cores want them: zeros up to a multiple of eight channels.
+
+        The first convolution reads 8 channels instead of 3, the last writes 24 instead of 21.
+        """
+        inputs = -self.stem.weight.shape[1] % CHANNEL_MULTIPLE
+        outputs = -self.out.weight.shape[0] % CHANNEL_MULTIPLE
+        widened = {
+            **self.tensors(),
+            "stem.weight": F.pad(self.stem.weight, (0, 0, 0, 0, 0, inputs)),
+            "out.weight": F.pad(self.out.weight, (0, 0, 0, 0, 0, 0, 0, outputs)),
+        }
+        return FoldedGenerator(self.config, widened, unbiased=self.unbiased)
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """image: uint8 (n, h, w, 3) RGB; h and w multiples of 4, at least 8 (light), or config.img_size (full).
 
         Returns the translated image, alike, and the attention heat map, float32 (n, h / 4, w / 4), non-negative.
         """
-        return self.graph(TorchOperations(self.stem.weight.dtype), image)
+        return self.graph(TorchOperations.of(self.stem), image)
 
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture]:
         """The folded network, in order. Returns the image and the heat map."""
@@ -215,12 +231,17 @@ class FoldedGenerator(nn.Module):
 class TorchOperations:
     """The folded network in PyTorch: its own convolutions and the project's operations."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        """dtype: of the activations."""
-        self.dtype = dtype
+    def __init__(self, dtype: torch.dtype, channels: int = COLOURS) -> None:
+        """dtype: of the activations; channels: of the first convolution's input, colours and zeros."""
+        self.dtype, self.channels = dtype, channels
+
+    @classmethod
+    def of(cls, stem: StageWeights) -> Self:
+        """Those that the first convolution asks for."""
+        return cls(stem.weight.dtype, stem.weight.shape[1])
 
     def normalise(self, image: Tensor, pad: int) -> Tensor:
-        return normalise_image(image, pad, self.dtype)
+        return normalise_image(image, pad, self.dtype, self.channels)
 
     def stage(
         self,
@@ -236,6 +257,7 @@ class TorchOperations:
         pad_mode: str = "reflect",
     ) -> Tensor:
         convolved = F.conv2d(x, weights.weight, stride=stride)
+        style = None if style is None else self.ready(style)
         return normalised(
             convolved, weights, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad, pad_mode=pad_mode
         )
@@ -254,8 +276,13 @@ class TorchOperations:
         biases = (weights.bias1, weights.bias2, weights.bias3)
         return style(interior(attended, 1), weights.first, weights.second, weights.heads, *biases)
 
+    def ready(self, style: Tensor) -> Tensor:
+        """The style, when a normalisation needs it."""
+        return style
+
     def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
-        return rows_to_image(F.conv2d(x, weights.weight), weights.bias)
+        kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
+        return rows_to_image(F.conv2d(x, weights.weight), weights.bias, kernel_rows)
 
 
 def normalised(

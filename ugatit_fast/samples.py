@@ -6,9 +6,9 @@ from pathlib import Path
 from ugatit_fast.choices import Direction
 
 SAMPLE_PHOTOS = ("astronaut.jpg", "grace_hopper.jpg")
-SHIPPED_PAIR = "photo2cartoon"
+SHIPPED_PAIR = "photo2print"
 """The pair of small generators that comes with the package, by the name that its files and the list of weights have."""
-SHIPPED_TURNS = ("photos", "cartoons")
+SHIPPED_TURNS = ("photos", "prints in two inks")
 """What it turns into what."""
 
 
@@ -18,7 +18,7 @@ def sample_photos() -> list[Path]:
 
 
 def shipped_weights(direction: Direction = "A2B") -> Path:
-    """A small generator that comes with the package: from photos (A) to cartoons (B), or back."""
+    """A small generator that comes with the package: from photos (A) to prints in two inks (B), or back."""
     return asset(f"{SHIPPED_PAIR}-{direction}.safetensors")
 
 

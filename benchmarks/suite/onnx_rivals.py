@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ugatit_fast.backends.base import Images
-from ugatit_fast.backends.ort import choose_provider, import_onnxruntime
+from ugatit_fast.backends.ort import Session, choose_provider, import_onnxruntime
 from ugatit_fast.bench.contenders import Case
 from ugatit_fast.bench.results import Target
 
@@ -69,7 +69,7 @@ class OrtRunning:
         options.intra_op_num_threads = case.network.threads
         options.log_severity_level = 3
         provider = choose_provider(ort, target)
-        self.session: Any = ort.InferenceSession(file, options, providers=[provider], enable_fallback=0)
+        self.session: Session = ort.InferenceSession(file, options, providers=[provider], enable_fallback=0)
 
     def run(self, images: Images) -> Images:
         translated: Images = self.session.run(None, {"image": images})[0]

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.border import MEMORY, ran_out_of_memory
 from ugatit_fast.bench import clock, pictures
 from ugatit_fast.bench.contenders import Case, Contender, Running
 from ugatit_fast.bench.results import Status, Target
@@ -148,9 +149,6 @@ def serve() -> None:
         answers.flush()
 
 
-OUT_OF_MEMORY = ("out of memory", "bad allocation", "failed to allocate", "cannot allocate", "alloc_failed")
-
-
 def judged(error: Exception) -> tuple[Status, str]:
     """The status that an exception means, and the reason in one line."""
     from ugatit_fast.errors import BackendUnavailable
@@ -159,6 +157,6 @@ def judged(error: Exception) -> tuple[Status, str]:
     reason = text if isinstance(error, BackendUnavailable) else f"{type(error).__name__}: {text}"
     if isinstance(error, ImportError | BackendUnavailable):
         return "missing", reason
-    if isinstance(error, MemoryError) or any(phrase in text.lower() for phrase in OUT_OF_MEMORY):
+    if ran_out_of_memory(error) or MEMORY.named_by(error):  # rivals have libraries that the border doesn't know
         return "out of memory", reason
     return "failed", reason

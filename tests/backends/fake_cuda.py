@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ugatit_fast.backends import cuda
+from ugatit_fast.backends import cuda_graph
 from ugatit_fast.graph import FoldedGenerator
 
 
@@ -24,23 +24,20 @@ class FakeEvent:
     def synchronize(self) -> None: ...
 
 
-class FakeCapturedBatch:
-    """Runs the network instead of replaying it."""
+class FakeGraph:
+    """Does the work again instead of replaying it."""
 
     fails: Callable[[], None] | None = None
     """Raises in place of a replay."""
 
-    def __init__(self, folded: FoldedGenerator, size: int, spec: Any, pool: Any) -> None:
-        self.folded = folded
-        self.image = torch.zeros(size, spec.height, spec.width, 3, dtype=torch.uint8)
-        self.translated, self.heatmap = folded(self.image)
+    def __init__(self, work: Callable[[], None], device: torch.device, pool: Any) -> None:
+        self.work = work
+        work()
 
-    def replay(self) -> None:
-        if FakeCapturedBatch.fails:
-            FakeCapturedBatch.fails()
-        translated, heatmap = self.folded(self.image)
-        self.translated.copy_(translated)
-        self.heatmap.copy_(heatmap)
+    def __call__(self) -> None:
+        if FakeGraph.fails:
+            FakeGraph.fails()
+        self.work()
 
 
 @contextmanager
@@ -51,11 +48,11 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return zeros(*size, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cuda, "CapturedBatch", FakeCapturedBatch)
+        patch.setattr(cuda_graph, "recorded", FakeGraph)
         patch.setattr(FoldedGenerator, "cuda", lambda self: self, raising=False)
         patch.setattr(torch, "zeros", on_host)
         patch.setattr(Tensor, "record_stream", lambda self, stream: None)
-        patch.setattr(FakeCapturedBatch, "fails", None)
+        patch.setattr(FakeGraph, "fails", None)
         fakes: dict[str, Any] = {
             "Stream": FakeStream,
             "Event": FakeEvent,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from tests.backends.fake_cuda import FakeCapturedBatch, fake_cuda
+from tests.backends.fake_cuda import FakeGraph, fake_cuda
 from tests.backends.troubles import TORCH, TROUBLES, is_told, raises, works_again
 from tests.conftest import random_pictures
 from ugatit_fast import build_engine
@@ -50,7 +50,7 @@ class TestCuda:
         before, _ = backend.run(pictures)
         for run in (lambda: backend.run(pictures), lambda: backend.run_on_device(torch.from_numpy(pictures))):
             with monkeypatch.context() as patch, is_told(cuda_engine, trouble, TORCH[trouble]):
-                patch.setattr(FakeCapturedBatch, "fails", raises(TORCH[trouble]))
+                patch.setattr(FakeGraph, "fails", raises(TORCH[trouble]))
                 run()
             works_again(backend, pictures, before)
 

@@ -1,6 +1,7 @@
 """The cuda engine: what can be shown without a GPU, and what needs one."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,9 +11,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from tests.backends.fake_cuda import fake_cuda
 from tests.conftest import random_pictures
 from ugatit_fast import Translator, build_engine
 from ugatit_fast.backends import cuda
+from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import BackendUnavailable, EngineError, InputError
 from ugatit_fast.export.verify import verify
@@ -84,6 +87,33 @@ def test_batch_sizes_are_for_gpu_engines(light_checkpoint: Path) -> None:
         build_engine(light_checkpoint, backend="onnxruntime", batch=(1,))
 
 
+@pytest.mark.parametrize("heatmap", [False, True])
+@pytest.mark.parametrize("n", [1, 4, 6])
+def test_one_piece_and_several_are_what_plain_pytorch_makes(
+    n: int, heatmap: bool, light_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the graphs' own operations, with everything queued happening at once."""
+    path = build_engine(
+        light_checkpoint, tmp_path / "a.safetensors", backend="cuda", size=(16, 16), batch=(1, 4), heatmap=heatmap
+    ).path
+    spec, pictures = read_spec(path), random_pictures(n, 16, 16)
+    images, heatmaps = PlainBackend(path, spec).run(pictures)
+    with fake_cuda(monkeypatch):
+        backend = cuda.CudaBackend(path, spec)
+        found = [backend.run(pictures) for _ in range(2)]
+        found += [tuple(map(as_array, backend.run_on_device(torch.from_numpy(pictures))))]
+        backend.close()
+    for translated, found_heatmaps in found:
+        assert np.abs(translated.astype(int) - images).max() <= 2
+        assert (found_heatmaps is None) == (not heatmap)
+        if heatmap:
+            np.testing.assert_allclose(found_heatmaps, heatmaps, rtol=0.02, atol=0.02)
+
+
+def as_array(tensor: torch.Tensor | None) -> np.ndarray | None:
+    return None if tensor is None else tensor.numpy()
+
+
 @pytest.mark.gpu
 @needs_gpu
 class TestOnGpu:
@@ -116,6 +146,14 @@ class TestOnGpu:
         assert on_gpu.is_cuda
         assert heatmaps.is_cuda
         assert np.array_equal(on_gpu.cpu().numpy(), translator.run(pictures)[0])
+
+    def test_callers_at_once_get_their_own_pictures(self, translator: Translator) -> None:
+        pictures = [random_pictures(n, 32, 32) for n in (1, 4, 2, 9, 1, 4)]
+        expected = [translator.run(batch)[0] for batch in pictures]
+        with ThreadPoolExecutor(len(pictures)) as callers:
+            for _ in range(20):
+                found = callers.map(lambda batch: translator.run(batch)[0], pictures)
+                assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
 
     def test_several_translators_on_one_gpu(self, engine: Path) -> None:
         pictures = random_pictures(4, 32, 32)

@@ -4,28 +4,38 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from tests.machines import ABSENT, GPU_MACHINE, FakeMachine, library, torch_build
-from ugatit_fast.backends.needs import TENSORRT, dotted
+from tests.machines import ABSENT, GPU_MACHINE, H100, RTX_4090, FakeMachine, library, rtx_library, torch_build
+from ugatit_fast.backends.needs import TENSORRT, TENSORRT_RTX, LibraryPart, dotted
 from ugatit_fast.backends.runtimes import BUILT, ROWS, RUNTIMES, Runtime, choose_backend
 from ugatit_fast.choices import BackendChoice, BuiltKind, EngineKind, Precision
 from ugatit_fast.doctor import check_engine
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.export.build import WRITERS
+from ugatit_fast.export.options import TensorRTOptions
 
 ROOT = Path(__file__).parents[2]
 MACHINES = [
-    FakeMachine(GPU_MACHINE | dict.fromkeys(absent, ABSENT) | {"torch": torch, "tensorrt": tensorrt}, gpu, refusal)
-    for absent, torch, tensorrt, (gpu, refusal) in product(
+    FakeMachine(GPU_MACHINE | dict.fromkeys(absent, ABSENT) | {"torch": torch} | plans, gpu, refusal, card)
+    for absent, torch, plans, (gpu, refusal, card) in product(
         ((), ("triton",), ("onnx",), ("onnxruntime",), ("triton", "onnx", "onnxruntime")),
         (ABSENT, torch_build(None), torch_build("13.0"), torch_build("13.0", gpu=True)),
-        (ABSENT, *map(library, ("10.9.0.34", "10.16.1.11", "11.4.0.106", "12.0.0"))),
-        ((False, None), (True, None), (True, "neither PyTorch nor cuda-python reaches it")),
+        (
+            *({"tensorrt": one} for one in map(library, ("10.9.0.34", "10.16.1.11", "11.4.0.106", "12.0.0"))),
+            *({"tensorrt": ABSENT, "tensorrt_rtx": one} for one in (ABSENT, rtx_library("1.6.1"), rtx_library())),
+        ),
+        (
+            (False, None, RTX_4090),
+            (True, None, RTX_4090),
+            (True, None, H100),
+            (True, "neither PyTorch nor cuda-python reaches it", RTX_4090),
+        ),
     )
 ]
 """Everything there is, with and without each thing that engines need."""
@@ -43,7 +53,8 @@ def test_every_kind_has_a_row_and_every_row_a_name() -> None:
 def test_a_row_agrees_with_itself(runtime: Runtime) -> None:
     assert runtime.default_precision in runtime.forms
     assert set(runtime.forms) <= set(get_args(Precision))
-    assert not (runtime.any_batch and runtime.contents == "plans")
+    assert set(runtime.options) <= {one.name for one in fields(TensorRTOptions)}
+    assert (runtime.describe is not None) == bool(runtime.options) == (runtime.contents == "plans")
 
 
 @pytest.mark.parametrize("runtime", BUILT, ids=lambda runtime: runtime.kind)
@@ -82,10 +93,28 @@ def test_auto_takes_the_fastest_that_doctor_promises() -> None:
 
 def test_auto_passes_cuda_over_without_triton() -> None:
     """As on Windows, where PyTorch has CUDA and no Triton: picked, it would have ended in a traceback."""
-    machine = FakeMachine(GPU_MACHINE | {"triton": ABSENT, "tensorrt": ABSENT}, gpu=True)
+    machine = FakeMachine(GPU_MACHINE | dict.fromkeys(("triton", "tensorrt", "tensorrt_rtx"), ABSENT), gpu=True)
     said: list[str] = []
     assert choose_backend("auto", said.append, machine) == "onnxruntime"
     assert "not cuda: needs triton" in said[0]
+
+
+def test_an_h100_is_no_rtx_card() -> None:
+    machine = FakeMachine(GPU_MACHINE | {"tensorrt": ABSENT}, gpu=True, card=H100)
+    known = "sm_75, sm_80, sm_86, sm_89, sm_120, sm_121"
+    assert RUNTIMES["tensorrt-rtx"].missing("build", machine) is None
+    assert RUNTIMES["tensorrt-rtx"].missing("run", machine) == (
+        f"needs a GPU that TensorRT for RTX knows ({known}) in place of NVIDIA H100 (sm_90); "
+        "build a tensorrt or a cuda engine for this one"
+    )
+    assert choose_backend("auto", lambda _: None, machine) == "cuda"
+
+
+def test_a_plan_for_rtx_cards_is_built_without_one() -> None:
+    machine = FakeMachine(GPU_MACHINE)
+    assert choose_backend("tensorrt-rtx", lambda _: None, machine) == "tensorrt-rtx"
+    told = check_engine(RUNTIMES["tensorrt-rtx"], machine)
+    assert told.value == "can be built; can't be run: needs an NVIDIA GPU with its driver"
 
 
 @pytest.mark.parametrize(("number", "fits"), [("10.9.0.34", False), ("10.16.1", True), ("11.4", True), ("12.0", False)])
@@ -96,12 +125,13 @@ def test_one_range_of_tensorrt(number: str, fits: bool) -> None:
     assert fits or "TensorRT >= 10.16, < 12 in place of" in str(reason)
 
 
-def test_the_extra_installs_a_tensorrt_that_fits() -> None:
+@pytest.mark.parametrize("part", [TENSORRT, TENSORRT_RTX], ids=lambda part: part.extra)
+def test_the_extra_installs_a_tensorrt_that_fits(part: LibraryPart) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    found = re.fullmatch(r"tensorrt>=([\d.]+),<(\d+)", *extras["tensorrt"])
+    found = re.fullmatch(part.extra + r">=([\d.]+),<(\d+)", *extras[part.extra])
     assert found is not None
-    assert TENSORRT.versions is not None
-    lowest, below = TENSORRT.versions
+    assert part.versions is not None
+    lowest, below = part.versions
     assert lowest <= tuple(map(int, found[1].split("."))) < below
     assert found[2] == dotted(below)
     for runtime in ROWS:

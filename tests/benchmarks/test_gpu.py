@@ -79,6 +79,8 @@ def test_tests_and_training_run_as_programs_of_their_own(tmp_path: Path, monkeyp
     assert (tmp_path / "nvidia-pretend-tests.txt").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_every_test_for_a_gpu_is_among_those_that_run() -> None:
     """By collection, since marks are given to tests in conftest.py too."""
 

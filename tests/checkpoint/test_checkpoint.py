@@ -204,6 +204,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: zip_of(path, "a/b.txt"),
         "holds no checkpoint; expected a .safetensors, .pt, .pth",
     ),
+    "zip of tf": (lambda path: zip_of(path, "m/x.index"), "the file is damaged or cut short"),
     "cut zip": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(60)), "truncated or damaged"),
     "code": (lambda path: torch.save({"genA2B": RunsCode()}, path), r"Python objects \(sys.exit\)"),
     "code, old": (lambda path: torch.save({"genA2B": RunsCode()}, path, **OLD), r"Python objects \(sys.exit\)"),

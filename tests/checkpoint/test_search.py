@@ -525,6 +525,11 @@ OTHER_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "json": (lambda path: path.write_text(json.dumps({"weight_map": {}})), "is JSON, such as the index of weights"),
     "numpy": (lambda path: path.write_bytes(b"\x93NUMPY\x01\x00" + bytes(60)), "is a NumPy array"),
     "tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(60)), "is a TensorFlow Lite model"),
+    "npz": (lambda path: zipped(path, {"a.npy": b"x"}), "these are NumPy's arrays"),
+    "folder of files": (
+        lambda path: unpacked(path, {"model/a_params_1.pt": b"x"}),
+        "model/a_params_1.pt is no checkpoint: it starts with",
+    ),
     "saved model": (lambda path: unpacked(path, {"saved_model.pb": b"x"}), "is a TensorFlow SavedModel"),
     "zip with a password": (encrypted, "is packed with a password"),
     "zip of another method": (lambda path: of_method(path, 9), "is packed in a way that can't be read here"),

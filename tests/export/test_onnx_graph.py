@@ -1,7 +1,7 @@
 """Both ONNX forms against the reference generator, in ONNX Runtime."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -17,9 +17,7 @@ from tests.conftest import FULL, LIGHT, random_generator, random_pictures
 from ugatit_fast.choices import Form, Precision
 from ugatit_fast.engine import EngineSpec, Network
 from ugatit_fast.export.onnx_builder import DOMAIN, OPSET, OnnxBuilder
-from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
-from ugatit_fast.export.onnx_graph import drop_unused, to_onnx
-from ugatit_fast.export.onnx_rows import RowOperations
+from ugatit_fast.export.onnx_graph import drop_unused, operations_of, to_onnx
 from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, STATS, PluginShapes
 from ugatit_fast.export.verify import difference, exact_pictures
 from ugatit_fast.files import METADATA_KEY
@@ -157,7 +155,7 @@ def test_one_picture_output_unless_heat_maps_are_asked_for(precision: Precision)
 def test_model_is_valid_and_says_what_it_is(precision: Precision) -> None:
     model = model_of(random_generator(LIGHT), precision)
     onnx.checker.check_model(model, full_check=True)
-    assert {(opset.domain, opset.version) for opset in model.opset_import} == {("", OPSET), (DOMAIN, 1)}
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", OPSET)]
     assert OPSET == 20
     described = {entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY]
     assert EngineSpec.from_json(None, described) == spec_of(LIGHT, precision)  # type: ignore[arg-type]
@@ -171,7 +169,8 @@ def tensorrt_model(
     folded = folded.half_precision() if precision == "fp16" else folded
     spec = replace(spec_of(generator.config, precision), kind="tensorrt", any_size=False, height=size[0], width=size[1])
     shapes = PluginShapes.of(folded, batch or 1, *size) if plugins else None
-    return to_onnx(folded, spec, form="convolutions", batch=batch, plugins=shapes)
+    form: Form = "convolutions" if plugins else "channels last"
+    return to_onnx(folded, spec, form=form, batch=batch, plugins=shapes)
 
 
 @pytest.mark.parametrize("plugins", [False, True])
@@ -193,6 +192,43 @@ def test_what_tensorrt_parses_equals_the_reference(
     assert difference(image, exact_pictures(generator, pictures)).passes(precision)
     tolerance = 1e-4 if precision == "fp32" else 0.05
     np.testing.assert_allclose(heatmap, reference_heatmaps(generator, pictures), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("plugins", [False, True])
+@pytest.mark.parametrize("config", [LIGHT, FULL])
+def test_tensorrt_is_given_functions_for_plugins_alone(config: GeneratorConfig, plugins: bool) -> None:
+    """Its parser inlines a function under the names inside, and has uint8 for the network's own ends alone."""
+    model = tensorrt_model(random_generator(config), "fp16", (32, 32), 1, plugins)
+    functions = {function.name for function in model.functions}
+    assert functions == ({STATS, APPLY, APPLY_ADD} if plugins else set())
+    nodes = model.graph.node
+    assert len({node.name for node in nodes}) == len(nodes)
+    (end,) = [node for node in nodes if node.output[0] == "translated"]
+    assert (end.op_type, end.attribute[0].i) == ("Cast", onnx.TensorProto.UINT8)
+    assert [node.op_type for node in nodes if "image" in node.input] == ["Cast"]
+
+
+@pytest.mark.parametrize("form", ["convolutions", "channels last"])
+def test_means_far_from_zero_keep_their_variance(form: Form) -> None:
+    """Statistics of layers whose channels all have a large mean: a square of it must not swallow the rest."""
+    tensors = fold(random_generator(LIGHT)).tensors()
+    torch.manual_seed(5)
+    for name in [name for name in tensors if name.startswith(("decoder", "up")) and name.endswith("rho")]:
+        tensors[name.replace("rho", "bias")] = 1000 + torch.randn(len(tensors[name]))
+    folded = FoldedGenerator(LIGHT, tensors)
+    pictures = random_pictures(1, 32, 32)
+    image = run_form(form, folded, pictures)
+    assert np.abs(image.astype(int) - folded(torch.from_numpy(pictures))[0].numpy().astype(int)).max() <= 1
+
+
+def run_form(form: Form, folded: FoldedGenerator, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    builder = OnnxBuilder()
+    image, _ = folded.graph(operations_of(form, builder, folded), "image")
+    drop_unused(builder, {image})
+    result = onnx.helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, None)
+    given = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["n", "h", "w", 3])
+    found: NDArray[np.uint8] = session_of(builder.model([given], [result], "0")).run(None, {"image": pictures})[0]
+    return found
 
 
 def test_shapes_for_tensorrt_are_fixed_where_the_batch_is() -> None:
@@ -257,9 +293,10 @@ def test_a_form_per_purpose() -> None:
     assert "Gather" not in convolutions
 
 
-@pytest.mark.parametrize("form", ["rows", "convolutions"])
-def test_biases_and_encoder_gains_of_other_checkpoints(form: str) -> None:
-    """Tensors that today's published PyTorch checkpoints lack, and others have, reach both forms."""
+@pytest.mark.parametrize("size", [None, (36, 32)], ids=["any size", "one size"])
+@pytest.mark.parametrize("form", get_args(Form))
+def test_biases_and_encoder_gains_of_other_checkpoints(form: Form, size: tuple[int, int] | None) -> None:
+    """Tensors that today's published PyTorch checkpoints lack, and others have, reach every form."""
     generator = random_generator(LIGHT)
     tensors = fold(generator).tensors()
     torch.manual_seed(5)
@@ -275,14 +312,13 @@ def test_biases_and_encoder_gains_of_other_checkpoints(form: str) -> None:
         tensors[f"style.bias{i + 1}"] = torch.randn(outputs)
     folded = FoldedGenerator(LIGHT, tensors, unbiased=False)
     builder = OnnxBuilder()
-    operations: Any = RowOperations(builder) if form == "rows" else ConvolutionOperations(builder, folded)
-    image, _ = folded.graph(operations, "image")
+    image, _ = folded.graph(operations_of(form, builder, folded, size), "image")
     drop_unused(builder, {image})
     result = onnx.helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, None)
     given = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["n", "h", "w", 3])
     session = session_of(builder.model([given], [result], "0"))
 
-    for pictures in (random_pictures(2, 36, 32), np.full((1, 32, 32, 3), 77, np.uint8)):
+    for pictures in (random_pictures(2, 36, 32), np.full((1, 36, 32, 3), 77, np.uint8)):
         expected = folded(torch.from_numpy(pictures))[0].numpy()
         translated = session.run(None, {"image": pictures})[0]
         assert np.abs(translated.astype(int) - expected.astype(int)).max() <= 1

@@ -52,24 +52,25 @@ def test_interleave(shape: tuple[int, int, int, int], dtype: torch.dtype, device
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("pad", [0, 3])
+@pytest.mark.parametrize(("pad", "channels"), [(0, 3), (3, 3), (3, 8)])
 @pytest.mark.parametrize("n", BATCHES)
-def test_normalise_image(n: int, pad: int, dtype: torch.dtype, device: torch.device) -> None:
+def test_normalise_image(n: int, pad: int, channels: int, dtype: torch.dtype, device: torch.device) -> None:
     image = torch.randint(0, 256, (n, 9, 6, 3), dtype=torch.uint8, device=device)
-    ours = normalise_image_on_gpu(image, pad, dtype)
-    truth = normalise_image_reference(image, pad, torch.float64)
-    assert_as_close(ours, normalise_image_reference(image, pad, dtype), truth)
+    ours = normalise_image_on_gpu(image, pad, dtype, channels)
+    truth = normalise_image_reference(image, pad, torch.float64, channels)
+    assert_as_close(ours, normalise_image_reference(image, pad, dtype, channels), truth)
     assert ours.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("channels", [21, 24])
 @pytest.mark.parametrize("n", BATCHES)
-def test_rows_to_image(n: int, has_bias: bool, dtype: torch.dtype, device: torch.device) -> None:
-    rows = (torch.randn(n, 21, 14, 9, device=device) / 2).to(dtype)
+def test_rows_to_image(n: int, channels: int, has_bias: bool, dtype: torch.dtype, device: torch.device) -> None:
+    rows = (torch.randn(n, channels, 14, 9, device=device) / 2).to(dtype)
     bias = torch.randn(3, device=device) if has_bias else None
-    ours = rows_to_image_on_gpu(rows, bias)
-    truth = image_of(torch.tanh(sum_of_rows(rows.double(), None if bias is None else bias.double())))
+    ours = rows_to_image_on_gpu(rows, bias, 7)
+    truth = image_of(torch.tanh(sum_of_rows(rows.double(), None if bias is None else bias.double(), 7)))
     assert ours.shape == truth.shape
     difference = (ours.int() - truth.int()).abs()
     assert not difference.numel() or difference.max() <= LEVELS_OF_TIES
@@ -79,4 +80,4 @@ def test_rows_to_image(n: int, has_bias: bool, dtype: torch.dtype, device: torch
 def test_rows_to_image_reaches_both_ends(device: torch.device) -> None:
     rows = torch.zeros(1, 21, 7, 3, device=device)
     rows[:, :3] = torch.tensor([-1e4, 0.0, 1e4], device=device)[:, None, None]
-    assert rows_to_image_on_gpu(rows, None)[0, 0, 0].tolist() == [0, 128, 255]
+    assert rows_to_image_on_gpu(rows, None, 7)[0, 0, 0].tolist() == [0, 128, 255]

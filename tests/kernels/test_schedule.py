@@ -82,6 +82,11 @@ def test_streaming_programs_run_in_one_wave(n: int, c: int, side: int, gpu: Gpu)
     programs = n * plan.splits * cdiv(c, plan.statistics.channels)
     wanted = NORM_TILES[torch.float16].programs * gpu.multiprocessors
     assert programs <= max(wanted, n * cdiv(c, plan.statistics.channels))
+    backward = backward_plan(n, c, side, side, torch.float16, gpu)
+    channel_tiles = cdiv(c, backward.tile.channels)
+    at_once = resident_programs(backward.tile, gpu)
+    assert n * backward.splits * channel_tiles <= max(at_once, n * channel_tiles)
+    assert n * cdiv(side * side, backward.tile_pixels) * channel_tiles <= max(at_once, n * channel_tiles)
 
 
 def test_wide_replicated_borders_and_huge_batches_are_two_stage() -> None:

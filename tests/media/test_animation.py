@@ -186,3 +186,30 @@ def test_what_the_format_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="WEBP"):
         AnimationWriter(tmp_path / "a.webp", Fraction(1, 10), 0, 2).write(iter(frames))
     assert list(tmp_path.iterdir()) == []
+
+
+# What browsers show
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+@pytest.mark.parametrize(("written", "shown"), [(0, 100), (10, 100), (20, 20), (100, 100)])
+def test_frames_too_short_to_be_seen_take_a_tenth_of_a_second(
+    tmp_path: Path, suffix: str, written: int, shown: int
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    images = [Image.new("RGB", (32, 32), (40 * number,) * 3) for number in range(4)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=written, loop=0)
+    with AnimationReader(path) as reader:
+        assert [(frame.start, frame.duration) for frame in reader.frames()] == [(shown * n, shown) for n in range(4)]
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_cover_of_an_animated_png_is_none_of_its_frames(tmp_path: Path, frames: int) -> None:
+    path = tmp_path / "a.png"
+    cover = Image.new("RGB", (32, 32), (255, 0, 0))
+    images = [Image.new("RGB", (32, 32), (40 * number,) * 3) for number in range(frames)]
+    cover.save(path, save_all=True, append_images=images, duration=50, default_image=True)
+    with AnimationReader(path) as reader:
+        assert reader.expected == frames
+        assert [frame.pixels()[5, 5].tolist() for frame in reader.frames()] == [[40 * n] * 3 for n in range(frames)]
+        assert reader.broken == 0

@@ -56,7 +56,7 @@ def write_sound(
 
 def translated(source: Path, target: Path, seconds: int = 3) -> Path:
     """`source`'s sound under new pictures."""
-    writer = VideoWriter(target, Fraction(1, 10), rate=Fraction(10), crf=30, sound=source, settings={})
+    writer = VideoWriter(target, Fraction(1, 10), rate=Fraction(10), crf=30, sound=source, tags={}, settings={})
     writer.write(Picture(Frame(n, 1, lambda: plain(0)), plain(n)) for n in range(10 * seconds))
     return target
 

@@ -22,7 +22,7 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def writer(target: Path, *, time_base: Fraction = Fraction(1, 10), **changes: Any) -> VideoWriter:
-    settings: dict[str, Any] = {"rate": Fraction(10), "crf": 5, "sound": None, "settings": {"stride": 1}}
+    settings: dict[str, Any] = {"rate": Fraction(10), "crf": 5, "sound": None, "tags": {}, "settings": {"stride": 1}}
     return VideoWriter(target, time_base, **settings | changes)
 
 

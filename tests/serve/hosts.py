@@ -45,9 +45,11 @@ def served(*arguments: str | Path, program: Sequence[str] = PROGRAM) -> Iterator
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stderr is not None
-        line = process.stderr.readline()
-        found = re.search(r":(\d+);", line)
-        assert found, line + process.stderr.read()
+        said = ""
+        while not (found := re.search(r"serving .*:(\d+);", said)):
+            line = process.stderr.readline()
+            assert line, said
+            said += line
         port = int(found.group(1))
         while get(port, "/readyz")[0] != 200:
             time.sleep(0.05)

@@ -75,6 +75,12 @@ def test_a_raw_body_and_a_form_give_the_same_translation() -> None:
         ("image/*;q=0.5, image/jpeg", "image/jpeg", "JPEG"),
         ("text/html, */*;q=0.1", "image/png", "PNG"),
         ("", "image/png", "PNG"),
+        ("image/jpg", "image/jpeg", "JPEG"),
+        ("image/pjpeg, image/png;q=0.5", "image/jpeg", "JPEG"),
+        ("image/x-png", "image/png", "PNG"),
+        ("image/webp;q=high", "image/webp", "WEBP"),
+        ("image/png;q=0.12345, image/webp;q=.2", "image/webp", "WEBP"),
+        ("image/png;q=0, image/*", "image/webp", "WEBP"),
     ],
 )
 def test_accept_decides_the_format(accept: str, kind: str, name: str) -> None:
@@ -93,6 +99,60 @@ def test_a_form_back_holds_all_pictures() -> None:
     looked = a_photo()[::4, ::4].mean(axis=2, dtype=np.float32)
     assert (decoded(parts["heatmap"]) == heatmap_overlay(a_photo(), looked)).all()
     assert list(form_parts(post("/v1/translate", content=PHOTO, headers=headers))) == ["input", "translation"]
+
+
+def test_what_else_is_in_a_form_is_passed_over() -> None:
+    fields = {"fit": "frob", "token": "x" * 1000, "": ""}
+    for address, files in (
+        ("", [("a", ("1.png", PHOTO))]),
+        ("/batch", [("a", ("1.png", PHOTO)), ("b", ("2.png", PHOTO))]),
+    ):
+        plain = post(f"/v1/translate{address}", files=files)
+        with_fields = post(f"/v1/translate{address}", files=files, data=fields)
+        assert with_fields.status_code == plain.status_code == 200
+        assert len(with_fields.content) == len(plain.content)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("filename=\"=?utf-8?B?w7wucG5n?=\"; filename*=UTF-8''%C3%BC.png", "ü.png"),
+        ("filename*=UTF-8''%C3%BC.png; filename=\"fallback.png\"", "ü.png"),
+        ("filename*=utf-8'de'%E6%97%A5.png; filename=\"x.png\"", "日.png"),
+        ("filename*=ISO-8859-1''%FC.png; filename=\"x.png\"", "ü.png"),
+        ('filename="=?utf-8?Q?=C3=BC=2Epng?="', "ü.png"),
+        ('filename="=?iso-8859-1?Q?=FC.png?="', "ü.png"),
+        ('filename="ü.png"', "ü.png"),
+        ('filename="a%20b.png"', "a%20b.png"),
+        ('filename="a;b.png"', "a;b.png"),
+        ("filename=plain.png", "plain.png"),
+        ('filename="=?klingon?Q?=FC?="', "=?klingon?Q?=FC?=.png"),
+        ("filename=\"x.png\"; filename*=klingon''%FC", "x.png"),
+        ('filename="=?nonsense.png"', "=?nonsense.png"),
+        ("filename=\"a.png\"; filename*=UTF-8''..%2F..%2Fetc%2Fb.png", "b.png"),
+    ],
+)
+def test_names_as_clients_send_them(disposition: str, name: str) -> None:
+    parts = b"".join(
+        f"--b\r\nContent-Disposition: form-data; name=f; {one}\r\n\r\n".encode() + PHOTO + b"\r\n"
+        for one in (disposition, "filename=other.png")
+    )
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    response = post("/v1/translate/batch", content=parts + b"--b--\r\n", headers=headers)
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        assert archive.namelist() == [name, "other.png"]
+
+
+def test_names_in_an_archive_of_macos() -> None:
+    """In UTF-8, but not marked so."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("Mu@@ller.png", PHOTO)
+        archive.writestr("other.png", PHOTO)
+    content = file.getvalue().replace(b"Mu@@ller.png", "Mu\u0308ller.png".encode())
+    response = post("/v1/translate/batch", content=content, headers={"content-type": "application/zip"})
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        assert archive.namelist() == ["Mu\u0308ller.png", "other.png"]
 
 
 def test_fit_by_request_and_by_setting() -> None:
@@ -138,7 +198,7 @@ def test_two_directions() -> None:
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "boundary"),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400, "form"),
         ({"files": [("a", ("1.png", PHOTO)), ("b", ("2.png", PHOTO))]}, 400, "at most 1"),
-        ({"files": {"file": ("1.png", PHOTO)}, "data": {"url": "http://x"}}, 400, "no other fields"),
+        ({"files": {"file": ("1.png", PHOTO)}, "data": {f"f{n}": "x" for n in range(21)}}, 400, "20 other fields"),
         ({"content": PHOTO, "headers": PNG | {"accept": "text/html"}}, 406, "image/webp"),
         ({"content": PHOTO, "headers": PNG | {"content-length": "99999999999"}}, 413, "MiB"),
         ({"content": PHOTO, "headers": PNG | {"content-length": "-1"}}, 413, "MiB"),

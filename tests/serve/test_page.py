@@ -174,6 +174,39 @@ def test_drop_and_paste(page: "playwright.Page") -> None:
         page.get_by_alt_text(f"Translation of {event}.png").wait_for()
 
 
+def drop(page: "playwright.Page", *paths: Path) -> None:
+    """As a file manager would."""
+    session = page.context.new_cdp_session(page)
+    place = {"x": 100, "y": 100, "data": {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **place})
+
+
+def test_a_folder_that_is_dropped_stands_for_its_photos(page: "playwright.Page", tmp_path: Path) -> None:
+    """With its subfolders, in natural order; also beside a photo, and more than browsers list at once."""
+    folder = tmp_path / "holiday"
+    for name in ("10.png", "2.png", "sub/deep/c.png", ".hidden.png", ".trash/d.png", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encoded(a_photo(len(name))))
+    (tmp_path / "beside.png").write_bytes(encoded(a_photo(1)))
+    drop(page, folder, tmp_path / "beside.png")
+    done(page)
+    labels = page.locator("#gallery button").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+    assert labels == ["2.png: done", "10.png: done", "c.png: done", "beside.png: done"]
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(130):
+        (many / f"{number}.png").write_bytes(encoded(a_photo(0)))
+    drop(page, many)
+    page.locator("#gallery button").nth(133).wait_for(state="attached")
+
+
+def test_an_empty_folder_says_so(page: "playwright.Page", tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    drop(page, tmp_path / "empty")
+    page.get_by_role("alert").get_by_text("There is no picture in that folder.").wait_for()
+
+
 def test_camera(page: "playwright.Page") -> None:
     page.get_by_role("button", name="Use the camera").press("Enter")
     page.get_by_role("button", name="Take the photo").click()  # once the first picture is there

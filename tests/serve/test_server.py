@@ -176,7 +176,7 @@ def wait_until_some_are_translated(port: int) -> None:
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     assert cli.main(["serve", *map(str, arguments)]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("loading ")]
     assert line.startswith("error: ")
     return line
 

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import tensorrt as trt
 
-SIGNATURE = re.compile(r"^(?:\d+\. )?(\w+)\(self: tensorrt\.tensorrt\.\w+(.*)\) -> (.*)$", re.MULTILINE)
+SIGNATURE = re.compile(r"^(?:\d+\. )?(\w+)\(self: [\w.]+(.*)\) -> (.*)$", re.MULTILINE)
+LIBRARIES = tuple(name for name in ("tensorrt", "tensorrt_rtx") if importlib.util.find_spec(name))
+"""Under TensorRT for RTX's binding it has both names: what both libraries do is written for TensorRT."""
 GENERIC = "*args, **kwargs"
 
 
@@ -69,7 +71,7 @@ class Uses(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            if alias.name.split(".")[0] == "tensorrt":
+            if alias.name.split(".")[0] in LIBRARIES:
                 self.modules[alias.asname or alias.name] = alias.name
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -107,10 +109,14 @@ class Uses(ast.NodeVisitor):
             for left, right in pairs:
                 if given := self.type_of(right):
                     self.types[dotted(left)] = given
+                else:
+                    self.types.pop(dotted(left), None)
                 if isinstance(left, ast.Attribute):
                     self.check_attribute(left)
 
     def note(self, name: str, annotation: ast.expr | None) -> None:
+        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+            annotation = ast.parse(annotation.value, mode="eval").body
         for part in ast.walk(annotation) if annotation else ():
             chain = dotted(part)
             if chain.count(".") == 1 and chain.split(".")[0] in self.modules:
@@ -121,7 +127,8 @@ class Uses(ast.NodeVisitor):
         if isinstance(value, ast.Subscript):  # of a container of them
             return self.type_of(value.value)
         if not isinstance(value, ast.Call):
-            return self.types.get(dotted(value))
+            field = value.attr if isinstance(value, ast.Attribute) else ""
+            return self.types.get(dotted(value)) or self.types.get(field)
         chain = dotted(value.func)
         if chain.count(".") == 1 and chain.split(".")[0] in self.modules:
             return chain.split(".")[1]

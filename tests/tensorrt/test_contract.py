@@ -13,7 +13,7 @@ SOURCES = sorted(
     path
     for folder in ("ugatit_fast/backends", "export")
     for path in (ROOT / folder).glob("*.py")
-    if re.search(r"^\s*import tensorrt", path.read_text("utf-8"), re.MULTILINE)
+    if re.search(r"^\s*import tensorrt\b", path.read_text("utf-8"), re.MULTILINE)
 )
 
 

@@ -21,7 +21,7 @@ from tests.translate.fake_translator import BACK_SPEC, SPEC, FakeTranslator, pic
 from ugatit_fast.choices import Box, Fit
 from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.media.fitting import fit_image, unfit_image
-from ugatit_fast.media.images import Pixels, decode_image, encode_image, load_image
+from ugatit_fast.media.images import Decoded, Pixels, decode_image, encode_image, load_image, load_photo
 from ugatit_fast.translate import flow, framing, sources
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
@@ -352,10 +352,10 @@ def test_decoding_and_encoding_go_on_while_the_engine_runs(tmp_path: Path, monke
     written = {name: threading.Event() for name in names(5)}
     in_time = []
 
-    def load(path: Path, at_least: tuple[int, int] | None = None) -> Pixels:
-        image = load_image(path, at_least)
+    def load(path: Path, *rest: Any, **options: Any) -> Decoded:
+        decoded = load_photo(path, *rest, **options)
         read[path.name].set()
-        return image
+        return decoded
 
     def put(sink: FolderSink, relative: PurePath, content: bytes) -> None:
         written[relative.name].set()
@@ -365,7 +365,7 @@ def test_decoding_and_encoding_go_on_while_the_engine_runs(tmp_path: Path, monke
             in_time.append(written["1.png"].wait(PATIENCE))
             in_time.append(read["3.png"].wait(PATIENCE))
 
-    monkeypatch.setattr(sources, "load_image", load)
+    monkeypatch.setattr(sources, "load_photo", load)
     monkeypatch.setattr(FolderSink, "put", put)
     translate(photos, tmp_path / "out", FakeTranslator(before=wait), gallery=False, threads=1)
     assert in_time == [True, True]
@@ -394,7 +394,7 @@ def test_memory_does_not_grow_with_the_number_of_photos(
     def pause(*_: object) -> None:
         time.sleep(0.002)
 
-    monkeypatch.setattr(sources, "load_image", lambda path, at_least: picture())
+    monkeypatch.setattr(sources, "load_photo", lambda path, at_least, keep: Decoded(picture(), b""))
     monkeypatch.setattr(framing, "fit_image", fit)
     monkeypatch.setattr(FolderSink, "put", pause if slow == "writer" else lambda sink, relative, content: None)
     translator = FakeTranslator(
@@ -435,7 +435,7 @@ def test_time_is_measured_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
         return slow
 
-    monkeypatch.setattr(sources, "load_image", slowed(load_image, 0.01))
+    monkeypatch.setattr(sources, "load_photo", slowed(load_photo, 0.01))
     monkeypatch.setattr(framing, "fit_image", slowed(fit_image, 0.02))
     monkeypatch.setattr(flow, "encode_image", slowed(encode_image, 0.03))
     report = translate(photos, tmp_path / "out", FakeTranslator(before=lambda call: time.sleep(0.04)), gallery=False)

@@ -33,7 +33,7 @@ MEMORY = Trouble(
     BackendUnavailable,
     "{engine} needs more memory than there is ({said}); close other programs, or {less}",
     r"out of ?memory|cudaErrorMemoryAllocation|alloc_failed|bad[_ ]alloc|failed to allocate memory"
-    r"|can't allocate memory|not enough memory",
+    r"|can(?:no|')t allocate memory|not enough memory",
 )
 DRIVER = Trouble(
     BackendUnavailable,

@@ -1,6 +1,6 @@
 """PyTorch on an NVIDIA GPU: cuDNN convolutions, our fused kernels, one CUDA graph per batch size."""
 
-import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,12 +10,26 @@ from torch import Tensor
 
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
-from ugatit_fast.backends.cuda_graph import CapturedBatch, Slot, Streams
-from ugatit_fast.backends.relay import relay, relay_on_device
+from ugatit_fast.backends.cuda_graph import CapturedBatch, Slot, Streams, WholeSlot
+from ugatit_fast.backends.lanes import Lanes
+from ugatit_fast.backends.relay import pieces, relay, relay_on_device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.model import GeneratorConfig
+
+MAX_LANES = 2
+"""Threads that compute at once; others wait. A normalisation of a picture takes at most half of a GPU's places, so two
+never wait for places that the other holds. Every lane has activations of its own on the GPU.
+"""
+
+
+class NoRoom(torch.OutOfMemoryError):
+    """For the activations of a batch of `size`."""
+
+    def __init__(self, size: int, error: torch.OutOfMemoryError) -> None:
+        super().__init__(str(error))
+        self.size = size
 
 
 class CudaBackend:
@@ -27,39 +41,58 @@ class CudaBackend:
         Raises BackendUnavailable where it has too little memory, EngineError for a damaged file.
         """
         self.path, self.spec = path, spec
-        self.lock = threading.Lock()
         with border(path, spec):
             self.device = torch.cuda.get_device_name()
-            self.streams = Streams()
-            self.graphs = self.captured(load_folded(path, spec))
-            self.slots = {
-                size: (Slot(graph, self.streams), Slot(graph, self.streams)) for size, graph in self.graphs.items()
-            }
-
-    def captured(self, folded: FoldedGenerator) -> dict[int, CapturedBatch]:
-        """A graph of each batch size, the largest first: the others fit into its memory."""
-        folded = folded.cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        pool = torch.cuda.graph_pool_handle()
-        graphs = {}
-        with torch.inference_mode(), torch.cuda.stream(self.streams.compute):
-            for size in sorted(self.spec.batch_sizes, reverse=True):
-                try:
-                    graphs[size] = CapturedBatch(folded, size, self.spec, pool)
-                except torch.OutOfMemoryError as error:
-                    raise BackendUnavailable(advice_on_memory(folded, size, self.spec, self.device)) from error
-        return graphs
+            folded = load_folded(path, spec).aligned().cuda()
+            self.folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            try:
+                self.lanes = Lanes(lambda: Lane(self.folded, spec), MAX_LANES)
+            except NoRoom as error:
+                raise BackendUnavailable(advice_on_memory(self.folded, error.size, spec, self.device)) from error
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
-        with border(self.path, self.spec), self.lock, torch.inference_mode():
-            translated, heatmaps = relay(images, self.slots)
+        with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+            translated, heatmaps = relay(images, lane.slots_for(len(images)))
         return translated, heatmaps if self.spec.heatmap else None
 
     def run_on_device(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """As `DeviceBackend.run_on_device`."""
-        with border(self.path, self.spec), self.lock, torch.inference_mode():
-            translated, heatmaps = relay_on_device(images, self.graphs, self.streams.compute, self.compute)
+        with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+            translated, heatmaps = relay_on_device(images, lane.graphs, lane.streams.compute, lane.compute)
         return translated, heatmaps if self.spec.heatmap else None
+
+    def close(self) -> None:
+        torch.cuda.synchronize()
+        for lane in self.lanes.close():
+            lane.clear()
+        torch.cuda.empty_cache()
+
+
+class Lane:
+    """What one thread at a time computes with: streams, and for each batch size graphs and slots."""
+
+    def __init__(self, folded: FoldedGenerator, spec: EngineSpec) -> None:
+        """Raises NoRoom, torch.OutOfMemoryError."""
+        self.wants_heatmap, self.streams = spec.heatmap, Streams()
+        pool = torch.cuda.graph_pool_handle()
+        self.graphs: dict[int, CapturedBatch] = {}
+        self.whole: dict[int, tuple[WholeSlot, WholeSlot]] = {}
+        with torch.inference_mode(), torch.cuda.stream(self.streams.compute):
+            for size in sorted(spec.batch_sizes, reverse=True):  # the largest first: the others fit into its memory
+                try:
+                    self.graphs[size] = CapturedBatch(folded, size, spec, pool)
+                    self.whole[size] = (WholeSlot(folded, size, spec, pool, self.streams),) * 2
+                except torch.OutOfMemoryError as error:
+                    raise NoRoom(size, error) from error
+        self.slots = {
+            size: (Slot(graph, size, spec, self.streams), Slot(graph, size, spec, self.streams))
+            for size, graph in self.graphs.items()
+        }
+
+    def slots_for(self, count: int) -> Mapping[int, tuple[Slot, Slot]] | Mapping[int, tuple[WholeSlot, WholeSlot]]:
+        """Those for so many pictures: copies overlap where there is something to overlap them with."""
+        return self.slots if len(list(pieces(count, self.slots))) > 1 else self.whole
 
     def compute(self, size: int, images: Tensor, translated: Tensor, heatmaps: Tensor) -> None:
         """Queue one piece on the current stream."""
@@ -67,13 +100,12 @@ class CudaBackend:
         graph.image[:count].copy_(images)
         graph.replay()
         translated.copy_(graph.translated[:count])
-        heatmaps.copy_(graph.heatmap[:count])
+        if self.wants_heatmap:
+            heatmaps.copy_(graph.heatmap[:count])
 
-    def close(self) -> None:
-        torch.cuda.synchronize()
-        self.slots.clear()
-        self.graphs.clear()
-        torch.cuda.empty_cache()
+    def clear(self) -> None:
+        for held in (self.slots, self.whole, self.graphs):
+            held.clear()
 
 
 def load_folded(path: Path, spec: EngineSpec) -> FoldedGenerator:

@@ -6,7 +6,6 @@ names (`torch.backends.fp32_precision`, `torch.backends.cudnn.conv.fp32_precisio
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +21,13 @@ class OurConvolutions(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        return (convolution if func is F.conv2d else func)(*args, **(kwargs or {}))
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        ours: Callable[..., object] = convolution if func is F.conv2d else func
+        return ours(*args, **(kwargs or {}))
 
 
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:

@@ -1,7 +1,8 @@
 """The GPU through cuda-python: the CUDA runtime, call by call. Starts in no time, where PyTorch takes seconds."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from ugatit_fast.backends.gpu_parts import GpuError, Memory, OutOfGpuMemory, Sha
 
 if TYPE_CHECKING:
     import torch
+
+Handle = TypeVar("Handle")
 
 
 class CudaPythonGpu:
@@ -75,7 +78,7 @@ class CudaPythonGpu:
 class CudaPythonStream:
     """See `Stream`."""
 
-    def __init__(self, runtime: Any) -> None:
+    def __init__(self, runtime: ModuleType) -> None:
         self.runtime = runtime
         self.stream = Owner(
             called(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking)), runtime.cudaStreamDestroy
@@ -94,10 +97,10 @@ class CudaPythonStream:
         called(self.runtime.cudaStreamSynchronize(self.handle))
 
 
-class Owner:
+class Owner(Generic[Handle]):
     """Something of the driver's, given back when nobody holds it any more."""
 
-    def __init__(self, handle: Any, free: Callable[[Any], Any]) -> None:
+    def __init__(self, handle: Handle, free: Callable[[Handle], object]) -> None:
         self.handle, self.free = handle, free
 
     def __del__(self) -> None:

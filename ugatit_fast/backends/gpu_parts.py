@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
@@ -23,10 +24,10 @@ class Memory:
     address: int
     nbytes: int
     owner: Any
-    array: NDArray[Any] | None = None
+    array: NDArray[np.generic] | None = None
 
     @property
-    def on_host(self) -> NDArray[Any]:
+    def on_host(self) -> NDArray[np.generic]:
         """The same bytes, where they are pinned on the host."""
         assert self.array is not None
         return self.array

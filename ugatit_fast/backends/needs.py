@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from ugatit_fast.machine import pip_install
 
@@ -176,7 +176,7 @@ class CudaTorch:
     """A PyTorch that sees the GPU. Where there is no PyTorch at all, another part says so."""
 
     def lack(self, machine: Machine) -> Need | None:
-        torch: Any = machine.library("torch").module
+        torch = machine.library("torch").module
         if torch is None or torch.cuda.is_available():
             return None
         if torch.version.cuda is None:
@@ -195,10 +195,37 @@ class GpuMemory:
         return Need(f"the GPU to be reached ({machine.gpu_refusal})", f"{PIP} cuda-python")
 
 
-GPU, CUDA_TORCH, GPU_MEMORY = NvidiaGpu(), CudaTorch(), GpuMemory()
+class RtxCard:
+    """A GPU that TensorRT for RTX knows. Without the library, or without any GPU, other parts say so."""
+
+    def lack(self, machine: Machine) -> Need | None:
+        library = machine.library(TENSORRT_RTX.name).module
+        known = architectures(library) if library else ()
+        here = [architecture_of(card) for card in machine.cards]
+        if not known or not here or set(known) & set(here):
+            return None
+        cards = " and ".join(card.partition(",")[0] for card in machine.cards)
+        what = f"a GPU that TensorRT for RTX knows ({', '.join(known)}) in place of {cards} ({', '.join(here)})"
+        return Need(what, "build a tensorrt or a cuda engine for this one")
+
+
+def architectures(tensorrt_rtx: ModuleType) -> tuple[str, ...]:
+    """What this TensorRT for RTX (the module) builds for, the oldest first: ("sm_75", ...)."""
+    names = (re.fullmatch(r"SM(\d+)", name) for name in tensorrt_rtx.ComputeCapability.__members__)
+    return tuple(f"sm_{number}" for number in sorted(int(name[1]) for name in names if name))
+
+
+def architecture_of(card: str) -> str:
+    """A line of `Machine.cards` -> sm_90."""
+    return "sm_" + card.rpartition(",")[2].strip().replace(".", "")
+
+
+GPU, CUDA_TORCH, GPU_MEMORY, RTX_CARD = NvidiaGpu(), CudaTorch(), GpuMemory(), RtxCard()
 TORCH, ONNX = LibraryPart("torch", "torch"), LibraryPart("onnx", "torch")
 ONNX_RUNTIME, TRITON = LibraryPart("onnxruntime", "cpu"), LibraryPart("triton", "kernels")
 TENSORRT = LibraryPart("tensorrt", "tensorrt", title="TensorRT", versions=((10, 16), (12,)))
 """From the first version on whose parser finds our plugins and reads lists of numbers; below the next major one, whose
 names are other. The tests hold us to the bindings of versions in between.
 """
+TENSORRT_RTX = LibraryPart("tensorrt_rtx", "tensorrt-rtx", title="TensorRT for RTX", versions=((1, 7), (2,)))
+"""From the version on that the tests build with."""

@@ -2,11 +2,14 @@
 
 import ctypes
 import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
@@ -16,6 +19,24 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.files import is_text
 from ugatit_fast.machine import available_cores, pip_install
+
+
+class Value(Protocol):
+    """An input of a graph, as ONNX Runtime describes it."""
+
+    name: str
+
+
+class Session(Protocol):
+    """As much as we use of `onnxruntime.InferenceSession`, which has no types of its own."""
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, NDArray[np.generic]]
+    ) -> Sequence[Any]: ...
+
+    def get_inputs(self) -> Sequence[Value]: ...
+
+    def get_providers(self) -> Sequence[str]: ...
 
 
 class OrtBackend:
@@ -39,7 +60,7 @@ class OrtBackend:
         )
         with border(path, spec):
             model = path if is_text(path) else path.read_bytes()
-            self.session: Any = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
+            self.session: Session = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
         self.device = f"CPU, {threads} threads" if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
@@ -68,7 +89,7 @@ def give_back_free_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def import_onnxruntime() -> Any:
+def import_onnxruntime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
@@ -78,7 +99,7 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def choose_provider(ort: Any, device: Device) -> str:
+def choose_provider(ort: ModuleType, device: Device) -> str:
     """The execution provider for a device, started once, and never another one in silence.
 
     Warns where auto takes the CPU though this ONNX Runtime was built for CUDA. Raises BackendUnavailable where cuda was

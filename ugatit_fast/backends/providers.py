@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -31,7 +31,7 @@ PROBE = (
 """An ONNX file, opset 11: y = Conv(x, x), both of one value. A convolution, since it wants libraries of its own."""
 
 
-def refusal(ort: Any, provider: str) -> str | None:
+def refusal(ort: ModuleType, provider: str) -> str | None:
     """Why a provider can't run anything here, in ONNX Runtime's own words; None where it can."""
     said = preload(ort) if provider == CUDA_PROVIDER else None
     options = ort.SessionOptions()
@@ -50,7 +50,7 @@ def refusal(ort: Any, provider: str) -> str | None:
     return None if nine.item() == 9 else f"it takes 3 x 3 for {nine.item():g}"
 
 
-def preload(ort: Any) -> str | None:
+def preload(ort: ModuleType) -> str | None:
     """Load the CUDA libraries that pip installs, which ONNX Runtime finds no other way. What it said is missing."""
     if not hasattr(ort, "preload_dlls"):  # before 1.21
         return None
@@ -62,7 +62,7 @@ def preload(ort: Any) -> str | None:
 
 
 @contextmanager
-def silent(ort: Any) -> Iterator[None]:
+def silent(ort: ModuleType) -> Iterator[None]:
     """What it says outside any session goes to stderr unless it is told not to."""
     ort.set_default_logger_severity(NOTHING)
     try:
@@ -71,7 +71,7 @@ def silent(ort: Any) -> Iterator[None]:
         ort.set_default_logger_severity(WARNINGS)
 
 
-def loader_error(ort: Any, provider: str) -> str | None:
+def loader_error(ort: ModuleType, provider: str) -> str | None:
     """What the system says to a provider's library: which other library it can't find."""
     name = f"onnxruntime_providers_{provider.removesuffix('ExecutionProvider').lower()}"
     name = {"win32": f"{name}.dll", "darwin": f"lib{name}.dylib"}.get(sys.platform, f"lib{name}.so")

@@ -6,7 +6,7 @@ While a piece computes, the next is copied in and the last is copied out.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from ugatit_fast.backends.base import Heatmaps, Images
 if TYPE_CHECKING:
     import torch
 
-Results = Mapping[str, NDArray[Any]]
+Results = Mapping[str, NDArray[np.generic]]
 """`translated`, as the images, and `heatmap`, float32 (n, h / 4, w / 4), of all pieces."""
 
 

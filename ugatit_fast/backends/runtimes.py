@@ -15,7 +15,9 @@ from ugatit_fast.backends.needs import (
     GPU_MEMORY,
     ONNX,
     ONNX_RUNTIME,
+    RTX_CARD,
     TENSORRT,
+    TENSORRT_RTX,
     TORCH,
     TRITON,
     LibraryPart,
@@ -72,8 +74,16 @@ class Runtime:
     to_build: tuple[Part, ...]
     """With what it takes to run where the file is made, or can only be proven, by running it."""
     to_run: tuple[Part, ...]
+    options: tuple[str, ...] = ()
+    """Of `export.options.TensorRTOptions`, those that building it takes."""
     open: Opener | None = None
     """Imports the runtime's library and loads an engine with it. None where there is no file to open."""
+    unfit: Callable[[EngineSpec], str | None] = lambda _: None
+    """(description) -> why an engine doesn't fit this machine, which can run others of its kind; None where it does"""
+    describe: Callable[[Path], EngineSpec] | None = None
+    """What its library says about a bare plan, which says nothing itself. None where it has no plans."""
+    plan_magic: bytes = b""
+    """How a bare plan begins; empty where that isn't known."""
     server: Server | None = None
     """None where the Triton Inference Server can't run it."""
 
@@ -90,6 +100,10 @@ class Runtime:
         cures = dict.fromkeys(need.cure for need in needs if need.cure)
         return "; ".join([f"needs {' and '.join(need.what for need in needs)}", *cures])
 
+    def refusal(self, spec: EngineSpec) -> str | None:
+        """Why this engine can't run here; None where it can."""
+        return self.missing("run") or self.unfit(spec)
+
     def require(self, path: Path, device: Device) -> None:
         """BackendUnavailable where no engine of this kind runs on `device` here."""
         if self.on_gpu and device == "cpu":
@@ -98,8 +112,10 @@ class Runtime:
             )
         reason = self.missing("run")
         if reason and self.on_gpu:
+            elsewhere = "" if self.missing("build") else " (building such engines works here)"
             raise BackendUnavailable(
-                f"{path} runs on an NVIDIA GPU: {reason}; or build an engine with --backend onnxruntime for the CPU"
+                f"{path} runs on an NVIDIA GPU: {reason}{elsewhere}; or build an engine with --backend onnxruntime "
+                "for the CPU"
             )
         if reason:
             raise BackendUnavailable(f"{path} can't be run here: {reason}")
@@ -137,12 +153,39 @@ def open_tensorrt(path: Path, spec: EngineSpec, device: Device, threads: int | N
     return TrtBackend(path, spec)
 
 
+def unfit_rtx(spec: EngineSpec) -> str | None:
+    from ugatit_fast.backends.trt_fit import rtx_refusal
+
+    return rtx_refusal(spec)
+
+
+def describe_tensorrt_plan(path: Path) -> EngineSpec:
+    from ugatit_fast.backends.trt import describe_plan
+
+    return describe_plan(path)
+
+
+def open_tensorrt_rtx(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+    from ugatit_fast.backends.trt_fit import check_fits_rtx
+
+    check_fits_rtx(path, spec)
+    from ugatit_fast.backends.trt_rtx import RtxBackend
+
+    return RtxBackend(path, spec)
+
+
+def describe_rtx_plan(path: Path) -> EngineSpec:
+    from ugatit_fast.backends.trt_rtx import describe_rtx_plan
+
+    return describe_rtx_plan(path)
+
+
 ROWS: tuple[Runtime, ...] = (
     Runtime(
         kind="tensorrt",
         suffix=".engine",
         contents="plans",
-        forms={"fp16": "convolutions", "fp32": "convolutions"},
+        forms={"fp16": "channels last", "fp32": "channels last"},
         default_precision="fp16",
         any_size=False,
         any_batch=False,
@@ -150,7 +193,26 @@ ROWS: tuple[Runtime, ...] = (
         to_build=(TORCH, ONNX, GPU, TENSORRT, GPU_MEMORY),
         to_run=(GPU, TENSORRT, GPU_MEMORY),
         open=open_tensorrt,
+        describe=describe_tensorrt_plan,
+        options=("kernels", "dynamic_batch", "optimization_level", "workspace_mib", "timing_cache", "keep_plan"),
         server=Server("tensorrt", "model.plan"),
+    ),
+    Runtime(
+        kind="tensorrt-rtx",
+        suffix=".rtx",
+        contents="plans",
+        forms={"fp16": "channels last", "fp32": "channels last"},
+        default_precision="fp16",
+        any_size=True,
+        any_batch=False,
+        on_gpu=True,
+        to_build=(TORCH, ONNX, ONNX_RUNTIME, TENSORRT_RTX),
+        to_run=(GPU, TENSORRT_RTX, GPU_MEMORY, RTX_CARD),
+        options=("keep_plan", "gpu"),
+        open=open_tensorrt_rtx,
+        unfit=unfit_rtx,
+        describe=describe_rtx_plan,
+        plan_magic=b"vtrt",
     ),
     Runtime(
         kind="cuda",
@@ -213,6 +275,20 @@ def runtime_of(path: Path, spec: EngineSpec) -> Runtime:
             f"{path} is an engine for {spec.kind}, which this version cannot run; it knows {known}: upgrade ugatit-fast"
         )
     return runtime
+
+
+def describe_bare_plan(path: Path) -> EngineSpec:
+    """What a plan without a description serves, as the library that it is for says. A plan can carry code.
+
+    Raises EngineError (no plan of ours), BackendUnavailable.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+    marked = (runtime for runtime in BUILT if runtime.plan_magic and runtime.plan_magic == start)
+    runtime = next(marked, RUNTIMES["tensorrt"])
+    runtime.require(path, "auto")
+    assert runtime.describe is not None, "what has plans can say what they serve"
+    return runtime.describe(path)
 
 
 def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":

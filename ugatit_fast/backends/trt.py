@@ -1,17 +1,17 @@
-"""TensorRT on an NVIDIA GPU: a plan for each batch size, launched as one CUDA graph, with copies that overlap."""
+"""TensorRT on an NVIDIA GPU: a plan for each batch size, launched as one CUDA graph, with copies that overlap.
 
-import queue
+What TensorRT for RTX (`trt_rtx.py`) does alike is here: loading plans, lanes for threads, slots for pieces.
+"""
+
 import statistics
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import tensorrt as trt
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
@@ -19,11 +19,15 @@ from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border, ran_out_of_memory
 from ugatit_fast.backends.gpu import Gpu, open_gpu
 from ugatit_fast.backends.gpu_parts import GpuError, OutOfGpuMemory, Shape, Stream
+from ugatit_fast.backends.lanes import Lanes
+from ugatit_fast.backends.needs import TENSORRT
 from ugatit_fast.backends.relay import Results, relay, relay_on_device
+from ugatit_fast.backends.trt_library import Library, Log
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError, first_line
 
 if TYPE_CHECKING:
+    import tensorrt as trt
     import torch
 
 MAX_LANES = 4
@@ -31,137 +35,137 @@ MAX_LANES = 4
 TIMED_RUNS, WARM_UPS = 60, 10
 
 
-class TrtBackend:
-    """A `.engine` file on one GPU. Several may share a GPU."""
+class Lane(Protocol):
+    """What one thread at a time computes with."""
 
-    def __init__(self, path: Path, spec: EngineSpec) -> None:
-        """Load the plans and capture a graph for every batch size of the engine, which fits (`trt_fit.check_fits`).
+    compute: Stream
+
+    def slots(self, height: int, width: int) -> "Mapping[int, tuple[Slot, Slot]]":
+        """Those for pictures of a size, by the number of them that go in one piece."""
+
+
+class PlanBackend:
+    """An engine of plans on one GPU. Several may share a GPU."""
+
+    def __init__(self, path: Path, spec: EngineSpec, library: Library, plans: Iterable[str]) -> None:
+        """Load those plans of the engine, which fits (see `trt_fit`), and make ready for the first thread.
 
         Raises BackendUnavailable where the GPU has too little memory, EngineError where the file is damaged.
         """
-        self.path, self.spec = path, spec
+        self.path, self.spec, self.library = path, spec, library
         self.gpu = open_gpu()
-        self.device = f"{self.gpu.name} with TensorRT {trt.__version__}"
-        self.log = Log()
-        self.free: queue.LifoQueue[Lane] = queue.LifoQueue()
-        self.counting = threading.Lock()
-        self.lanes, self.most_lanes = 1, MAX_LANES
+        self.device = f"{self.gpu.name} with {library}"
+        self.log = library.log()
         with border(path, spec):
-            self.runtime = trt.Runtime(self.log)
-            self.engines = {name: self.load(path, plan) for name, plan in read_plans(path, spec)}
-            self.free.put(self.new_lane())
+            self.runtime: trt.Runtime = library.trt.Runtime(self.log)
+            self.engines = {name: self.load(path, plan) for name, plan in read_plans(path, spec, plans)}
+            self.lanes = Lanes(self.new_lane, MAX_LANES)
 
-    def load(self, path: Path, plan: NDArray[np.uint8]) -> trt.ICudaEngine:
+    def load(self, path: Path, plan: NDArray[np.uint8]) -> "trt.ICudaEngine":
         engine: trt.ICudaEngine | None = self.runtime.deserialize_cuda_engine(plan.data)
         if engine is None:
-            raise EngineError(f"TensorRT cannot load {path} ({self.log.last_error}); it is damaged: build it again")
+            raise EngineError(
+                f"{self.library.title} cannot load {path} ({self.log.last_error}); it is damaged: build it again"
+            )
         return engine
 
-    def new_lane(self) -> "Lane":
+    def make_lane(self) -> Lane:
+        """Raises what says that memory ran out, where it did."""
+        raise NotImplementedError
+
+    def new_lane(self) -> Lane:
         """Raises OutOfGpuMemory, which says how much there is."""
-        engines = {size: self.engines[plan_name(self.spec, size)] for size in self.spec.batch_sizes}
-        try:
-            return Lane(self.gpu, self.spec, engines, self.log)
-        except Exception as error:
-            if not ran_out_of_memory(error):
-                raise
-            free = self.gpu.free_bytes() / 1e9
-            raise OutOfGpuMemory(f"{self.gpu.name} has {free:.1f} GB free: {first_line(error)}") from error
-
-    @contextmanager
-    def lane(self) -> Iterator["Lane"]:
-        """A lane that nobody else uses: a free one, a new one, or when there are enough, the next that gets free."""
-        try:
-            lane = self.free.get_nowait()
-        except queue.Empty:
-            lane = self.another_lane() or self.free.get()
-        try:
-            yield lane
-        finally:
-            self.free.put(lane)
-
-    def another_lane(self) -> "Lane | None":
-        """None where there are enough, or the GPU has no memory for more."""
-        with self.counting:
-            if self.lanes >= self.most_lanes:
-                return None
-            try:
-                lane = self.new_lane()
-            except OutOfGpuMemory as error:
-                self.most_lanes = self.lanes
-                warnings.warn(
-                    f"{self.lanes} threads compute at once, others wait: there is no memory for more ({error})",
-                    stacklevel=2,
-                )
-                return None
-            self.lanes += 1
-            return lane
+        with memory_told(self.gpu):
+            return self.make_lane()
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
-        with border(self.path, self.spec), self.lane() as lane:
-            translated, heatmaps = relay(images, lane.slots)
+        with border(self.path, self.spec), self.lanes.lane() as lane:
+            translated, heatmaps = relay(images, lane.slots(*images.shape[1:3]))
         return translated, heatmaps if self.spec.heatmap else None
 
     def run_on_device(self, images: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
         """As `DeviceBackend.run_on_device`."""
         import torch
 
-        with border(self.path, self.spec), self.lane() as lane:
+        with border(self.path, self.spec), self.lanes.lane() as lane:
             stream = torch.cuda.ExternalStream(lane.compute.handle)  # type: ignore[no-untyped-call]
-            translated, heatmaps = relay_on_device(images, lane.slots, stream, lane.queue_on_device)
+            slots = lane.slots(*images.shape[1:3])
+
+            def queue_piece(size: int, *piece: "torch.Tensor") -> None:
+                slots[size][0].queue_on_device(*piece)
+
+            translated, heatmaps = relay_on_device(images, slots, stream, queue_piece)
         return translated, heatmaps if self.spec.heatmap else None
 
     def close(self) -> None:
-        for _ in range(self.lanes):
-            self.free.get().compute.synchronize()
-        self.lanes = self.most_lanes = 0
+        for lane in self.lanes.close():
+            lane.compute.synchronize()
         self.engines.clear()
 
 
-class Lane:
-    """What one thread at a time computes with: a stream, and for each batch size a context and two slots."""
+class TrtBackend(PlanBackend):
+    """A `.engine` file on one GPU, with a graph captured for every batch size of the engine."""
 
-    def __init__(self, gpu: Gpu, spec: EngineSpec, engines: Mapping[int, trt.ICudaEngine], log: "Log") -> None:
+    def __init__(self, path: Path, spec: EngineSpec) -> None:
+        """As `PlanBackend`."""
+        super().__init__(path, spec, Library(TENSORRT), {plan_name(spec, size) for size in spec.batch_sizes})
+
+    def make_lane(self) -> Lane:
+        engines = {size: self.engines[plan_name(self.spec, size)] for size in self.spec.batch_sizes}
+        return FixedLane(self.gpu, self.spec, engines, self.log)
+
+
+class FixedLane:
+    """A stream, and for each batch size a context and two slots."""
+
+    def __init__(self, gpu: Gpu, spec: EngineSpec, engines: "Mapping[int, trt.ICudaEngine]", log: Log) -> None:
         """Raises OutOfGpuMemory, GpuError."""
-        self.gpu, self.compute = gpu, gpu.stream()
-        self.slots: dict[int, tuple[Slot, Slot]] = {}
+        self.compute = gpu.stream()
+        self.pairs: dict[int, tuple[Slot, Slot]] = {}
         for size in sorted(engines, reverse=True):
-            context = engines[size].create_execution_context()
-            if context is None:
-                raise OutOfGpuMemory(f"TensorRT has no memory for the activations ({log.last_error})")
-            context.set_input_shape("image", (size, spec.height, spec.width, 3))
-            self.slots[size] = (
-                Slot(gpu, spec, size, context, self.compute, log),
-                Slot(gpu, spec, size, context, self.compute, log),
-            )
+            image = (size, spec.height, spec.width, 3)
+            context = started(engines[size].create_execution_context(), log)
+            context.set_input_shape("image", image)
+            self.pairs[size] = pair_of(gpu, image, spec.heatmap, context, self.compute, log)
 
-    def queue_on_device(
-        self, size: int, images: "torch.Tensor", translated: "torch.Tensor", heatmaps: "torch.Tensor"
-    ) -> None:
-        """Queue one piece, see `relay_on_device`."""
-        slot = self.slots[size][0]
-        self.gpu.copy(slot.image, self.gpu.of_tensor(images), self.compute)
-        slot.launch()
-        for name, result in (("translated", translated), ("heatmap", heatmaps)):
-            if name in slot.results:
-                target = self.gpu.of_tensor(result)
-                self.gpu.copy(target, slot.results[name].first(target.nbytes), self.compute)
+    def slots(self, height: int, width: int) -> "Mapping[int, tuple[Slot, Slot]]":
+        """They are all of the engine's one size."""
+        return self.pairs
+
+
+@contextmanager
+def memory_told(gpu: Gpu) -> Iterator[None]:
+    """What says inside that memory ran out leaves as OutOfGpuMemory, which says how much there is."""
+    try:
+        yield
+    except Exception as error:
+        if not ran_out_of_memory(error):
+            raise
+        free = gpu.free_bytes() / 1e9
+        raise OutOfGpuMemory(f"{gpu.name} has {free:.1f} GB free: {first_line(error)}") from error
+
+
+def started(context: "trt.IExecutionContext | None", log: Log) -> "trt.IExecutionContext":
+    """OutOfGpuMemory where the library gave none."""
+    if context is None:
+        raise OutOfGpuMemory(f"TensorRT has no memory for the activations ({log.last_error})")
+    return context
 
 
 class Slot:
     """See `relay.Slot`: pinned on the host and on the GPU, with the graph that computes a piece there."""
 
     def __init__(
-        self, gpu: Gpu, spec: EngineSpec, size: int, context: trt.IExecutionContext, compute: Stream, log: "Log"
+        self, gpu: Gpu, image: Shape, heatmap: bool, context: "trt.IExecutionContext", compute: Stream, log: Log
     ) -> None:
-        """Raises OutOfGpuMemory, GpuError."""
+        """image: the shape of a piece, (n, h, w, 3), which is set in the context. Raises OutOfGpuMemory, GpuError."""
         self.gpu, self.context, self.compute, self.log = gpu, context, compute, log
         self.copies = gpu.stream()
-        image = (size, spec.height, spec.width, 3)
+        size, height, width, _ = image
         shapes: dict[str, tuple[Shape, type[np.generic]]] = {"translated": (image, np.uint8)}
-        if spec.heatmap:
-            shapes["heatmap"] = ((size, spec.height // 4, spec.width // 4), np.float32)
+        if heatmap:
+            shapes["heatmap"] = ((size, height // 4, width // 4), np.float32)
         self.image, self.host_image = gpu.memory(image, np.uint8), gpu.pinned(image, np.uint8)
         self.results = {name: gpu.memory(*shape) for name, shape in shapes.items()}
         self.host_results = {name: gpu.pinned(*shape) for name, shape in shapes.items()}
@@ -200,18 +204,46 @@ class Slot:
         self.copies.synchronize()
         self.compute.synchronize()
 
+    def queue_on_device(self, images: "torch.Tensor", translated: "torch.Tensor", heatmaps: "torch.Tensor") -> None:
+        """Queue one piece, see `relay_on_device`."""
+        self.gpu.copy(self.image, self.gpu.of_tensor(images), self.compute)
+        self.launch()
+        for name, result in (("translated", translated), ("heatmap", heatmaps)):
+            if name in self.results:
+                target = self.gpu.of_tensor(result)
+                self.gpu.copy(target, self.results[name].first(target.nbytes), self.compute)
+
+
+def pair_of(
+    gpu: Gpu, image: Shape, heatmap: bool, context: "trt.IExecutionContext", compute: Stream, log: Log
+) -> tuple[Slot, Slot]:
+    """Two slots that share a context; arguments as for `Slot`."""
+    first, second = (Slot(gpu, image, heatmap, context, compute, log) for _ in range(2))
+    return first, second
+
+
+def loaded_plan(path: Path, library: Library) -> "tuple[trt.ICudaEngine, set[str]]":
+    """A bare plan, and the names of its tensors. EngineError where it isn't one of ours."""
+    log = library.log()
+    with border(path):
+        engine = library.trt.Runtime(log).deserialize_cuda_engine(path.read_bytes())
+    if engine is None:
+        raise EngineError(
+            f"{path} is no engine of ugatit-fast and no plan that {library.title} loads: {log.last_error}"
+        )
+    names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
+    shape = tuple(engine.get_tensor_shape("image")) if {"image", "translated"} <= names else ()
+    if len(shape) != 4:
+        raise EngineError(f"{path} is not a plan of ugatit-fast: its tensors are {', '.join(sorted(names))} {shape}")
+    return engine, names
+
 
 def describe_plan(path: Path) -> EngineSpec:
     """What TensorRT says about a bare plan; its checkpoint, and what it was built for, nobody knows."""
-    log = Log()
-    with border(path):
-        engine = trt.Runtime(log).deserialize_cuda_engine(path.read_bytes())
-    if engine is None:
-        raise EngineError(f"{path} is no engine of ugatit-fast and no plan that TensorRT loads: {log.last_error}")
-    names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
-    shape = tuple(engine.get_tensor_shape("image")) if {"image", "translated"} <= names else ()
-    if len(shape) != 4 or min(shape) < 1:
-        raise EngineError(f"{path} is not a plan of ugatit-fast: its tensors are {', '.join(sorted(names))} {shape}")
+    engine, names = loaded_plan(path, Library(TENSORRT))
+    shape = tuple(engine.get_tensor_shape("image"))
+    if min(shape) < 1:
+        raise EngineError(f"{path} serves many shapes, {shape}, which a bare plan can't; run the engine it came from")
     return EngineSpec(
         kind="tensorrt",
         precision="fp16",
@@ -231,14 +263,15 @@ def plan_name(spec: EngineSpec, size: int) -> str:
     return "plan.any" if spec.tensorrt and spec.tensorrt.dynamic_batch else f"plan.{size}"
 
 
-def read_plans(path: Path, spec: EngineSpec) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """The plans of an engine file by name, one after the other; or a bare plan."""
+def read_plans(path: Path, spec: EngineSpec, names: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Those plans of an engine file, one after the other; or a bare plan, under the only name."""
     if spec.is_bare:
-        yield plan_name(spec, spec.batch_sizes[0]), np.fromfile(path, np.uint8)
+        (name,) = names
+        yield name, np.fromfile(path, np.uint8)
         return
     try:
         with safe_open(path, "np") as file:
-            for name in sorted({plan_name(spec, size) for size in spec.batch_sizes}):
+            for name in sorted(names):
                 yield name, file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise EngineError(f"{path} is truncated or damaged ({error}); copy it again or build it again") from error
@@ -246,28 +279,16 @@ def read_plans(path: Path, spec: EngineSpec) -> Iterator[tuple[str, NDArray[np.u
 
 def time_plan(plan: NDArray[np.uint8], spec: EngineSpec, size: int) -> float:
     """Median milliseconds of a batch that is on the GPU already. Raises EngineError, BackendUnavailable."""
-    log, times = Log(), []
+    log, times = (library := Library(TENSORRT)).log(), []
     with border(f"the plan for batches of {size}", spec):
-        engine = trt.Runtime(log).deserialize_cuda_engine(plan.data)
+        engine = library.trt.Runtime(log).deserialize_cuda_engine(plan.data)
         if engine is None:
             raise EngineError(f"TensorRT cannot load what it built ({log.last_error}); please report this")
-        lane = Lane(open_gpu(), spec, {size: engine}, log)
-        slot = lane.slots[size][0]
+        lane = FixedLane(open_gpu(), spec, {size: engine}, log)
+        slot = lane.pairs[size][0]
         for _ in range(TIMED_RUNS):
             started = time.perf_counter()
             slot.launch()
             lane.compute.synchronize()
             times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times[WARM_UPS:])
-
-
-class Log(trt.ILogger):
-    """Keeps TensorRT quiet, and its last error for our messages."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last_error = ""
-
-    def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
-        if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-            self.last_error = " ".join(msg.split())

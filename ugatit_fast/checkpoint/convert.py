@@ -66,7 +66,7 @@ def convert(
     with ExitStack() as until_all_are_written:
         for one in wanted:  # a full generator is a gigabyte: one at a time
             checkpoint = read_checkpoint(
-                source, one, network=network, smoothing=smoothing, verify=verify, offline=offline
+                source, one, network=network, smoothing=smoothing, verify=verify, offline=offline, say=say
             )
             if both and len(checkpoint.directions) < len(DIRECTIONS):
                 raise CheckpointError(

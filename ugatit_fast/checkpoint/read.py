@@ -39,8 +39,8 @@ def read_checkpoint(
 
     path: whatever PyTorch wrote with a generator anywhere in it, packed or unpacked; .safetensors, ours or not; a
         TensorFlow checkpoint's prefix, .index file or folder; a folder or an archive with one of these in it; or
-        whatever `ugatit_fast.weights.locate` finds one by: a name of the list of weights, hf://ORG/REPO[@REVISION]
-        [/FILE], or https://...
+        whatever `ugatit_fast.weights.locate` finds one by: a name of the list of weights,
+        hf://ORG/REPO[@REVISION][/FILE], or https://...
     direction: which of the two to take from a file that holds both (A2B unless said, or the only one); what a generator
         is called whose own name says nothing; for our own files, which say it themselves, it must agree.
     network: which generator of several to take, by its name in the file or the part of it that no other has.
@@ -55,7 +55,12 @@ def read_checkpoint(
         raise CheckpointError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
     local, in_cache = locate(path, direction, offline=offline, say=say, progress=progress)
     asked = Asked(direction=direction, network=network)
-    checkpoint = replace(open_checkpoint(local, asked, smoothing, verify), in_cache=in_cache)
+    try:
+        checkpoint = replace(open_checkpoint(local, asked, smoothing, verify), in_cache=in_cache)
+    except CheckpointError as error:
+        if in_cache:  # what was fetched or unpacked has a name there that nobody gave it
+            raise CheckpointError(f"{path}: {error}") from error
+        raise
     if smoothing is not None and checkpoint.smoothing is None:
         raise CheckpointError(
             f"{local} is no TensorFlow checkpoint; smoothing is a choice for those only: leave it out"

@@ -2,11 +2,12 @@
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 from cyclopts import Parameter, Token, default_name_transform
 
@@ -16,6 +17,8 @@ from ugatit_fast.progress import Counted, Phased
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+Parsed = TypeVar("Parsed")
 
 
 def say(line: str) -> None:
@@ -49,7 +52,7 @@ def all_but(asked: type["DataclassInstance"], *names: str) -> list[str]:
     return [field.name for field in fields(asked) if field.name not in names]
 
 
-def as_text(parse: Callable[[str], object], show: Callable[[Any], str] | bool = False) -> Parameter:
+def as_text(parse: Callable[[str], Parsed], show: Callable[[Parsed], str] | bool = False) -> Parameter:
     """For a field whose value `parse` makes of one word; it raises ValueError for wrong usage.
 
     show: how a default becomes a word in the help, where it is to be shown.
@@ -85,6 +88,11 @@ def parse_batch(text: str) -> tuple[int, ...]:
         raise ValueError(f"expected batch sizes such as 1,4,16, got {text!r}") from None
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """`eager,ort` as names."""
+    return tuple(text.split(",")) if text else ()
+
+
 def parse_crop(text: str) -> Crop:
     """`center`, `face`, or `box=X,Y,W,H`: left, top, width and height in pixels of the photo."""
     if text in ("center", "face"):
@@ -99,10 +107,12 @@ def parse_crop(text: str) -> Crop:
     return box
 
 
-def refuse_options(_: object, text: str) -> None:
-    """What begins with a hyphen is a mistyped option, `-` alone stdin."""
-    if text.startswith("-") and text != "-":
-        raise ValueError(f"unknown option {text}; see --help, and write a file of that name as ./{text}")
+def file_name(_: object, tokens: Sequence[Token]) -> str:
+    """A word that is no option: what begins with a hyphen is a mistyped one, `-` alone stdin."""
+    name = tokens[0].value
+    if name.startswith("-") and name != "-":
+        raise ValueError(f"unknown option {name}; see --help, and write a file of that name as ./{name}")
+    return name
 
 
 def smooths(smoothing: Smoothing | None) -> bool | None:
@@ -118,7 +128,25 @@ Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 EngineFile = Annotated[Path, Parameter(help="The engine file, from build-engine.")]
-Offline = Annotated[bool, Parameter(negative="", help="Take what hf:// names from the cache; don't use the network.")]
+Weights = Annotated[
+    str,
+    Parameter(
+        help="An engine; or weights, of which one is built once and kept: a checkpoint, a folder or an archive with "
+        "one, a name from `ugatit-fast weights`, hf://ORG/REPO[@REVISION][/FILE] or https://..."
+    ),
+]
+CheckpointSource = Annotated[
+    str,
+    Parameter(
+        help="A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file "
+        "or folder); a folder or an archive with one; a name from `ugatit-fast weights`, "
+        "hf://ORG/REPO[@REVISION][/FILE] or https://..."
+    ),
+]
+Offline = Annotated[
+    bool,
+    Parameter(negative="", help="Take weights that are elsewhere from the cache; don't use the network."),
+]
 Checksums = Annotated[
     bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
 ]
@@ -131,22 +159,47 @@ Smoothed = Annotated[
 
 Network = Annotated[
     str | None,
-    Parameter(help="Which generator to take from a file with several, by its name there, such as genA2B_ema."),
+    Parameter(help="Of a file with several generators, the one of this name, such as genA2B_ema."),
 ]
 
 # Progress ---------------------------------------------------------------------------------------------------------
 
 
+LINE_SECONDS = 10.0
+"""From one line of progress to the next, where nobody could see a bar move."""
+
+
+class Lines:
+    """Progress as a line now and then: what a log can hold, and enough to know that work goes on."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def tell(self, phase: str, done: int, total: int) -> None:
+        """Say how far a phase is, unless something was said just before."""
+        now = time.monotonic()
+        if now - self.last >= LINE_SECONDS:
+            self.last = now
+            say(f"{phase}: {done} of {total}" if total >= done else f"{phase}: {done}")
+
+
 @contextmanager
 def progress_bar(shown: bool = True) -> Iterator[Counted]:
-    """A bar on stderr where that is a terminal. Gives the function that moves it: photos done, photos in all."""
+    """A bar on stderr where that is a terminal, else a line now and then.
+
+    Gives the function that moves it: photos done, photos in all. shown: False for neither.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
-        task = progress.add_task("translating", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    if shown and not console.is_terminal:
+        said = Lines()
+        yield lambda done, total: said.tell("translating", done, total)
+        return
+    with Progress(console=console, transient=True, disable=not shown) as progress:
+        task = progress.add_task("loading the engine", total=None)
+        yield lambda done, total: progress.update(task, description="translating", completed=done, total=total)
 
 
 @contextmanager
@@ -156,8 +209,11 @@ def phase_bars() -> Iterator[Phased]:
     from rich.progress import Progress, TaskID
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines().tell
+        return
     tasks: dict[str, TaskID] = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(console=console, transient=True) as progress:
 
         def advance(phase: str, done: int, total: int) -> None:
             if phase not in tasks:

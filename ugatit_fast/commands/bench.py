@@ -8,17 +8,12 @@ from typing import Annotated
 from cyclopts import App
 
 from ugatit_fast.bench.options import BenchOptions
-from ugatit_fast.commands.arguments import MaybeOutput, as_text, options, parse_batch, parse_size, say
+from ugatit_fast.commands.arguments import MaybeOutput, as_text, options, parse_batch, parse_names, parse_size, say
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
     """`128,256x192` as a tuple of (height, width)."""
     return tuple(parse_size(part) for part in text.split(",")) if text else ()
-
-
-def parse_names(text: str) -> tuple[str, ...]:
-    """`eager,ort` as names."""
-    return tuple(text.split(",")) if text else ()
 
 
 def as_numbers(batches: tuple[int, ...]) -> str:

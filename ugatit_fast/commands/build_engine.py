@@ -1,10 +1,10 @@
 """`ugatit-fast build-engine`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from ugatit_fast.commands.arguments import (
+    CheckpointSource,
     MaybeOutput,
     Offline,
     Size,
@@ -12,6 +12,7 @@ from ugatit_fast.commands.arguments import (
     as_text,
     options,
     parse_batch,
+    parse_names,
     phase_bars,
     say,
     say_next,
@@ -28,18 +29,25 @@ class BuildFlags(BuildOptions):
     size: Size = BuildOptions.size
 
 
-WANTED, TENSORRT = BuildFlags(), TensorRTOptions()
+@dataclass(frozen=True, kw_only=True)
+class PlanFlags(TensorRTOptions):
+    """The options for plans as people type them."""
+
+    gpu: Annotated[tuple[str, ...], as_text(parse_names)] = TensorRTOptions.gpu
+
+
+WANTED, TENSORRT = BuildFlags(), PlanFlags()
 
 
 def build_engine_command(
-    checkpoint: Path,
+    checkpoint: CheckpointSource,
     /,
     *,
     output: MaybeOutput = None,
     wanted: Annotated[BuildFlags, options()] = WANTED,
     smoothing: Smoothed = None,
     offline: Offline = False,
-    tensorrt: Annotated[TensorRTOptions, options(workspace_mib="workspace")] = TENSORRT,
+    tensorrt: Annotated[PlanFlags, options(workspace_mib="workspace")] = TENSORRT,
 ) -> None:
     """Build an engine from a checkpoint, and check it.
 
@@ -47,20 +55,26 @@ def build_engine_command(
 
     Parameters
     ----------
-    checkpoint
-        A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file or
-        folder), or hf://ORG/REPO[@REVISION][/FILE].
     output
         The engine file. Beside the checkpoint unless given.
     """
     from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.export.build import build_engine
 
-    source = read_checkpoint(
-        checkpoint, wanted.direction, network=wanted.network, smoothing=smooths(smoothing), offline=offline
-    )
     with phase_bars() as progress:
+        source = read_checkpoint(
+            checkpoint,
+            wanted.direction,
+            network=wanted.network,
+            smoothing=smooths(smoothing),
+            offline=offline,
+            say=say,
+            progress=progress,
+        )
         built = build_engine(source, output, **vars(wanted), tensorrt=tensorrt, say=say, progress=progress)
     print(f"{built.path}: built in {built.seconds:.1f} s")
     print(built.difference.describe())
-    say_next(f"ugatit-fast translate {built.path} PHOTO_OR_FOLDER -o OUT")
+    if not source.config.light and built.spec.precision == "fp32":
+        megabytes = built.path.stat().st_size / 1e6
+        say(f"a full generator in fp32, {megabytes:.0f} MB: --precision fp16 makes a file of half that")
+    say_next(f"ugatit-fast translate {built.path} PHOTO_OR_FOLDER")

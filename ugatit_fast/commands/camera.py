@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import EngineFile, Size, all_but, options, say
+from ugatit_fast.commands.arguments import Size, Weights, all_but, options, say
+from ugatit_fast.commands.ready import EngineFlags, engine_for
 from ugatit_fast.errors import InputError
 from ugatit_fast.translate.options import TranslateOptions
 
@@ -19,18 +19,18 @@ class FramingFlags(TranslateOptions):
     size: Size = TranslateOptions.size
 
 
-FRAMED, LOADING = FramingFlags(), Loading()
+FRAMED, FLAGS = FramingFlags(), EngineFlags()
 
 
 def camera_command(
-    engine: EngineFile,
+    weights: Weights,
     /,
     *,
     device: str | None = None,
     input: Path | None = None,  # noqa: A002 - the option's name
     port: Annotated[int, Parameter(name=["--port", "-p"])] = 8001,
     framed: Annotated[FramingFlags, options(without=all_but(FramingFlags, "fit", "size"))] = FRAMED,
-    loading: Annotated[Loading, options(without=["threads"], device="engine_device")] = LOADING,
+    flags: Annotated[EngineFlags, options(without=["threads"], device="engine_device")] = FLAGS,
     threads: int | None = None,
 ) -> None:
     """Translate this machine's camera, live, on a page that only this machine can see.
@@ -58,8 +58,10 @@ def camera_command(
 
     if device and input:
         raise InputError("--device names a camera, --input a video in its place; leave one out")
+    engine = engine_for(weights, flags, size=framed.size)
     reader = VideoReader(input) if input else CameraReader(device)
-    with Translator(engine, device=loading.device, threads=threads, trust_plan=loading.trust_plan) as translator:
+    say(f"loading {engine.name}")
+    with Translator(engine, device=flags.device, threads=threads, trust_plan=flags.trust_plan) as translator:
         framing = Framing(framed, served_size(translator.spec, framed))
         translator.warmup()
         live = Live(translator, reader, framing, paced=input is not None)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from ugatit_fast.choices import ConvertDirection, Precision
-from ugatit_fast.commands.arguments import Checksums, Network, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Network, Offline, Smoothed, say, smooths
 
 
 def convert(
-    source: Path,
+    source: CheckpointSource,
     target: Path,
     /,
     *,
@@ -24,8 +24,6 @@ def convert(
 
     Parameters
     ----------
-    source
-        A checkpoint of any kind that build-engine reads.
     target
         The .safetensors file, or a folder.
     direction

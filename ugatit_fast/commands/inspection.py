@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from ugatit_fast.choices import Direction
-from ugatit_fast.commands.arguments import Checksums, Network, Offline, Smoothed, smooths
+from ugatit_fast.commands.arguments import Checksums, Network, Offline, Smoothed, say, smooths
 
 
 def inspect(
-    file: Path,
+    file: str,
     /,
     *,
     direction: Direction | None = None,
@@ -15,29 +15,41 @@ def inspect(
     smoothing: Smoothed = None,
     verify: Checksums = False,
     offline: Offline = False,
+    kernels: bool = False,
 ) -> None:
     """Say what an engine or a checkpoint holds.
 
     Parameters
     ----------
     file
-        An engine, or a checkpoint of any kind that build-engine reads.
+        An engine, or whatever build-engine reads as a checkpoint.
     direction
         Which generator of a checkpoint with both to look at; A2B unless given.
+    kernels
+        Also list and count the kernels that a TensorRT engine will run, as far as its plans carry their source.
     """
-    from ugatit_fast.backends.runtimes import BUILT
+    from ugatit_fast.backends.runtimes import RUNTIMES, is_engine
     from ugatit_fast.engine import read_spec
-    from ugatit_fast.files import SHARED_SUFFIX, own_kind
+    from ugatit_fast.errors import InputError
 
-    engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX}
-    if own_kind(file) == "engine" or file.suffix in engines_only:
-        facts = read_spec(file).facts()
+    if is_engine(Path(file)):
+        spec = read_spec(file)
+        facts, has_plans = spec.facts(), RUNTIMES[spec.kind].contents == "plans"
     else:
         from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
+        has_plans = False
         smoothed = smooths(smoothing)
         facts = facts_of(
-            read_checkpoint(file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline)
+            read_checkpoint(
+                file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline, say=say
+            )
         )
+    if kernels and not has_plans:
+        raise InputError(f"{file} has no plans of TensorRT, whose kernels --kernels lists; leave it out")
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")
+    if kernels:
+        from ugatit_fast.backends.plan_kernels import describe_kernels
+
+        print(describe_kernels(Path(file)))

@@ -4,9 +4,9 @@ import os
 import tomllib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
 
 from ugatit_fast.backends.extras import lacking
@@ -16,14 +16,14 @@ from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.train.settings import TrainSettings
 
 
-def settings_file(app: App, commands: Any, arguments: Any) -> None:
+def settings_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Let the TOML file that --config names fill in the flags that weren't given."""
     for path in [token.value for argument in arguments if "--config" in argument.names for token in argument.tokens]:
         # flat: no [train] table; `data` is a key, not the command
         Dict(read_toml(Path(path)), source=path)(app, (), arguments)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, object]:
     """What a TOML file says, with the mark that Windows' editors put first or without. InputError where it can't."""
     try:
         content = path.read_bytes()

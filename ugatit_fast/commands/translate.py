@@ -8,24 +8,26 @@ from cyclopts import Parameter
 
 from ugatit_fast.choices import Crop, Loading
 from ugatit_fast.commands.arguments import (
-    EngineFile,
     Size,
+    Weights,
     all_but,
     as_text,
+    file_name,
     options,
     parse_crop,
     progress_bar,
-    refuse_options,
     say,
 )
+from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.translate.options import Request, TranslateOptions
 
 if TYPE_CHECKING:
     from ugatit_fast.translate.report import Failure, Report
 
-Inputs = Annotated[str, Parameter(validator=refuse_options, allow_leading_hyphen=True)]
-Output = Annotated[Path, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
+Inputs = Annotated[str, Parameter(converter=file_name, allow_leading_hyphen=True)]
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
+DEFAULT_OUTPUT = Path("translated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +46,17 @@ class TranslateFlags(TranslateOptions):
     gallery: Annotated[bool, Parameter(negative="--no-gallery")] = TranslateOptions.gallery
 
 
-REQUEST, TREATMENT, LOADING, RAY = RequestFlags(), TranslateFlags(), Loading(), RayOptions()
+REQUEST, TREATMENT, FLAGS, RAY = RequestFlags(), TranslateFlags(), EngineFlags(), RayOptions()
 
 
 def translate(
-    engine: EngineFile,
+    weights: Weights,
     /,
     *inputs: Inputs,
-    output: Output,
+    output: Output = None,
     request: Annotated[RequestFlags, options()] = REQUEST,
     treatment: Annotated[TranslateFlags, options(without=["threads"])] = TREATMENT,
-    loading: Annotated[Loading, options()] = LOADING,
+    flags: Annotated[EngineFlags, options()] = FLAGS,
     on: Literal["here", "ray"] = "here",
     ray: Annotated[RayOptions, options(without=all_but(Loading), address="ray_address")] = RAY,
 ) -> int:
@@ -69,11 +71,13 @@ def translate(
         Photos, videos, animated GIF, WebP or PNG, folders (with their subfolders), patterns such as "holiday/*.jpg",
         zip archives of photos, or - for stdin.
     output
-        The folder for the translations, made if missing; or a file for a single one, such as me.png or party.mp4; or
-        an archive, such as out.zip; or - for stdout.
+        The folder for the translations, made if missing, translated unless given; or a file for a single one, such as
+        me.png or party.mp4; or an archive, such as out.zip; or - for stdout, which stdin goes to by itself.
     on
         ray translates with Ray Data, by several replicas at once, from files or folders to a folder, without a page.
     """
+    output = output or default_output(inputs)
+    engine, asked = with_engines(weights, request, flags, treatment.size)
     with progress_bar(shown=not request.watch) as advance:
         if on == "ray":
             from ugatit_fast.on_ray.folder import translate_request_on_ray
@@ -82,9 +86,9 @@ def translate(
                 engine,
                 inputs,
                 output,
-                request=request,
+                request=asked,
                 options=treatment,
-                ray_options=replace(ray, **vars(loading)),
+                ray_options=replace(ray, **vars(flags.loading)),
                 on_progress=advance,
                 on_failure=say_failure,
             )
@@ -95,14 +99,29 @@ def translate(
                 engine,
                 inputs,
                 output,
-                request=request,
+                request=asked,
                 options=treatment,
-                loading=loading,
+                loading=flags.loading,
                 say=say,
                 on_progress=advance,
                 on_failure=say_failure,
             )
     return say_report(report)
+
+
+def default_output(inputs: tuple[str, ...]) -> Path:
+    return Path("-") if inputs == ("-",) else DEFAULT_OUTPUT
+
+
+def with_engines(
+    weights: str, request: Request, flags: EngineFlags, size: tuple[int, int] | None
+) -> tuple[Path, Request]:
+    """The engine, and the request with the engine of the way back where tiles are asked for, which show heat maps."""
+    if request.stack is None:
+        return engine_for(weights, flags, size=size, heatmap=request.heatmap), request
+    engine = engine_for(weights, flags, size=size, heatmap=True)
+    back = engine_back(str(request.stack), engine, flags, size=size, heatmap=True)
+    return engine, replace(request, stack=back)
 
 
 def say_failure(failure: "Failure") -> None:
@@ -113,7 +132,8 @@ def say_report(report: "Report") -> int:
     """What the run did, on stderr where the picture is on stdout. The exit code."""
     from ugatit_fast.translate.sources import PIPE
 
-    say(report.speed)
+    if report.images:
+        say(report.speed)
     tell = say if report.out == PIPE else print
     tell(report.summary)
     if report.page and report.page.exists():  # not in an archive

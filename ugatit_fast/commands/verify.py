@@ -1,17 +1,26 @@
 """`ugatit-fast verify`."""
 
-from pathlib import Path
 from typing import Annotated
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import EngineFile, Flag, Network, Offline, Smoothed, options, smooths
+from ugatit_fast.commands.arguments import (
+    CheckpointSource,
+    EngineFile,
+    Flag,
+    Network,
+    Offline,
+    Smoothed,
+    options,
+    say,
+    smooths,
+)
 
 LOADING = Loading()
 
 
 def verify(
     engine: EngineFile,
-    checkpoint: Path,
+    checkpoint: CheckpointSource,
     /,
     *,
     loading: Annotated[Loading, options(without=["threads"])] = LOADING,
@@ -26,8 +35,6 @@ def verify(
 
     Parameters
     ----------
-    checkpoint
-        The checkpoint that it was built from.
     layers
         Also walk the network, stage by stage, to the first place where the engine drifts from float32.
     """
@@ -36,7 +43,9 @@ def verify(
     from ugatit_fast.translator import describe_engine
 
     spec = describe_engine(engine, loading.trust_plan)
-    source = read_checkpoint(checkpoint, spec.direction, network=network, smoothing=smooths(smoothing), offline=offline)
+    source = read_checkpoint(
+        checkpoint, spec.direction, network=network, smoothing=smooths(smoothing), offline=offline, say=say
+    )
     found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
     precision = spec.precision
     passes = found.passes(precision)

@@ -5,19 +5,20 @@
 Pillow decodes frame by frame, but writes pictures only once all of them are there: hence `MAX_PIXELS_KEPT`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from PIL import Image, ImageFile
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.files import written_whole
+from ugatit_fast.files import refuse_special, written_whole
 from ugatit_fast.media.clip import ClipError, Frame, Picture
 from ugatit_fast.media.colour import of_photo
-from ugatit_fast.media.images import ENCODERS, MAX_PIXELS, recognise, upright_pixels
+from ugatit_fast.media.formats import recognise
+from ugatit_fast.media.images import ENCODERS, MAX_PIXELS, upright_pixels
 
 FORMATS = ("GIF", "WEBP", "PNG")
 """What Pillow calls the formats that can be animated."""
@@ -31,12 +32,16 @@ MAX_FRAMES = 100_000
 MAX_PIXELS_KEPT = 200_000_000
 """Most pixels that a written animation may have, all frames together: 3051 frames of 256x256. In memory, 1.2 GB."""
 
+TOO_SHORT_MS, USUAL_MS = 10, 100
+"""Frames that are shown for no longer than the one are shown for the other, by all browsers."""
+
 MILLISECONDS = Fraction(1, 1000)
 
 
 def is_animated(path: Path) -> bool:
     """Whether a file is a GIF, WebP or PNG of several frames, by its content. One that can't be read is not."""
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             name, decoder = recognise(file, str(path))
             return name in FORMATS and bool(getattr(decoder(file, str(path)), "is_animated", False))
@@ -50,11 +55,13 @@ class AnimationReader:
     time_base = MILLISECONDS
     rate = Fraction(10)
     sound: Path | None = None
+    tags: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: Path) -> None:
         """Raises ClipError for what isn't a GIF, WebP or PNG, or is too large."""
         self.path = path
         self.broken = 0
+        refuse_special(path)
         try:
             self.file = path.open("rb")
         except OSError as error:
@@ -71,7 +78,9 @@ class AnimationReader:
         try:
             _, decoder = recognise(self.file, str(self.path))
             image = decoder(self.file, str(self.path))
-            self.expected = frame_count(image)
+            # A PNG's first picture may be none of its frames, but what is shown where animations aren't.
+            self.first = int(bool(image.info.get("default_image")))
+            self.expected = max(0, frame_count(image) - self.first)
         except InputError as error:
             raise ClipError(str(error)) from error
         except Exception as error:  # as in images.decode_image
@@ -88,15 +97,15 @@ class AnimationReader:
     def frames(self) -> Iterator[Frame]:
         """The frames in order, up to the first that is damaged: later ones are painted over those before them."""
         time = 0
-        for index in range(self.expected or MAX_FRAMES):
+        for index in range(self.first, self.first + (self.expected or MAX_FRAMES)):
             try:
                 self.image.seek(index)
                 self.image.load()
                 image = self.image.copy()
             except Exception:  # noqa: BLE001 - Pillow's decoders meet damaged data with almost every exception
-                self.broken = max(1, self.expected - index)
+                self.broken = max(1, self.first + self.expected - index)
                 return
-            duration = round(self.image.info.get("duration", 0))
+            duration = shown_ms(round(self.image.info.get("duration", 0)))
             yield Frame(time, duration, partial(upright_pixels, image, self.colours))
             time += duration
 
@@ -164,6 +173,11 @@ class AnimationWriter:
             durations.append((round(end) - round(time)) * self.unit)
             time = end
         return images, durations
+
+
+def shown_ms(duration: int) -> int:
+    """How long browsers show a frame whose file says `duration` milliseconds."""
+    return USUAL_MS if duration <= TOO_SHORT_MS else duration
 
 
 def frame_count(image: ImageFile.ImageFile) -> int:

@@ -55,13 +55,14 @@ class Archive:
         if sum(info.file_size for info in infos) > max_archive_bytes:
             raise InputError(f"{name} would unpack to more than {max_archive_bytes / 2**30:g} GiB; split it")
         self.infos: dict[PurePosixPath, zipfile.ZipInfo] = {}
-        guessed: list[str] = []
+        self.guessed: list[str] = []
+        """Names in an alphabet that nobody told."""
         for info in infos:
             if info.flag_bits & ENCRYPTED:
                 raise InputError(f"{name} is encrypted; unpack it with its password, and give the folder")
             member, known = name_of(info)
             if not known:
-                guessed.append(member)
+                self.guessed.append(member)
             if info.file_size > max_member_bytes:
                 raise InputError(
                     f"{name} holds {member!r} of {info.file_size / 2**20:.0f} MiB; "
@@ -73,11 +74,14 @@ class Archive:
             if path in self.infos:
                 raise InputError(f"{name} holds two files called {member!r}; pack it again")
             self.infos[path] = info
-        if guessed:
+
+    def warn_of_guesses(self) -> None:
+        """Say where names may be wrong."""
+        if self.guessed:
             warnings.warn(
-                f"{name} doesn't say in which alphabet {len(guessed)} of its names are, and they aren't UTF-8; they "
-                f"are read as Western European ones (code page 437), such as {guessed[0]!r}: if that is wrong, unpack "
-                "it with a program that lets you choose, and give the folder",
+                f"{self.name} does not say in which alphabet {len(self.guessed)} of its names are, and none is UTF-8; "
+                f"they are read as Western European (code page 437), such as {self.guessed[0]!r}: if that is wrong, "
+                "unpack it with a program that lets you choose, and give the folder",
                 stacklevel=1,
             )
 

@@ -1,6 +1,6 @@
 """What a clip is, a video or an animation: its frames, what reads it, and what writes it. Knows no file format."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,6 +60,8 @@ class ClipReader(Protocol):
     """Frames a second, about."""
     plays: int
     """How often it is shown; 0 is for ever."""
+    tags: Mapping[str, str]
+    """What it says about itself, by FFmpeg's names."""
     sound: Path | None
     """What has its sound; None for silence."""
     expected: int

@@ -41,6 +41,8 @@ PRIMARIES = {
     22: Chromaticities((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), ILLUMINANT_D65),  # EBU 3213
 }
 """H.273's numbers -> primaries; all others are BT.709's, which are sRGB's, but BT.2020's in high dynamic range."""
+LINES_525 = (6, 7)
+"""H.273's numbers of primaries of 525 lines."""
 HDR: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 """H.273's numbers of transfers that are plain powers."""
@@ -51,7 +53,7 @@ CINEMA = 17
 SAME_PLACE = 0.002
 """Distance of chromaticities that are the same, rounded otherwise."""
 SAME_GAMMA = 0.05
-"""Share by which a power may differ from 2.2 and stand for sRGB's curve, as for libpng."""
+"""Share by which a power may differ from 2.2 and stand for sRGB's curve."""
 BRADFORD: Matrix = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 PIXELS_AT_ONCE = 2**18
 """Light takes twelve bytes a pixel or more; a photo of 200 megapixels isn't held as such."""
@@ -103,6 +105,13 @@ def of_h273(primaries: int, transfer: int) -> Colours:
     return Colours(primaries=PRIMARIES.get(primaries, usual), transfer=transfer)
 
 
+def of_frame(primaries: int, transfer: int) -> Colours:
+    """Of a video's frame. The primaries of 525 lines are shown as if they were BT.709's: Chromium does, where all that
+    a video says of itself is that it's of that kind, and most that say so were never anything else.
+    """
+    return of_h273(1 if primaries in LINES_525 else primaries, transfer)
+
+
 def of_photo(image: Image.Image, file: IO[bytes]) -> Colours:
     """Of a photo whose header has been read; what is broken, or not of its kind, is passed over, as viewers do.
 
@@ -134,16 +143,21 @@ def of_photo(image: Image.Image, file: IO[bytes]) -> Colours:
 
 
 def of_gamma(exponent: float | None, chromaticities: Chromaticities | None) -> Colours:
-    """Of PNG's gAMA (the power from light to code) and cHRM."""
-    gamma = 1 / exponent if exponent else None
-    if gamma is not None and abs(gamma / 2.2 - 1) <= SAME_GAMMA:
-        gamma = None
-    if chromaticities is None or np.abs(np.array(chromaticities) - np.array(BT709)).max() < SAME_PLACE:
+    """Of PNG's gAMA (the power from light to code) and cHRM, as Chromium takes them.
+
+    Primaries without a power say nothing, and a power of about 2.2 without primaries is sRGB's curve.
+    """
+    if exponent is None:
+        return SRGB
+    gamma = 1 / exponent
+    if chromaticities is None:
+        return SRGB if abs(gamma / 2.2 - 1) <= SAME_GAMMA else Colours(gamma=gamma)
+    if np.abs(np.array(chromaticities) - np.array(BT709)).max() < SAME_PLACE:
         return Colours(gamma=gamma)
     try:
         to_srgb_matrix(chromaticities)
     except np.linalg.LinAlgError:  # primaries on a line
-        return Colours(gamma=gamma)
+        return SRGB
     return Colours(gamma=gamma, primaries=chromaticities)
 
 

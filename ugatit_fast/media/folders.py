@@ -2,12 +2,14 @@
 
 import os
 import re
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.media.video import VIDEO_SUFFIXES
+from ugatit_fast.media.video import STREAM_SUFFIXES, VIDEO_SUFFIXES, is_transport_stream
 
 PAGE = "index.html"
 INPUT_FOLDER = PurePath("gallery/input")
@@ -17,20 +19,29 @@ HEATMAP_FOLDER = PurePath("gallery/heatmap")
 
 # fmt: off
 IMAGE_SUFFIXES = (
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
-    ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
+    ".jpx", ".jxl", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 )
+UNREAD_SUFFIXES = (
+    ".arw", ".cr2", ".cr3", ".dds", ".dng", ".eps", ".exr", ".icns", ".ico", ".jxr", ".kra", ".nef", ".orf", ".pcx",
+    ".pef", ".psb", ".psd", ".qoi", ".raf", ".rw2", ".srw", ".svg", ".wdp", ".wmf", ".xcf",
+)
+UNREAD_VIDEO_SUFFIXES = (".dv", ".f4v", ".divx", ".m2v", ".rm", ".rmvb", ".swf")
 # fmt: on
-"""What counts as a photo inside a folder. HEIC can't be decoded; it is here so that it is reported, not passed over."""
+"""`IMAGE_SUFFIXES`: what counts as a photo inside a folder. The others: pictures and videos too, but not read."""
 
 
 def photos_below(folder: Path, *, with_videos: bool = False) -> list[Path]:
     """Photos in a folder and its subfolders in natural order, without hidden ones (`._photo.jpg`, `.thumbnails/`).
 
+    Pictures in formats that aren't read are left out with a warning, and programs that are named as videos without.
     Raises as `files_below` does.
     """
     suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES if with_videos else IMAGE_SUFFIXES
-    return [file for file in files_below(folder) if is_visible(PurePath(file.name), suffixes)]
+    unread = UNREAD_SUFFIXES + UNREAD_VIDEO_SUFFIXES if with_videos else UNREAD_SUFFIXES
+    files = files_below(folder)
+    warn_of_unread(folder, [file for file in files if file.suffix.lower() in unread])
+    return [file for file in files if is_read(file, suffixes)]
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -54,6 +65,24 @@ def files_below(folder: Path) -> list[Path]:
         ways |= {os.path.join(parent, name): way | {below[name]} for name in subfolders}  # noqa: PTH118 - as os.walk does
         files += [Path(parent, name) for name in names if not is_hidden(name)]
     return sorted(files, key=natural_order)
+
+
+def is_read(file: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file is what its name says, where that may be something else: TypeScript ends in .ts too."""
+    suffix = file.suffix.lower()
+    return suffix in suffixes and (suffix not in STREAM_SUFFIXES or is_transport_stream(file))
+
+
+def warn_of_unread(folder: Path, files: Sequence[Path]) -> None:
+    if files:
+        counts = Counter(file.suffix.lower() for file in files)
+        most_first = sorted(counts.items(), key=lambda kind: (-kind[1], kind[0]))
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in most_first)
+        warnings.warn(
+            f"{folder} holds pictures or videos in formats that aren't read, and are left out: {kinds}; "
+            "export them as JPEG or PNG, or as .mp4",
+            stacklevel=1,
+        )
 
 
 def identity(folder: Path) -> tuple[int, int] | None:

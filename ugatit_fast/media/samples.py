@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from ugatit_fast.media.colour import Colours, by_profile, to_srgb
 
@@ -17,8 +17,27 @@ PHOTOMETRIC, BITS_PER_SAMPLE, SAMPLE_FORMAT = 262, 258, 339
 WHITE_IS_ZERO = 0
 UNSIGNED, SIGNED = 1, 2
 """Values of `SAMPLE_FORMAT`."""
+II, MM = b"II", b"MM"
+"""Of TIFF: little endian and big endian."""
 GREYS = ("1", "L", "LA", "La")
 """Pillow's modes that a profile of greys is for."""
+
+
+def teach_pillow() -> None:
+    """Let Pillow read greys that it has all the means for, but doesn't know: white at 0, doubles.
+
+    Its table goes from what a file says (order, photometric interpretation, sample format, ...) to the mode and how it
+    is unpacked. Of white at 0 it knows only a part; where it knows more, it turns the samples round itself.
+    """
+    known = TiffImagePlugin.OPEN_INFO
+    for order, raw in ((II, "F;64F"), (MM, "F;64BF")):
+        known.setdefault((order, 1, (3,), 1, (64,), ()), ("F", raw))
+    for (order, photometric, kind, fill, bits, extra), modes in list(known.items()):
+        if photometric == 1 and len(bits) == 1 and (modes[0][:1] in ("I", "F") or kind == (SIGNED,)):
+            known.setdefault((order, WHITE_IS_ZERO, kind, fill, bits, extra), modes)
+
+
+teach_pillow()
 
 
 def opaque_srgb(image: Image.Image, colours: Colours) -> Image.Image:

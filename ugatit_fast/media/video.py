@@ -7,7 +7,7 @@ Interlaced frames are taken as they are. What only pictures need is done in `Pix
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.files import refuse_special
 from ugatit_fast.machine import pip_install
 from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.media.clock import packets_of
-from ugatit_fast.media.colour import of_h273, to_srgb
+from ugatit_fast.media.colour import of_frame, to_srgb
 from ugatit_fast.media.images import MAX_PIXELS, Pixels
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ VIDEO_SUFFIXES = (
 )
 # fmt: on
 """What counts as a video; it is told by its name, since a folder may hold thousands of files."""
+
+STREAM_SUFFIXES = (".ts", ".mts", ".m2ts")
+"""Those of transport streams; programs in TypeScript end so too."""
+STREAM_PACKETS = (188, 192, 204)
+"""Bytes of their packets: plain, with a time in front, with a checksum behind."""
+SYNC_BYTE = 0x47
 
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut"
 """The only demuxers a file can reach, whatever its name says: FFmpeg has others that open more files, or addresses."""
@@ -80,6 +87,7 @@ class VideoReader:
         self.stream.thread_type = self.threading
         self.time_base = self.stream.time_base or Fraction(1, 90_000)
         self.rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        self.tags: Mapping[str, str] = dict(self.container.metadata)
         start = self.container.start_time or 0  # microseconds, of the earliest stream
         self.offset = round(Fraction(start, 1_000_000) / self.time_base)
         self.expected = self.stream.frames or round(Fraction(self.container.duration or 0, 1_000_000) * self.rate)
@@ -160,6 +168,7 @@ def open_video(path: Path) -> "InputContainer":
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
     if path.is_dir():
         raise ClipError(f"{path} is a folder, not a video; name a video in it")
+    refuse_special(path)
     try:
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty (0 bytes); copy or export it again")
@@ -170,6 +179,20 @@ def open_video(path: Path) -> "InputContainer":
         ) from error
     except OSError as error:
         raise ClipError(f"{path} can't be read ({error.strerror}); check its name and permissions") from error
+
+
+def is_transport_stream(path: Path) -> bool:
+    """Whether the beginning of a file has a transport stream's rhythm; one that can't be read is taken for one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8 * max(STREAM_PACKETS))
+    except OSError:
+        return True
+    return any(
+        all(head[at] == SYNC_BYTE for at in range(first, min(first + 3 * size, len(head)), size))
+        for size in STREAM_PACKETS
+        for first in range(min(size, len(head) - size))
+    )
 
 
 def can_be_decoded(stream: "Stream") -> bool:
@@ -228,7 +251,7 @@ class PixelSource:
             dst_color_range=_FULL,
             threads=1,
         )
-        pixels = to_srgb(cast(Pixels, rgb.to_ndarray()), of_h273(frame.color_primaries, frame.color_trc))
+        pixels = to_srgb(cast(Pixels, rgb.to_ndarray()), of_frame(frame.color_primaries, frame.color_trc))
         return np.ascontiguousarray(self.turn(pixels))
 
     def reformatter(self) -> "VideoReformatter":

@@ -64,17 +64,20 @@ class VideoWriter:
         rate: Fraction,
         crf: int,
         sound: Path | None,
+        tags: Mapping[str, str],
         settings: Mapping[str, object],
     ) -> None:
         """Look for segments of an earlier run, and begin anew where they were made otherwise.
 
         time_base: seconds, of the frames' times. rate: frames a second, on average.
         crf: x264's, 0 (lossless) to 51. sound: the video whose sound is taken over; None for silence.
+        tags: what the file says about itself, by FFmpeg's names; what the container has no place for is left out.
         settings: all that the pictures depend on, as JSON has it.
         Raises InputError where the folder of segments can't be written, or isn't ours; BackendUnavailable without PyAV
         or x264.
         """
-        self.target, self.time_base, self.rate, self.crf, self.sound = target, time_base, rate, crf, sound
+        self.target, self.time_base, self.rate, self.crf = target, time_base, rate, crf
+        self.sound, self.tags = sound, tags
         self.av = import_av()
         try:
             self.av.Codec("libx264", "w")
@@ -175,6 +178,7 @@ class VideoWriter:
         with ExitStack() as stack:
             partial = stack.enter_context(self.written(self.target))
             output = stack.enter_context(self.av.open(f"file:{partial}", "w", format=name, container_options=flags))
+            output.metadata.update(self.tags)
             packets: list[Iterator[AnyPacket]] = [self.picture_packets(self.add_copy(output))]
             if self.sound:
                 source = stack.enter_context(open_video(self.sound))

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from ugatit_fast.backends.runtimes import runtime_of
 from ugatit_fast.errors import BackendUnavailable, InputError, first_line
@@ -37,7 +37,7 @@ def load(options: RayOptions, engine: Path, *, heatmap: bool) -> Translator:
     )
 
 
-def import_ray() -> Any:
+def import_ray() -> ModuleType:
     """Ray, which sends no usage statistics when we start it. Raises BackendUnavailable."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its errors come as exceptions, its notes in its log files

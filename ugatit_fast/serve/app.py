@@ -3,12 +3,12 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, Any, TypeVar
+from typing import IO, Annotated, TypeVar
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -225,7 +225,7 @@ def chunks_of(file: IO[bytes]) -> Iterator[bytes]:
 
 def add_state(app: FastAPI, engines: Engines) -> None:
     @app.get("/v1/model")
-    async def model() -> dict[str, Any]:
+    async def model() -> dict[str, object]:
         """What is served: engines, limits, formats."""
         settings = engines.settings
         return {
@@ -321,20 +321,21 @@ async def until_gone(receive: Receive) -> None:
 
 
 def add_problems(app: FastAPI) -> None:
-    handlers: dict[type[Exception], Callable[[Any], Problem]] = {
-        Problem: lambda error: error,
-        HTTPException: lambda error: Problem(error.status_code, str(error.detail), error.headers),
-        RequestValidationError: lambda error: Problem(422, invalid_fields(error)),
-    }
-    for kind, problem_of in handlers.items():
-        app.add_exception_handler(kind, handler_for(problem_of))
+    for kind in (Problem, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer_problem)
 
 
-def handler_for(problem_of: Callable[[Any], Problem]) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
-    async def handle(_: Request, error: Exception) -> JSONResponse:
-        return problem_of(error).response()
-
-    return handle
+async def answer_problem(_: Request, error: Exception) -> JSONResponse:
+    match error:
+        case Problem():
+            problem = error
+        case HTTPException():
+            problem = Problem(error.status_code, str(error.detail), error.headers)
+        case RequestValidationError():
+            problem = Problem(422, invalid_fields(error))
+        case _:
+            raise error
+    return problem.response()
 
 
 def invalid_fields(error: RequestValidationError) -> str:

@@ -130,17 +130,19 @@ def serve_engines(
 ) -> None:
     """Load engines, with their heat maps where they have any, and `serve` them. Raises as `Translator` does, too."""
     with ExitStack() as stack:
+        specs = [describe_engine(engine, loading.trust_plan) for engine in engines]
+        say(f"loading {' and '.join(engine.name for engine in engines)}")
         translators = [
             stack.enter_context(
                 Translator(
                     engine,
                     device=loading.device,
-                    heatmap=describe_engine(engine, loading.trust_plan).heatmap,
+                    heatmap=spec.heatmap,
                     threads=loading.threads,
                     trust_plan=loading.trust_plan,
                 )
             )
-            for engine in engines
+            for engine, spec in zip(engines, specs, strict=True)
         ]
         serve(translators, settings, host=host, port=port, say=say)
 

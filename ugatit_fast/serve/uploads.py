@@ -11,10 +11,13 @@ import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from functools import partial
 from pathlib import PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, Literal, cast
+from urllib.parse import unquote
 from zipfile import ZIP_DEFLATED, ZIP_STORED
 
 from starlette.datastructures import FormData, UploadFile
@@ -33,6 +36,8 @@ PACE_BYTES = MIB
 """What must have come in each `body_timeout_s`, on average; 50 KiB/s as the settings are."""
 FORM_BYTES = 64 * 1024
 """What a form may add to the files in it: boundaries and headers."""
+MAX_FIELDS = 20
+"""Of a form, beside its files: nobody reads them, but clients send some with every form."""
 FORM: Literal["multipart/form-data"] = "multipart/form-data"
 PHOTO_TYPES = ("image/", "application/octet-stream")
 ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
@@ -43,6 +48,8 @@ MAX_JPEG_SCANS = 100
 Answer = Literal["image/png", "image/webp", "image/jpeg", "multipart/form-data"]
 SUFFIXES: dict[Answer, str] = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg", FORM: ".png"}
 """What a translation can be sent as, best first, and the format of the pictures in it."""
+OTHER_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+"""What clients also call them."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +142,11 @@ def content_type_of(request: Request) -> str:
 
 @asynccontextmanager
 async def form_files(request: Request, max_files: int) -> AsyncIterator[list[UploadFile]]:
-    """The files of a form, which may hold nothing else."""
+    """The files of a form; what else is in it is passed over."""
     try:
-        form: FormData = await request.form(max_files=max_files, max_fields=0)
+        form: FormData = await request.form(max_files=max_files, max_fields=MAX_FIELDS, max_part_size=FORM_BYTES)
     except HTTPException as error:
-        hint = f"expected a form with at most {max_files} file(s), each with a filename, and no other fields"
+        hint = f"expected a form with at most {max_files} file(s), each with a filename, and {MAX_FIELDS} other fields"
         raise Problem(400, f"{hint}: {error.detail}") from error
     except ClientDisconnect as error:
         raise client_gone() from error
@@ -173,7 +180,7 @@ def client_gone() -> Problem:
 
 
 def photo_of(file: UploadFile, settings: ServeSettings) -> Photo:
-    name = plain_name(file.filename or "")
+    name = plain_name(name_of(file))
 
     def content() -> IO[bytes]:
         if (file.size or 0) > settings.max_upload_mib * MIB:
@@ -181,6 +188,24 @@ def photo_of(file: UploadFile, settings: ServeSettings) -> Photo:
         return file.file
 
     return Photo(name, content)
+
+
+EXTENDED_NAME = re.compile(r"""(?:^|;)\s*filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)""", re.IGNORECASE)
+"""RFC 5987: an alphabet, a language, and what is percent-encoded."""
+
+
+def name_of(file: UploadFile) -> str:
+    """What a client calls a file: its `filename*` if it sends one, else its `filename`, MIME's encoded words decoded.
+
+    Parsers of forms leave both as they are: RFC 7578 knows neither.
+    """
+    try:
+        if extended := EXTENDED_NAME.search(file.headers.get("content-disposition", "")):
+            alphabet, encoded = extended.groups()
+            return unquote(encoded, alphabet)
+        return str(make_header(decode_header(file.filename or "")))
+    except (LookupError, ValueError, HeaderParseError):  # an unknown alphabet, or bytes that aren't of it
+        return file.filename or ""
 
 
 def plain_name(name: str) -> str:
@@ -273,7 +298,8 @@ def accepted(accept: str | None) -> Answer:
     for part in (accept or "*/*").split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         quality = next((value[2:] for value in parameters if value.startswith("q=")), "1")
-        wanted[kind] = float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality) else 0.0
+        liked = float(quality) if re.fullmatch(r"[01](\.\d*)?|\.\d+", quality) else 1.0
+        wanted[OTHER_NAMES.get(kind, kind)] = min(liked, 1.0)
 
     def liking(answer: Answer) -> float:
         ranges = (answer, answer.partition("/")[0] + "/*", "*/*")

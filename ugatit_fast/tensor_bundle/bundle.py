@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from ugatit_fast.tensor_bundle.index import Entry, Index, parse_index
 from ugatit_fast.tensor_bundle.leveldb_table import DAMAGED, Malformed, read_table
 from ugatit_fast.tensor_bundle.locate import find_prefix, index_file
 
-AnyArray = NDArray[Any]
+AnyArray = NDArray[np.generic]
 """Of whatever dtype the tensor has."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.animation import ANIMATION_SUFFIXES, AnimationReader, AnimationWriter
 from ugatit_fast.media.clip import ClipError, ClipKind, ClipReader, ClipWriter, troubles_of
+from ugatit_fast.media.metadata import kept_video_tags
 from ugatit_fast.media.video import VideoReader
 from ugatit_fast.media.video_writer import CONTAINERS, VideoWriter
 from ugatit_fast.translate.clips import ClipReport, translate_clip
@@ -84,6 +85,7 @@ def open_writer(
         rate=reader.rate,
         crf=options.crf,
         sound=reader.sound,
+        tags=kept_video_tags(reader.tags, options.keep_metadata),
         settings={
             "source": str(reader.path.resolve()),
             "bytes": status.st_size,

@@ -10,7 +10,6 @@ With (row, column) of a cell of `stride` pixels and its bbox (x, y, w, h), the f
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,14 +37,14 @@ class FaceFinder:
 
     def __init__(self, model: Path) -> None:
         """model: the .onnx file. Raises InputError where it can't be used, BackendUnavailable without ONNX Runtime."""
-        from ugatit_fast.backends.ort import import_onnxruntime
+        from ugatit_fast.backends.ort import Session, import_onnxruntime
 
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1  # photos are looked at side by side
         options.log_severity_level = 3
         try:
-            self.session: Any = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self.session: Session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = first_line(error)
             raise InputError(f"the face model {model} can't be loaded ({reason}); expected YuNet's .onnx") from error

@@ -16,6 +16,7 @@ from typing import Generic
 
 import numpy as np
 
+from ugatit_fast.choices import KeepMetadata
 from ugatit_fast.errors import InputError, PlaceError
 from ugatit_fast.media.images import encode_image
 from ugatit_fast.translate.framing import Framed, Framing
@@ -32,6 +33,8 @@ class Photo:
 
     source: Source
     framed: Framed
+    exif: bytes
+    """What goes with its translation."""
     decode_seconds: float
     resize_seconds: float
 
@@ -40,9 +43,19 @@ class Flow(Generic[Made]):
     """A pool of threads around an engine; a context manager. What becomes of each photo goes into the ledger."""
 
     def __init__(
-        self, product: Product[Made], framing: Framing, sink: Sink, ledger: Ledger, *, batch_size: int, threads: int
+        self,
+        product: Product[Made],
+        framing: Framing,
+        sink: Sink,
+        ledger: Ledger,
+        *,
+        keep: KeepMetadata,
+        batch_size: int,
+        threads: int,
     ) -> None:
+        """keep: of what photos say about themselves. threads: that read and write."""
         self.product, self.framing, self.sink, self.ledger = product, framing, sink, ledger
+        self.keep = keep
         self.batch_size = batch_size
         self.threads = threads
         # On each side of the engine: the next batch whole, and for each thread one photo in hand and one to come.
@@ -78,7 +91,7 @@ class Flow(Generic[Made]):
         """The photos in order, the next `depth` of them being decoded meanwhile."""
         reading: deque[tuple[Source, Future[Photo | Failure]]] = deque()
         for source in sources:
-            reading.append((source, self.pool.submit(read, source, self.framing)))
+            reading.append((source, self.pool.submit(read, source, self.framing, self.keep)))
             if len(reading) > self.depth:
                 first, photo = reading.popleft()
                 yield first, photo.result()
@@ -114,16 +127,16 @@ class Flow(Generic[Made]):
 # On a thread of the pool -------------------------------------------------------------------------------------------
 
 
-def read(source: Source, framing: Framing) -> Photo | Failure:
+def read(source: Source, framing: Framing, keep: KeepMetadata) -> Photo | Failure:
     """Decode a photo and fit it to the engine."""
     start = time.perf_counter()
     try:
-        image = source.load(framing.at_least)
+        photo = source.decode(framing.at_least, keep)
         decoded = time.perf_counter()
-        framed = framing.frame(image, str(source.path))
+        framed = framing.frame(photo.pixels, str(source.path))
     except InputError as error:
         return Failure(source.path, str(error))
-    return Photo(source, framed, decoded - start, time.perf_counter() - decoded)
+    return Photo(source, framed, photo.exif, decoded - start, time.perf_counter() - decoded)
 
 
 def write(sink: Sink, product: Product[Made], photo: Photo, made: Made) -> float | Failure:
@@ -141,7 +154,8 @@ def write(sink: Sink, product: Product[Made], photo: Photo, made: Made) -> float
 
 def files_of(product: Product[Made], photo: Photo, made: Made) -> Iterator[tuple[PurePath, bytes]]:
     for relative, picture in product.pictures(photo.source, photo.framed, made):
+        exif = photo.exif if relative == photo.source.relative else b""
         try:
-            yield relative, encode_image(picture, relative.suffix)
+            yield relative, encode_image(picture, relative.suffix, exif)
         except InputError as error:
             raise InputError(f"{photo.source.path}: {error}") from error

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.choices import Crop, Fit, Format, check_choice
+from ugatit_fast.choices import Crop, Fit, Format, KeepMetadata, check_choice
 from ugatit_fast.errors import InputError
 
 
@@ -32,6 +32,8 @@ class TranslateOptions:
     """Write the page."""
     skip_existing: bool = False
     """Leave photos alone whose translations are there already."""
+    keep_metadata: KeepMetadata = "date"
+    """Of what photos and videos say of themselves, keep: their date and copyright, all (the place too), or none."""
     crf: int = 18
     """Quality of videos: x264's, from 0 (lossless) to 51."""
     stride: int = 1
@@ -41,6 +43,7 @@ class TranslateOptions:
 
     def __post_init__(self) -> None:
         check_choice("fit", self.fit, Fit)
+        check_choice("keep_metadata", self.keep_metadata, KeepMetadata)
         if self.crop == "face" and self.face_model is None:
             raise InputError("crop face needs a face detector: --face-model FILE, YuNet's .onnx (2023mar)")
         if self.crop != "face" and self.face_model is not None:

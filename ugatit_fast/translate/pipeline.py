@@ -122,7 +122,15 @@ class Run:
         # An engine for any number gets one: on a CPU a batch only adds latency, all cores being busy with one image.
         batch_size = max(translator.spec.batch_sizes, default=1)
         threads = options.threads or available_cores()
-        self.flow = Flow(product, self.framing, sink, self.ledger, batch_size=batch_size, threads=threads)
+        self.flow = Flow(
+            product,
+            self.framing,
+            sink,
+            self.ledger,
+            keep=options.keep_metadata,
+            batch_size=batch_size,
+            threads=threads,
+        )
 
     def __enter__(self) -> "Run":
         self.sink.__enter__()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.translate.sources import PIPE
+from ugatit_fast.translate.sources import PIPE, ZIP_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,21 @@ class Report:
     @property
     def summary(self) -> str:
         """How many photos had which fate."""
-        parts = [f"{len(self.translated)} translated into {'stdout' if self.out == PIPE else self.out}"]
+        parts = [f"{len(self.translated)} translated into {self.place}" if self.translated else "0 translated"]
         if self.skipped:
             parts.append(f"{self.skipped} skipped, being there already")
         if self.failures:
             photos = len(self.translated) + self.skipped + len(self.failures)
             parts.append(f"{len(self.failures)} of {photos} failed")
         return ", ".join(parts)
+
+    @property
+    def place(self) -> str:
+        """Where the translations are: the file, where it is one of a folder."""
+        if self.out == PIPE:
+            return "stdout"
+        one = len(self.translated) == 1 and not self.skipped and self.out.suffix.lower() != ZIP_SUFFIX
+        return str(self.translated[0] if one else self.out)
 
     @property
     def speed(self) -> str:

@@ -14,6 +14,7 @@ from ugatit_fast.translate.options import Request, TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files, watch_folders
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
 from ugatit_fast.translate.report import OnFailure, Report
+from ugatit_fast.translate.sinks import FolderSink, open_sink, refuse_file_name
 from ugatit_fast.translate.sources import Source, as_named, find_images
 from ugatit_fast.translate.watch import Watcher
 from ugatit_fast.translator import Translator
@@ -36,6 +37,8 @@ def work_of(inputs: Sequence[str], output: Path, request: Request, options: Tran
     """
     refuse_output_among_inputs(inputs, output)
     sources, folder = as_named(find_images(inputs, request.suffix), output)
+    if isinstance(open_sink(folder), FolderSink):
+        refuse_file_name(folder)
     if folder != output:  # a file among others, which are not the page's
         options = replace(options, gallery=False)
     return Work(sources, folder, options)

@@ -15,8 +15,16 @@ from typing import Protocol
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import cause_of, write_errors, written_whole
+from ugatit_fast.media.animation import ANIMATION_SUFFIXES
+from ugatit_fast.media.folders import IMAGE_SUFFIXES, UNREAD_SUFFIXES, UNREAD_VIDEO_SUFFIXES
+from ugatit_fast.media.images import ENCODERS
+from ugatit_fast.media.video import VIDEO_SUFFIXES
+from ugatit_fast.media.video_writer import CONTAINERS
 from ugatit_fast.translate.sources import PIPE, ZIP_SUFFIX
 from ugatit_fast.version import __version__
+
+FILE_SUFFIXES = IMAGE_SUFFIXES + UNREAD_SUFFIXES + VIDEO_SUFFIXES + UNREAD_VIDEO_SUFFIXES
+"""What a name ends in that stands for a file."""
 
 
 class Sink(Protocol):
@@ -52,6 +60,17 @@ def open_sink(out: Path) -> Sink:
     return FolderSink(out)
 
 
+def refuse_file_name(out: Path) -> None:
+    """Raises InputError where a folder that isn't there yet would be called like a picture or a clip."""
+    suffix = out.suffix.lower()
+    if out.is_dir() or suffix not in FILE_SUFFIXES:
+        return
+    written = (*ENCODERS, *(s for s in ANIMATION_SUFFIXES if s not in ENCODERS), *CONTAINERS)
+    if suffix in written:
+        raise InputError(f"{out} names one file, for a single photo or clip; for several, name a folder or a .zip")
+    raise InputError(f"nothing can be written as {suffix!r}; expected a folder, .zip, or one of {', '.join(written)}")
+
+
 class FolderSink:
     """A folder, made if missing; every file in it is whole at any time."""
 
@@ -72,6 +91,7 @@ class FolderSink:
 
     def __enter__(self) -> "FolderSink":
         """Make the folder, and a nameless file in it, so that a run ends before its work where it couldn't keep it."""
+        refuse_file_name(self.root)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 
+from ugatit_fast.choices import KeepMetadata
 from ugatit_fast.errors import InputError
 from ugatit_fast.media.animation import ANIMATION_SUFFIXES, is_animated
 from ugatit_fast.media.archives import Archive
 from ugatit_fast.media.clip import ClipKind
 from ugatit_fast.media.folders import IMAGE_SUFFIXES, files_below, is_visible, matches, natural_order, photos_below
-from ugatit_fast.media.images import ENCODERS, Pixels, decode_image, load_image
+from ugatit_fast.media.images import ENCODERS, Decoded, Pixels, decode_photo, load_photo
 from ugatit_fast.media.video import VIDEO_SUFFIXES
 from ugatit_fast.media.video_writer import CONTAINERS
 
@@ -39,9 +40,13 @@ class Source:
     relative: PurePath
     """Name below the output folder, its suffix already one that can be written (see `output_name`)."""
 
-    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
-        """Decode the photo, as `images.load_image` does."""
-        return load_image(self.path, at_least)
+    def decode(self, at_least: tuple[int, int] | None = None, keep: KeepMetadata = "none") -> Decoded:
+        """Decode the photo, as `images.load_photo` does."""
+        return load_photo(self.path, at_least, keep=keep)
+
+    def load(self) -> Pixels:
+        """The pixels of the photo."""
+        return self.decode().pixels
 
     @property
     def file(self) -> Path | None:
@@ -55,7 +60,7 @@ class ClipSource(Source):
 
     kind: ClipKind
 
-    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
+    def decode(self, at_least: tuple[int, int] | None = None, keep: KeepMetadata = "none") -> Decoded:
         raise InputError(f"{self.path} is a {self.kind}, and only photos are translated here")
 
 
@@ -66,8 +71,10 @@ class ArchivedSource(Source):
     archive: Archive
     member: PurePosixPath
 
-    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
-        return decode_image(self.archive.read(self.member), str(self.path), at_least)
+    def decode(self, at_least: tuple[int, int] | None = None, keep: KeepMetadata = "none") -> Decoded:
+        decoded = decode_photo(self.archive.read(self.member), str(self.path), at_least, keep=keep)
+        decoded.warn_of_others(self.path)
+        return decoded
 
     @property
     def file(self) -> Path:
@@ -80,8 +87,10 @@ class PipedSource(Source):
 
     content: bytes
 
-    def load(self, at_least: tuple[int, int] | None = None) -> Pixels:
-        return decode_image(self.content, str(self.path), at_least)
+    def decode(self, at_least: tuple[int, int] | None = None, keep: KeepMetadata = "none") -> Decoded:
+        decoded = decode_photo(self.content, str(self.path), at_least, keep=keep)
+        decoded.warn_of_others(self.path)
+        return decoded
 
     @property
     def file(self) -> None:
@@ -202,6 +211,7 @@ def files_named_by(given: str | Path) -> Iterator[tuple[Path, PurePath]]:
 
 def archived(path: Path, suffix: str | None) -> Iterator[Source]:
     archive = Archive(path, str(path))
+    archive.warn_of_guesses()
     members = [member for member in archive.members if is_visible(member, IMAGE_SUFFIXES)]
     if not members:
         raise InputError(f"archive {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")

@@ -1,7 +1,10 @@
 """Translator: pictures in, pictures of the same kind out, on whatever engine it was given.
 
-translator.py   a batch of uint8 pictures through an engine, and what people call around it
-kinds.py        batches: NumPy or torch, uint8 or floating point
+    translator.py   a batch of uint8 pictures through an engine, and what people call around it
+    pictures.py     what people type: paths, bytes, Pillow images, one picture or many
+    kinds.py        batches: NumPy or torch, uint8 or floating point
+
+What takes weights in place of an engine is a floor up: `ugatit_fast.Translator`.
 """
 
 from ugatit_fast.translator.translator import Translated, Translates, Translator, describe_engine

@@ -4,7 +4,7 @@ uint8 (n, h, w, 3), or floating point (n, 3, h, w) in [-1, 1]; NumPy, or torch o
 """
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from ugatit_fast.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-AnyArray: TypeAlias = NDArray[Any]
+AnyArray: TypeAlias = NDArray[np.generic]
 """An array of whatever dtype."""
 Batch: TypeAlias = "AnyArray | torch.Tensor"
 RANGE_SLACK = 1e-3
@@ -34,8 +34,6 @@ def check_shape(shape: tuple[int, ...], dtype: str) -> None:
 
 def hint(shape: tuple[int, ...]) -> str:
     """What to do about a wrong shape."""
-    if len(shape) == 3:
-        return "; add the batch dimension: batch[None]"
     if len(shape) == 4 and (shape[1] == 3) != (shape[3] == 3):
         return "; uint8 batches have the colours last, floating point ones after n"
     return ""

@@ -1,5 +1,6 @@
 """Translator: pictures in, pictures of the same kind out, on whatever engine it was given."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -7,11 +8,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
-from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
+from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.translator.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
+from ugatit_fast.translator.pictures import Pictures, Taken, in_batches, taken
 
 
 class Translated(NamedTuple):
@@ -45,7 +47,7 @@ class Translator:
     """Translates batches of images with an engine file. Thread-safe, and a context manager.
 
     with Translator("selfie2anime.onnx") as translator:
-        translated = translator.run(photos)
+        translated = translator("me.jpg")
     """
 
     def __init__(
@@ -77,17 +79,48 @@ class Translator:
         self.heatmap = heatmap
         self.backend: Backend = open_backend(path, self.spec, device, threads)
 
-    def run(self, batch: Batch) -> Any:
-        """Translate a batch of any number of images.
+    def run(self, pictures: Pictures) -> Any:
+        """Translate one picture or many, and give the same kind back. `translator(pictures)` is the same.
 
-        batch: uint8 (n, h, w, 3) RGB, or floating point (n, 3, h, w) RGB in [-1, 1], in NumPy or torch (any device).
-        Returns the same kind: type, dtype, layout and device. Pictures cross the engine as 8 bits a channel, so
-        floating point results are multiples of 1/127.5. With `heatmap=True`, a pair: images and float32 (n, h / 4, w
-        / 4) heat maps of the same library and device. What is returned belongs to the caller; nothing of it is
-        written to again. It is ready on return. Raises InputError where the batch isn't of that form, or is of a size
+        pictures: an array, uint8 (n, h, w, 3) RGB or floating point (n, 3, h, w) RGB in [-1, 1], in NumPy or torch (any
+            device), of a size that the engine serves; or one picture of such a batch, without n. A photo of any size:
+            the path of a file, its content as bytes, or a Pillow image; its middle is brought to the engine's size. Or
+            a list of any of these.
+        Returns an array of the same type, dtype, layout and device; bytes of the same format (PNG where that is none of
+        JPEG, PNG and WebP); a Pillow image for a Pillow image and for a path; a list for a list. Pictures cross the
+        engine as 8 bits a channel, so floating point results are multiples of 1/127.5. With `heatmap=True`, a pair:
+        that, and float32 heat maps, (n, h / 4, w / 4) in the library and on the device of an array, (h / 4, w / 4) of a
+        single picture, a list for a list. What is returned belongs to the caller; nothing of it is written to again. It
+        is ready on return. Raises InputError where a picture can't be read or isn't of that form, or is of a size that
         the engine doesn't serve, EngineError after `close`.
         """
         self.check_open()
+        size = self.spec.height, self.spec.width
+        if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes):
+            return self.run_many([taken(picture, size) for picture in pictures])
+        one = taken(pictures, size)
+        result = self.run_batch(one.batch)
+        return (one.back(result[0]), one.first(result[1])) if self.heatmap else one.back(result)
+
+    __call__ = run
+
+    def run_many(self, pictures: Sequence[Taken]) -> Any:
+        """As `run`, of several: neighbours of one size go through the engine together."""
+        results: list[Any] = []
+        maps: list[Any] = []
+        for images, members in in_batches(pictures):
+            translated = self.translate(images)
+            begin = 0
+            for one in members:
+                end = begin + len(one.batch)
+                results.append(one.back(like(one.batch, translated.pictures[begin:end])))
+                if translated.heatmaps is not None:
+                    maps.append(one.first(beside(one.batch, translated.heatmaps[begin:end])))
+                begin = end
+        return (results, maps) if self.heatmap else results
+
+    def run_batch(self, batch: Batch) -> Any:
+        """As `run`, of arrays with their n: a pair with heat maps."""
         if is_on_gpu(batch) and isinstance(self.backend, DeviceBackend):
             images = tensor_to_images(batch)
             self.check_size(*images.shape[1:3])
@@ -159,7 +192,4 @@ def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:
     except EngineError:
         if not trust_plan or not path.is_file():
             raise
-    RUNTIMES["tensorrt"].require(path, "auto")
-    from ugatit_fast.backends.trt import describe_plan
-
-    return describe_plan(path)
+    return describe_bare_plan(path)

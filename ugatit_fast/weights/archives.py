@@ -33,8 +33,10 @@ WRAP = 2**32
 """Where a zip file without ZIP64 begins to count from 0 again."""
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 """signature, version, flags, method, time, date, CRC-32, sizes packed and unpacked, lengths of name and extra field."""
-TORCH_PICKLE = "/data.pkl"
-"""A file of PyTorch is a zip file as well, with such a member, whoever packed it."""
+TORCH_PICKLE = "data.pkl"
+"""A file of PyTorch is a zip file as well, with such a member, in a folder or not."""
+NUMPY_ARRAY = ".npy"
+"""So is NumPy's .npz, with nothing but such members."""
 
 
 class Members(Protocol):
@@ -56,8 +58,9 @@ def is_archive(file: Path) -> bool:
         with file.open("rb") as opened:
             start = opened.read(512)
         if start[:2] == b"PK":
-            names = ("/" + info.filename.replace("\\", "/") for info in zipfile.ZipFile(file).infolist())
-            return not any(name.endswith(TORCH_PICKLE) for name in names)
+            names = [info.filename.replace("\\", "/") for info in zipfile.ZipFile(file).infolist()]
+            of_torch = any(name.rpartition("/")[2] == TORCH_PICKLE for name in names)
+            return not of_torch and not (names and all(name.endswith(NUMPY_ARRAY) for name in names))
         return start[257:262] == b"ustar" or (start[:2] in (b"\x1f\x8b", b"BZ", b"\xfd7") and tarfile.is_tarfile(file))
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return False

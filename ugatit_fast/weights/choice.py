@@ -7,7 +7,7 @@ from ugatit_fast.errors import CheckpointError
 from ugatit_fast.tensor_bundle.locate import MEMBER, newest_of
 
 SINGLE_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
-"""Checkpoints of one file."""
+"""Checkpoints of one file, in any case of letters: pytorch_model.bin, LAST.PT."""
 INDEX = ".index"
 """Of TensorFlow's, which have others beside it."""
 LISTED = 6

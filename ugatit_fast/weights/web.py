@@ -16,6 +16,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -168,7 +169,7 @@ class Download:
                 return self.asked()
             raise
 
-    def refuse_page(self, response: Any) -> None:
+    def refuse_page(self, response: HTTPResponse) -> None:
         if response.headers.get_content_type() == "text/html":
             raise CheckpointError(
                 f"{self.address} is a web page, not a file: open it in a browser, download the file, and give that"
@@ -182,7 +183,7 @@ class Download:
                 "free some space"
             )
 
-    def note(self, response: Any) -> None:
+    def note(self, response: HTTPResponse) -> None:
         """Keep what tells this version of the file from others: a strong ETag, or when it was changed."""
         tag = response.headers.get("ETag", "")
         said = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")

@@ -13,8 +13,8 @@ let attention = false;
 // Translating -------------------------------------------------------------------------------------------------------
 
 function add(files) {
-  const images = [...files].filter((file) => file.type.startsWith("image/") || !file.type);
-  if (!images.length) return complain("That is not a picture.");
+  const images = [...files].filter((file) => file.type.startsWith("image/") || !file.type || PICTURE.test(file.name));
+  if (!images.length) return complain(files.length ? "That is not a picture." : "There is no picture in that folder.");
   complain("");
   const added = images.map((file) => ({ name: file.name || "photo.png", file, state: "waiting" }));
   photos.push(...added);
@@ -71,6 +71,33 @@ async function send(file, signal) {
 function forget(photo) {
   for (const url of Object.values(photo.urls ?? {})) URL.revokeObjectURL(url);
   Object.assign(photo, { pictures: null, urls: null });
+}
+
+// Folders that are dropped -------------------------------------------------------------------------------------------
+
+const PICTURE = /\.(avif|bmp|dib|gif|hei[cf]|hif|j2k|jfif|jp[2efgx]|jpe?g|jxl|mpo|p[bgnp]m|png|tga|tiff?|webp)$/i;
+
+async function dropped(transfer) { // a folder is a file to `files`, and can't be sent; only its entry shows what is in it
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()); // all at once: they go with the event
+  if (!entries.some((entry) => entry?.isDirectory)) return [...transfer.files];
+  const found = await Promise.all(entries.map((entry) => entry && filesBelow(entry)));
+  return found.flat().filter(Boolean);
+}
+
+async function filesBelow(entry) { // of a folder, its pictures, without hidden ones
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const inside = [];
+  for (;;) { // a hundred at a time
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) break;
+    inside.push(...some);
+  }
+  const wanted = inside.filter((one) => !one.name.startsWith(".") && (one.isDirectory || PICTURE.test(one.name)));
+  wanted.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  const files = [];
+  for (const one of wanted) files.push(...await filesBelow(one));
+  return files;
 }
 
 // The server --------------------------------------------------------------------------------------------------------
@@ -262,10 +289,10 @@ document.ondragover = (event) => {
 document.ondragleave = (event) => {
   if (!event.relatedTarget) $("drop").classList.remove("over");
 };
-document.ondrop = (event) => {
+document.ondrop = async (event) => {
   event.preventDefault();
   $("drop").classList.remove("over");
-  add(event.dataTransfer.files);
+  add(await dropped(event.dataTransfer));
 };
 document.onpaste = (event) => {
   if (event.clipboardData.files.length) add(event.clipboardData.files);

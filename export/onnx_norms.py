@@ -1,0 +1,148 @@
+"""Normalisation in standard operators, written so that a compiler makes two kernels of it: statistics, and the rest.
+
+Statistics are in float32, of values less their mean. What a plan makes of other ways to write this is in
+docs/decisions.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ugatit_fast.export.onnx_activations import ActivationWriter
+from ugatit_fast.graph import StageWeights
+from ugatit_fast.model import EPS
+
+Style = tuple[str, str]
+"""gamma and beta, as the norms that read them want them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What a stage does after its convolution; see `ugatit_fast.graph.Operations.stage`."""
+
+    unbiased: bool
+    relu: bool
+    pad: int
+    pad_mode: str
+    style: Style | None = None
+    residual: str | None = None
+
+
+class Norms(Protocol):
+    """Writes normalisations."""
+
+    def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
+        """What follows the convolution of a stage, whose result is x."""
+
+    def style(self, both: str) -> Style:
+        """From gamma and beta side by side, float32 (n, 2 c)."""
+
+
+class NativeNorms:
+    """Norms that any runtime has kernels for, in any layout."""
+
+    def __init__(self, writer: ActivationWriter, pixels: Mapping[int, int] | None) -> None:
+        """pixels: of an activation by its channels, where the size of the picture is fixed."""
+        self.writer, self.node, self.pixels = writer, writer.node, pixels
+        self.scalar = writer.builder.scalar
+        self.corrections: dict[tuple[int, int], str] = {}
+
+    def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
+        node, writer = self.node, self.writer
+        wide = writer.wide(x)
+        mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
+        deviation = node("Sub", wide, mean)
+        variance = writer.reduced("ReduceMean", node("Mul", deviation, deviation), *writer.layout.plane)
+        if weights.rho is None:
+            y = self.instance_norm(deviation, variance, weights)
+        else:
+            y = self.mixed_norm(x, mean, deviation, variance, weights, ending)
+        if ending.relu:
+            y = node("Relu", y)
+        if ending.residual is not None:
+            y = node("Add", y, writer.interior(ending.residual))
+        return writer.bordered(writer.narrow(y), ending.pad, ending.pad_mode)
+
+    def instance_norm(self, deviation: str, variance: str, weights: StageWeights) -> str:
+        """The convolution's bias cancels."""
+        y = self.node("Div", deviation, self.root(variance))
+        if weights.gamma is None:
+            return y
+        gamma, beta = self.own_style(weights)
+        return self.node("Add", self.node("Mul", y, gamma), beta)
+
+    def mixed_norm(
+        self, x: str, mean: str, deviation: str, variance: str, weights: StageWeights, ending: Ending
+    ) -> str:
+        """gamma * (rho * instance norm + (1 - rho) * layer norm) + beta; the formula is in kernels/adalin.py."""
+        node, writer = self.node, self.writer
+        assert weights.rho is not None
+        rho = weights.rho.numpy()
+        gamma, beta = ending.style or self.own_style(weights)
+        if weights.bias is not None:
+            mean = node("Add", mean, writer.per_channel(weights.bias.numpy(), weights.name("bias")))
+        offset, layer_variance = self.layer_statistics(mean, variance)
+        if ending.unbiased:
+            variance = node("Mul", variance, self.correction(x, len(rho), 1))
+            layer_variance = node("Mul", layer_variance, self.correction(x, len(rho), len(rho)))
+        by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance))
+        rest = writer.per_channel(np.float32(1) - rho, f"{weights.prefix}.rest")
+        by_layer = node("Div", rest, self.root(layer_variance))
+        scale = node("Mul", gamma, node("Add", by_instance, by_layer))
+        shift = node("Add", beta, node("Mul", gamma, node("Mul", by_layer, offset)))
+        return node("Add", node("Mul", deviation, scale), shift)
+
+    def layer_statistics(self, mean: str, variance: str) -> tuple[str, str]:
+        """From mean and variance of each channel: the means less that over all channels, and the variance over all,
+        in one pass over them.
+
+        By E[variance + d^2] - E[d]^2, for means d less the first channel's. A member of the set is no further from its
+        mean than the root of their number times their deviation, so that at most a factor of the number of channels
+        cancels: 1e-5 of the variance, wherever the means are.
+        """
+        node, writer = self.node, self.writer
+        channels = writer.layout.channels
+        first = node("Gather", mean, writer.builder.integers(0), axis=channels)
+        apart = node("Sub", mean, first)
+        second = node("Add", variance, node("Mul", apart, apart))
+        apart_mean = writer.reduced("ReduceMean", apart, channels)
+        apart_second = writer.reduced("ReduceMean", second, channels)
+        layer_variance = node("Sub", apart_second, node("Mul", apart_mean, apart_mean))
+        return node("Sub", apart, apart_mean), layer_variance
+
+    def root(self, variance: str) -> str:
+        return self.node("Sqrt", self.node("Add", variance, self.scalar(EPS)))
+
+    def correction(self, x: str, channels: int, values: int) -> str:
+        """count / (count - 1), for so many values a pixel of an activation with these channels."""
+        key = (channels, values)
+        if key not in self.corrections:
+            self.corrections[key] = self.known_correction(*key) if self.pixels else self.measured_correction(x, values)
+        return self.corrections[key]
+
+    def known_correction(self, channels: int, values: int) -> str:
+        assert self.pixels is not None
+        count = self.pixels[channels] * values
+        return self.scalar(count / (count - 1))
+
+    def measured_correction(self, x: str, values: int) -> str:
+        node, builder, plane = self.node, self.writer.builder, self.writer.layout.plane
+        sides = node("Cast", node("Shape", x, start=plane[0], end=plane[1] + 1), to=1)
+        count = node("Mul", node("ReduceProd", sides, builder.integers(0), keepdims=0), self.scalar(values))
+        return node("Div", count, node("Sub", count, self.scalar(1)))
+
+    def own_style(self, weights: StageWeights) -> Style:
+        """gamma and beta that the weights themselves have."""
+        gamma, beta = (weights.get_buffer(name).numpy() for name in ("gamma", "beta"))
+        return (
+            self.writer.per_channel(gamma, weights.name("gamma")),
+            self.writer.per_channel(beta, weights.name("beta")),
+        )
+
+    def style(self, both: str) -> Style:
+        layout = self.writer.layout
+        spread = self.node("Unsqueeze", both, self.writer.builder.integers(*layout.plane))
+        gamma, beta = self.writer.split(spread, 2, axis=layout.channels)
+        return gamma, beta

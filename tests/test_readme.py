@@ -1,0 +1,101 @@
+"""README is executable: its commands run in their order, its Python runs as it stands, and what it names exists."""
+
+import io
+import re
+import shlex
+import tomllib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ugatit_fast.bench.random_weights import write_random_checkpoint
+from ugatit_fast.cli import main
+from ugatit_fast.media.images import load_image
+from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.samples import sample_photos
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+DRAWING = "ugatit_fast/ "
+"""How the block begins that is a drawing of the tree."""
+SPOKEN_OF = re.compile(r"`(?:pip install (?:-c constraints\.txt )?)?\"?\.?\[([\w,-]+)\]\"?`|\.\[([\w,-]+)\]")
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(README) if found == language and not text.startswith(DRAWING)]
+
+
+def commands() -> list[str]:
+    """Every command of README's blocks, one by one, without what is said about them."""
+    lines = [line.partition("  #")[0].strip() for text in blocks("") for line in text.splitlines()]
+    return [command.strip() for line in lines if line for command in line.split("&&")]
+
+
+@pytest.fixture
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that README speaks of, the weights small ones."""
+    weights = tmp_path / "selfie2anime_params_latest.pt"
+    write_random_checkpoint(weights, GeneratorConfig(ch=8, n_res=1, light=True), seed=3)
+    with zipfile.ZipFile(tmp_path / "selfie2anime.zip", "w") as archive:
+        archive.write(weights, "selfie2anime/selfie2anime.pt")
+    (tmp_path / "me.jpg").write_bytes(sample_photos()[0].read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_command_runs_in_its_order(somewhere: Path) -> None:
+    ran = [shlex.split(command)[1:] for command in commands() if command.startswith("ugatit-fast ")]
+    for arguments in ran:
+        assert main(arguments) == 0, arguments
+    assert load_image(somewhere / "translated" / "me.jpg").shape == (256, 256, 3)
+    assert {"demo", "weights", "translate", "build-engine", "verify", "inspect"} <= {verb for verb, *_ in ran}
+
+
+def test_what_is_no_command_of_ours_is_known() -> None:
+    """Making an environment, and installing what is here under names that exist."""
+    others = [command for command in commands() if not command.startswith("ugatit-fast ")]
+    assert {command for command in others if not command.startswith("pip install ")} == {
+        "python3 -m venv .venv",
+        ". .venv/bin/activate",
+    }
+
+
+def test_the_python_example_runs_as_it_stands(somewhere: Path) -> None:
+    (example,) = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - ours
+    assert Image.open(somewhere / "anime.jpg").size == (256, 256)
+
+
+def test_extras_and_targets_that_are_spoken_of_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    spoken = [name for groups in SPOKEN_OF.findall(README) for group in groups for name in group.split(",") if name]
+    assert len(spoken) > 10
+    assert set(spoken) <= set(extras)
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make (\w+)`", README)) <= set(targets)
+
+
+def test_nothing_is_installed_by_a_name_that_does_not_exist() -> None:
+    """There is no release: what is to be installed is named as it is in a checkout, or by `pip_install`."""
+    named = "ugatit-fast" + "["
+    folders = ("ugatit_fast", "kernels", "export", "train", "benchmarks", "docs", "examples", "tests")
+    files = [ROOT / "README.md", *(file for folder in folders for file in (ROOT / folder).rglob("*"))]
+    texts = [file for file in files if file.suffix in (".py", ".md") and not file.is_symlink()]
+    found = {file.relative_to(ROOT) for file in texts if named in file.read_text(encoding="utf-8")}
+    assert found <= {Path("tests/test_readme.py")}
+
+
+def test_the_arrays_of_the_example_come_back_as_said(somewhere: Path) -> None:
+    """What the comment beside the example says."""
+    from ugatit_fast import Translator
+
+    picture = np.zeros((32, 32, 3), np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "WEBP")
+    with Translator("selfie2anime.zip") as translator:
+        array, again, image = translator([picture, content.getvalue(), Image.fromarray(picture)])
+    assert (type(array), type(again), type(image)) == (np.ndarray, bytes, Image.Image)
