@@ -171,7 +171,7 @@ def test_formats_that_are_not_read_are_counted(tmp_path: Path, recwarn: pytest.W
     assert photos_below(tmp_path) == [tmp_path / "d.jpg"]
     assert photos_below(tmp_path, with_videos=True) == [tmp_path / "d.jpg"]
     told = [str(warning.message) for warning in recwarn.list]
-    assert "formats that aren't read, and are left out: 2 .cr2, 1 .psd; export them" in told[0]
+    assert "that aren't read from there, and are left out: 2 .cr2, 1 .psd; export them" in told[0]
     assert "2 .cr2, 1 .psd, 1 .rmvb; export them" in told[1]
 
 
