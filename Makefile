@@ -8,6 +8,8 @@ RUNS := .venv/runs
 INSTALLED := .venv/installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TENSORRT_BINDINGS := 10.16.1.11 11.4.0.106
+RTX_LIBRARIES := 0.5.0
+RTX_BINDINGS := 1.7.1.116
 
 .PHONY: demo test check bench engines gpu clean
 
@@ -46,9 +48,15 @@ $(INSTALLED): $(RUNS)
 	@echo "Installing into .venv: a minute or two, 3 GB"
 	@rm -f $@
 	$(PIP) -e ".[cpu,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
-	@# TensorRT's Python bindings without its libraries: what tests/tensorrt holds our calls against. Linux x86-64 only.
+	@# NVIDIA's Python bindings without libraries, and TensorRT for RTX, which builds without a GPU: what tests/tensorrt
+	@# holds our code against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
-	    --target .venv/tensorrt-$$version tensorrt-cu13-bindings==$$version || echo "no TensorRT $$version bindings for this machine; its tests skip"; \
+	  $(PIP) --no-deps --upgrade --target .venv/tensorrt-$$version tensorrt-cu13-bindings==$$version \
+	    || echo "no TensorRT $$version bindings for this machine; its tests skip"; \
 	done
+	@$(PIP) --no-deps --upgrade --target .venv/tensorrt-rtx-$(RTX_LIBRARIES) \
+	    onnxruntime-ep-nv-tensorrt-rtx-cu13==$(RTX_LIBRARIES) \
+	  && $(PIP) --no-deps --upgrade --target .venv/tensorrt-rtx-$(RTX_BINDINGS) \
+	    tensorrt-rtx-cu13-bindings==$(RTX_BINDINGS) \
+	  || echo "no TensorRT for RTX for this machine; its tests skip"
 	@touch $@

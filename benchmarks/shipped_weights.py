@@ -1,4 +1,4 @@
-"""How far the shipped weights move held-out photos towards cartoons, by a classical measure:
+"""How far the shipped weights move held-out photos towards prints, by a classical measure:
 
     python benchmarks/shipped_weights.py DATA    # the folder that `ugatit-fast data example` made
 
@@ -48,11 +48,11 @@ def main(data: Path) -> None:
     """Print the distances."""
     photos, drawings = ([load_image(file) for file in image_files(data / name)] for name in ("testA", "testB"))
     translated = list(EagerBackend(shipped_weights()).run(np.stack(photos))[0])
-    print(f"{len(photos)} held-out photos, {len(drawings)} held-out cartoons; 0 is alike, 1 is nothing in common")
-    print(f"photos to cartoons            {distance(photos, drawings):.3f}")
-    print(f"translated photos to cartoons {distance(translated, drawings):.3f}")
-    print(f"half the cartoons to the rest {distance(drawings[::2], drawings[1::2]):.3f}")
-    print(f"photos to translated photos   {distance(photos, translated):.3f}")
+    print(f"{len(photos)} held-out photos, {len(drawings)} held-out prints; 0 is alike, 1 is nothing in common")
+    print(f"photos to prints            {distance(photos, drawings):.3f}")
+    print(f"translated photos to prints {distance(translated, drawings):.3f}")
+    print(f"half the prints to the rest {distance(drawings[::2], drawings[1::2]):.3f}")
+    print(f"photos to translated photos {distance(photos, translated):.3f}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ its convolutions compute, and what lies between two convolutions becomes kernels
 import torch
 from onnx import TensorProto
 
-from ugatit_fast.export.onnx_activations import ActivationWriter, Layout
+from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ActivationWriter, Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
@@ -65,8 +65,15 @@ class ConvolutionOperations(ActivationWriter):
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
         bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))
-        moved = self.node("Add", self.wide(self.from_planes(self.convolved(x, weights))), bias)
+        moved = self.node("Add", self.wide(self.mapped(x, weights)), bias)
         return self.bordered(self.narrow(self.node("Relu", moved)), 1, pad_mode)
+
+    def mapped(self, x: str, weights: AttentionWeights) -> str:
+        """The 1x1 convolution; where channels come last it is a matrix product as it stands."""
+        if self.layout == CHANNELS_FIRST:
+            return self.convolved(x, weights)
+        matrix = weights.weight.numpy()[:, :, 0, 0].T
+        return self.node("MatMul", x, self.builder.constant(matrix, weights.name("weight")))
 
     def heatmap(self, attended: str) -> str:
         channels = self.builder.integers(self.layout.channels)
@@ -79,11 +86,19 @@ class ConvolutionOperations(ActivationWriter):
         if inputs == channels:
             features = self.node("ReduceMean", features, self.builder.integers(*self.layout.plane), keepdims=0)
         else:
-            features = self.node("Flatten", self.planes(features))
-        first = self.wide(self.stored(weights, "first"))
+            features = self.node("Flatten", features)
+        first = self.wide(self.first_matrix(weights))
         hidden = self.node("Relu", self.linear(features, first, weights, "bias1"))
         hidden = self.node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
         return self.norms.style(self.linear(hidden, self.stored(weights, "heads"), weights, "bias3"))
+
+    def first_matrix(self, weights: StyleWeights) -> str:
+        """Of the style, whose columns are in the order of the activation: theirs is (c, h, w), or c alone."""
+        matrix = weights.first.numpy()
+        rows, inputs = matrix.shape
+        if self.layout != CHANNELS_FIRST and inputs != rows:
+            matrix = matrix.reshape(rows, rows, -1).transpose(0, 2, 1).reshape(rows, inputs)
+        return self.builder.constant(matrix, weights.name("first"))
 
     def linear(self, x: str, matrix: str, weights: StyleWeights, bias: str) -> str:
         """One layer, with that bias where the weights have it."""

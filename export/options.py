@@ -24,7 +24,7 @@ class BuildOptions:
     direction: Direction | None = None
     """Which generator to take from a file with both; A2B unless given."""
     network: str | None = None
-    """Which generator to take from a file with several, by its name there, such as genA2B_ema."""
+    """The generator's name in a file where the direction leaves several, such as genA2B_ema."""
     heatmap: bool = False
     """Let the engine also compute the attention heat map."""
     device: Device = "auto"

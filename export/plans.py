@@ -1,5 +1,6 @@
 """ONNX -> network -> plan, by TensorRT or by TensorRT for RTX. Strongly typed: precision is in the graph."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
+from safetensors.numpy import save_file
 
 from ugatit_fast.backends.gpu_parts import Shape
 from ugatit_fast.backends.trt_library import Library, Log
+from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError
 from ugatit_fast.export.onnx_graph import save_onnx
+from ugatit_fast.files import METADATA_KEY, safetensors_errors
 from ugatit_fast.progress import Phased
 
 if TYPE_CHECKING:
@@ -60,9 +64,14 @@ def network_of(model: ModelProto, library: Library) -> Network:
         save_onnx(model, path)
         parsed = parser.parse_from_file(str(path))
     if not parsed:
-        errors = [" ".join(parser.get_error(i).desc().split()) for i in range(parser.num_errors)]
+        errors = [described(parser.get_error(i)) for i in range(parser.num_errors)]
         raise ExportError(f"{library} cannot parse this: {'; '.join(errors) or log.last_error}; please report it")
     return Network(library, definition, builder, parser, log)
+
+
+def described(error: "trt.ParserError") -> str:
+    """In one line, and with the node: what it says alone may be no more than "false"."""
+    return f"{error.node_operator()} {error.node_name()}: {' '.join(error.desc().split())}"
 
 
 def build(network: Network, config: "trt.IBuilderConfig", progress: Phased) -> "trt.IHostMemory | None":
@@ -89,6 +98,14 @@ def array_of(plan: "trt.IHostMemory | None", network: Network, what: str) -> Pla
         reason = network.log.last_error or "it does not say why"
         raise ExportError(f"{network.library} could not build the {what}: {reason}")
     return np.frombuffer(memoryview(plan), np.uint8)
+
+
+def save_plans(plans: Mapping[str, Plan], spec: EngineSpec, path: Path, bare: bool) -> None:
+    """Write an engine file of plans. bare: also each by itself beside it. Raises OSError."""
+    with safetensors_errors():
+        save_file(dict(plans), path, {METADATA_KEY: spec.to_json()})
+    for name, plan in plans.items() if bare else ():
+        plan.tofile(path.with_name(f"{path.stem}.{name.removeprefix('plan.')}.plan"))
 
 
 def monitor_of(library: Library, progress: Phased) -> Any:

@@ -1,7 +1,7 @@
 """Folded graph -> ONNX -> plans for TensorRT for RTX -> engine file. Takes no GPU.
 
-One plan serves every GPU from Ampere on, and Turing's is apart. Both have dynamic shapes: any batch, and any size where
-the generator allows it; what suits a shape best is decided where it runs.
+One plan serves every GPU from Ampere on, and Turing's is apart. Both have dynamic shapes: every batch size, and any
+size where the generator allows it; what suits a shape best is decided where it runs.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnx import ModelProto
-from safetensors.numpy import save_file
 
 from ugatit_fast.backends.needs import TENSORRT_RTX, architectures
 from ugatit_fast.backends.runtimes import RUNTIMES
@@ -20,17 +19,14 @@ from ugatit_fast.engine import SMALLEST_SIDE, EngineSpec, RtxFacts
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
-from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of
+from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of, save_plans
 from ugatit_fast.export.turing import without_matrix_products
-from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.progress import Phased
 
 if TYPE_CHECKING:
     import tensorrt_rtx as trt
 
-LARGEST_BATCH = 16
-"""Pictures at once; a larger batch goes in pieces."""
 LARGEST_SIDE = 2048
 """Pixels, of pictures that a plan for any size takes. A wider range costs nothing but the promise to hold it."""
 
@@ -53,7 +49,6 @@ def write_rtx_engine(
     facts = RtxFacts(
         gpu_architectures=wanted,
         tensorrt_rtx_version=library.trt.__version__,
-        largest_batch=LARGEST_BATCH,
         largest_side=max(LARGEST_SIDE if spec.any_size else 0, spec.height, spec.width),
     )
     spec = replace(spec, tensorrt_rtx=facts)
@@ -61,16 +56,11 @@ def write_rtx_engine(
     files: list[Path] = []
     for name in dict.fromkeys(map(plan_name, wanted)):
         ours = tuple(one for one in wanted if plan_name(one) == name)
-        model = to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision])
-        if TURING in ours:
-            model = without_matrix_products(model)
+        model = graph_for_turing(folded, spec) if TURING in ours else graph_for_ampere(folded, spec)
         plans[name] = plan_for(model, spec, facts, ours, library, progress)
         files.append(graphs / f"{name}.onnx")
         save_onnx(model, files[-1])
-    save_file(plans, path, {METADATA_KEY: spec.to_json()})
-    if options.keep_plan:
-        for name, plan in plans.items():
-            plan.tofile(path.with_name(f"{path.stem}.{name.removeprefix('plan.')}.plan"))
+    save_plans(plans, spec, path, options.keep_plan)
     return spec, tuple(files)
 
 
@@ -86,6 +76,18 @@ def chosen(asked: Sequence[str], library: Library) -> tuple[str, ...]:
     return tuple(name for name in known if name in (asked or known))
 
 
+def graph_for_ampere(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+    """And for what is newer."""
+    return to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision])
+
+
+def graph_for_turing(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+    """Without float32 matrix products: with channels first, the attention's is a convolution; see `turing`."""
+    if spec.precision == "fp32":
+        return without_matrix_products(to_onnx(folded, spec, form="convolutions"))
+    return without_matrix_products(graph_for_ampere(folded, spec))
+
+
 def plan_for(
     model: ModelProto,
     spec: EngineSpec,
@@ -96,7 +98,7 @@ def plan_for(
 ) -> Plan:
     """Raises ExportError with the library's words."""
     network = network_of(model, library)
-    config = configured(network, spec, facts)
+    config: trt.IBuilderConfig = configured(network, spec, facts)
     config.num_compute_capabilities = len(gpu_architectures)
     for i, name in enumerate(gpu_architectures):
         config.set_compute_capability(library.trt.ComputeCapability.__members__[name.replace("sm_", "SM")], i)
@@ -104,10 +106,11 @@ def plan_for(
 
 
 def configured(network: Network, spec: EngineSpec, facts: RtxFacts) -> "trt.IBuilderConfig":
-    """Shapes from one small picture to the largest batch, best for one picture of the engine's own size."""
+    """Shapes from one small picture to the largest batch, best for the smallest batch of the engine's own size."""
     usual = (spec.height, spec.width)
     least = (SMALLEST_SIDE, SMALLEST_SIDE) if spec.any_size else usual
     most = (facts.largest_side, facts.largest_side) if spec.any_size else usual
-    config = network.config(((1, *least, 3), (1, *usual, 3), (facts.largest_batch, *most, 3)))
+    few, many = min(spec.batch_sizes), max(spec.batch_sizes)
+    config = network.config(((1, *least, 3), (few, *usual, 3), (many, *most, 3)))
     config.set_flag(network.library.trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # so that CUDA graphs can hold it
     return config

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import tensorrt as trt
 from onnx import ModelProto
-from safetensors.numpy import save_file
 
 from ugatit_fast.backends.gpu import architecture, open_gpu
 from ugatit_fast.backends.needs import TENSORRT
@@ -22,10 +21,9 @@ from ugatit_fast.engine import EngineSpec, TensorRTFacts
 from ugatit_fast.errors import BackendUnavailable, EngineError, ExportError
 from ugatit_fast.export.onnx_graph import to_onnx
 from ugatit_fast.export.options import TensorRTOptions
-from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of
+from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of, save_plans
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.export.timing_cache import timing_cache, timing_cache_path
-from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Phased, Say
@@ -118,11 +116,7 @@ def write_tensorrt_engine(
         dynamic_batch=options.dynamic_batch,
     )
     spec = replace(spec, tensorrt=facts)
-    plans = {plan_name(spec, size): plan for size, (_, plan) in built.items()}
-    save_file(plans, path, {METADATA_KEY: spec.to_json()})
-    if options.keep_plan:
-        for name, plan in plans.items():
-            plan.tofile(path.with_name(f"{path.stem}.{name.removeprefix('plan.')}.plan"))
+    save_plans({plan_name(spec, size): plan for size, (_, plan) in built.items()}, spec, path, options.keep_plan)
     return spec
 
 

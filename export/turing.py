@@ -1,4 +1,4 @@
-"""A graph for Turing: TensorRT for RTX has no float32 matrix products for it, so they are products and sums."""
+"""Linear layers for Turing: TensorRT for RTX has no float32 matrix products for it, so they are products and sums."""
 
 from collections.abc import Iterator
 from typing import Any

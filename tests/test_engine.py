@@ -21,7 +21,7 @@ from ugatit_fast.errors import BackendUnavailable, CheckpointError, EngineError
 from ugatit_fast.files import METADATA_KEY, own_kind
 from ugatit_fast.model import Generator, GeneratorConfig
 
-RUNTIMES = {"onnx", "onnxruntime", "tensorrt", "torch", "triton"}
+RUNTIMES = {"onnx", "onnxruntime", "tensorrt", "tensorrt_rtx", "torch", "triton"}
 DATA = Path(__file__).parent / "data"
 SPEC = EngineSpec(
     kind="onnxruntime",

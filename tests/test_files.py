@@ -69,8 +69,11 @@ def test_others_may_read_what_safetensors_wrote(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with written_whole(tmp_path / "x") as partial:
         save_file({"x": torch.zeros(1)}, partial)
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "x")]
-    assert modes[0] == modes[1]
+    with staged(tmp_path / "y") as path:
+        for one in (path, path.with_name("y.data")):
+            save_file({"x": torch.zeros(1)}, one)
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "x", "y", "y.data")}
+    assert len(modes) == 1
 
 
 HOLDER = """

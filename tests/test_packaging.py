@@ -32,7 +32,7 @@ from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}
 """Those that install as ugatit_fast.<name>."""
-HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt"}
+HEAVY = {"torch", "triton", "onnx", "onnxruntime", "onnxscript", "tensorrt", "tensorrt_rtx"}
 
 
 NOT_SHIPPED = re.compile(r"\.gitignore|\.ci/run|\.github/.*")
@@ -153,7 +153,11 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_holds_no_papers(wheel: zipfile.ZipFile) -> None:
     """What MANIFEST.in names for the source distribution stays there."""
     papers = {name for name in wheel.namelist() if name.startswith("ugatit_fast/") and name.endswith(".md")}
-    assert papers == {"ugatit_fast/assets/PROVENANCE.md"}
+    assert papers == {"ugatit_fast/assets/PROVENANCE.md", "ugatit_fast/assets/photo2print-card.md"}
+
+
+def test_the_wheel_holds_the_list_of_data_sets(wheel: zipfile.ZipFile) -> None:
+    assert "ugatit_fast/train/published_data.toml" in wheel.namelist()
 
 
 def test_the_source_distribution_holds_all_that_the_repository_does(unpacked: Path) -> None:
@@ -242,9 +246,7 @@ def test_the_first_hour(installed: tuple[str, ...], tmp_path: Path) -> None:
         address = f"{web.origin}/selfie2anime.zip"
         code, _, err = ran("translate", address, "me.jpg", without=bare)
         assert code == 1
-        assert err.splitlines()[-1].startswith(
-            "error: building an engine takes torch, which is not installed: pip install"
-        )
+        assert err.splitlines()[-1].startswith("error: this needs torch, which is not installed: pip install")
         code, out, err = ran("translate", address, "me.jpg")
         assert (code, "look at translated/index.html" in out) == (0, True), err
         assert load_image(tmp_path / "translated" / "me.jpg").shape == (256, 256, 3)

@@ -15,14 +15,19 @@ if TYPE_CHECKING:
     from ugatit_fast.export.front_door import Translator
 
 __all__ = ["Translator", "__version__", "build_engine", "load_generator"]
-HOMES = {
-    "Translator": "ugatit_fast.export.front_door",
-    "build_engine": "ugatit_fast.export.build",
-    "load_generator": "ugatit_fast.checkpoint",
+HOMES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Translator": ("ugatit_fast.export.front_door", ("cpu",)),
+    "build_engine": ("ugatit_fast.export.build", ("cpu", "torch")),
+    "load_generator": ("ugatit_fast.checkpoint", ("torch",)),
 }
+"""Where each name is, and the extras that it takes."""
 
 
 def __getattr__(name: str) -> object:
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(HOMES[name]), name)
+    from ugatit_fast.backends.extras import libraries_needed
+
+    home, extras = HOMES[name]
+    with libraries_needed(extras):
+        return getattr(import_module(home), name)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, CycloptsPanel, UnusedCliTokensError
 from rich.console import RenderableType
 
+from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.commands.arguments import say
 from ugatit_fast.errors import UgatitFastError
 from ugatit_fast.version import __version__
@@ -41,27 +42,29 @@ app = App(
     error_formatter=told,
 )
 
-VERBS = {
-    "build-engine": "build_engine:build_engine_command",
-    "translate": "translate:translate",
-    "verify": "verify:verify",
-    "inspect": "inspection:inspect",
-    "convert": "convert:convert",
-    "doctor": "doctor:doctor",
-    "demo": "demo:demo",
-    "weights": "weights:weights_command",
-    "bench": "bench:bench_app",
-    "train": "train:train_app",
-    "data": "data:data_app",
-    "evaluate": "evaluate:evaluate_command",
-    "camera": "camera:camera_command",
-    "serve": "serve:serve_command",
-    "export-triton-repo": "export_triton_repo:triton_repo_command",
-    "compat": "compat:compat_command",
+VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "build-engine": ("build_engine:build_engine_command", ("cpu", "torch")),
+    "translate": ("translate:translate", ("cpu",)),
+    "verify": ("verify:verify", ("cpu", "torch")),
+    "inspect": ("inspection:inspect", ("torch",)),
+    "convert": ("convert:convert", ("torch",)),
+    "doctor": ("doctor:doctor", ()),
+    "demo": ("demo:demo", ("cpu",)),
+    "weights": ("weights:weights_command", ()),
+    "bench": ("bench:bench_app", ("cpu", "torch")),
+    "train": ("train:train_app", ("train",)),
+    "data": ("data:data_app", ()),
+    "evaluate": ("evaluate:evaluate_command", ("train",)),
+    "camera": ("camera:camera_command", ("cpu", "video")),
+    "serve": ("serve:serve_command", ("cpu", "serve")),
+    "export-triton-repo": ("export_triton_repo:triton_repo_command", ()),
+    "compat": ("compat:compat_command", ("cpu", "train")),
 }
-"""Where each verb is, below `ugatit_fast.commands`, imported when it is asked for; its docstring is its help."""
+"""Where each verb is, below `ugatit_fast.commands`, imported when it is asked for (its docstring is its help); and the
+extras that it takes, all named where one is missing. On a GPU another runtime does in place of cpu.
+"""
 
-for name, where in VERBS.items():
+for name, (where, _) in VERBS.items():
     app.command(f"ugatit_fast.commands.{where}", name=name)
 
 
@@ -69,13 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 for a known failure (one line on stderr), 2 for wrong usage."""
     print_whatever_comes()
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
+    verb = next(iter(sys.argv[1:] if argv is None else argv), "")
     try:
-        result = app(
-            with_names(sys.argv[1:] if argv is None else argv),
-            exit_on_error=False,
-            print_error=True,
-            result_action="return_value",
-        )
+        with libraries_needed(VERBS[verb][1] if verb in VERBS else ()):
+            result = app(
+                with_names(sys.argv[1:] if argv is None else argv),
+                exit_on_error=False,
+                print_error=True,
+                result_action="return_value",
+            )
     except CycloptsError:
         return 2
     except UgatitFastError as error:

@@ -163,7 +163,7 @@ def check_formats() -> list[Check]:
 
     readable = readable_formats()
     checks = [Check("photo formats", "ok", ", ".join(name for name, there in readable.items() if there))]
-    for extra, cure in ((False, f"{PIP} --upgrade pillow"), (True, f"{sys.executable} -m {pip_install('formats')}")):
+    for extra, cure in ((False, f"{PIP} --upgrade pillow"), (True, pip_install("formats"))):
         missing = [name for name, there in readable.items() if not there and (name in EXTRA_FORMATS) == extra]
         if missing:
             checks.append(Check("unreadable formats", "absent", ", ".join(missing), cure))

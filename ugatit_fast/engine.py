@@ -87,8 +87,6 @@ class RtxFacts:
     """Of the GPUs that it was built for: ("sm_86", "sm_89")."""
     tensorrt_rtx_version: str
     """Of the TensorRT for RTX that built it, and runs it."""
-    largest_batch: int
-    """Pictures that its plans take at once; it serves more in pieces."""
     largest_side: int
     """Of the pictures that its plans take, in pixels."""
 

@@ -7,6 +7,8 @@ in the `metadata_props` of an ONNX file. What a description says beyond its kind
 import errno
 import io
 import json
+import os
+import re
 import secrets
 import shutil
 import struct
@@ -66,8 +68,13 @@ def staged(path: Path) -> Iterator[Path]:
     with write_errors(path):
         folder.mkdir()
         try:
+            probe = partial_name(folder / path.name)
+            probe.touch()
+            mode = probe.stat().st_mode
+            probe.unlink()
             yield folder / path.name
             for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
+                file.chmod(mode)  # see `written_whole`
                 file.replace(path.with_name(file.name))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -101,6 +108,20 @@ else:
     def lock(file: IO[bytes], wait: bool) -> None:
         """Until the file is closed. Raises OSError where another process holds it."""
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def safetensors_errors() -> Iterator[None]:
+    """Turn what safetensors raises where a file can't be written, which says why as text only, into that OSError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise OSError(str(error)) from error
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def refuse_special(path: Path) -> None:

@@ -97,6 +97,7 @@ CPU_INSTALL = 'pip install ".[cpu,torch]"'
 TORCH_INSTALL = 'pip install ".[torch]"'
 CUDA_TORCH_INSTALL = "a CUDA build of torch: pytorch.org (Get Started)"
 TENSORRT_INSTALL = 'pip install ".[tensorrt]"'
+TENSORRT_RTX_INSTALL = 'pip install ".[tensorrt-rtx]"'
 EXPORT_NEEDS = ("torch", "onnx", "onnxscript")
 
 
@@ -164,6 +165,7 @@ CPU: tuple[Contender, ...] = (
 CUDA: tuple[Contender, ...] = (
     ours("cuda"),
     ours("tensorrt"),
+    ours("tensorrt-rtx"),
     # The rival that the aims name, before all others: where time is up, it has been measured.
     torch_rival(
         "torch.compile max-autotune, channels-last, CUDA graphs",
@@ -191,9 +193,17 @@ CUDA: tuple[Contender, ...] = (
     onnx_rival(
         "TensorRT, plain export",
         "cuda",
-        Lazily(TENSORRT, "TensorRtRunning"),
+        Lazily(TENSORRT, "TensorRtRunning", {"library": "tensorrt"}),
         ("tensorrt",),
         TENSORRT_INSTALL,
+        half=True,
+    ),
+    onnx_rival(
+        "TensorRT for RTX, plain export",
+        "cuda",
+        Lazily(TENSORRT, "TensorRtRunning", {"library": "tensorrt_rtx"}),
+        ("tensorrt_rtx",),
+        TENSORRT_RTX_INSTALL,
         half=True,
     ),
     Contender(

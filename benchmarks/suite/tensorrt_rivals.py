@@ -1,10 +1,10 @@
-"""The unfolded generator in TensorRT: its plain ONNX export, and torch-tensorrt."""
+"""The unfolded generator in TensorRT and TensorRT for RTX: its plain ONNX export; and in torch-tensorrt."""
 
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import tensorrt
 import torch
 from torch import Tensor
 
@@ -19,12 +19,14 @@ class TensorRtRunning:
 
     concurrent = False
 
-    def __init__(self, case: Case, file: Path) -> None:
+    def __init__(self, case: Case, file: Path, *, library: str) -> None:
+        """library: the name of the module, TensorRT's or TensorRT for RTX's."""
         if not torch.cuda.is_available():
             raise BackendUnavailable("PyTorch sees no CUDA device here")
         started = perf_counter()
+        tensorrt: Any = import_module(library)
         logger = tensorrt.Logger(tensorrt.Logger.ERROR)
-        plan = built_plan(file, logger)
+        plan = built_plan(file, tensorrt, logger)
         self.build_seconds = perf_counter() - started
         self.engine: Any = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
         if self.engine is None:
@@ -44,7 +46,7 @@ class TensorRtRunning:
         return self.around.run(images)
 
 
-def built_plan(file: Path, logger: Any) -> Any:
+def built_plan(file: Path, tensorrt: Any, logger: Any) -> Any:
     """Raises RuntimeError with the parser's first complaint."""
     builder = tensorrt.Builder(logger)
     strongly_typed = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)

@@ -146,7 +146,6 @@ def test_the_demonstration_has_a_device(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", fake_ort(preload=loads_nothing))
-    monkeypatch.setattr("ugatit_fast.demo.SIZE", (32, 32))
     assert main(["demo", "--output", str(tmp_path), "--device", device]) == 0
     assert (LIBRARY in capsys.readouterr().err) is (device == "auto")
 

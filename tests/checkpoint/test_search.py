@@ -9,7 +9,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tarfile
 import zipfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
@@ -494,11 +493,6 @@ def gzip_of(path: Path) -> None:
     path.write_bytes(b"\x1f\x8b\x08" + bytes(60))
 
 
-def tar_of(path: Path) -> None:
-    with tarfile.open(path, "w") as tar:
-        tar.add(__file__, "x.pt")
-
-
 def of_method(path: Path, method: int) -> None:
     """As Windows' Explorer packs files beyond 2 GB: Deflate64."""
     zipped(path, members(saved(path, six())))
@@ -526,7 +520,6 @@ OTHER_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "7z": (lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(60)), "is a 7z archive; unpack it"),
     "rar": (lambda path: path.write_bytes(b"Rar!\x1a\x07\x01\x00" + bytes(60)), "is a RAR archive; unpack it"),
     "gzip": (gzip_of, "is packed with gzip; unpack it"),
-    "tar of no weights": (tar_of, "is no checkpoint: it starts with"),
     "bzip2": (lambda path: path.write_bytes(b"BZh91AY&SY" + bytes(60)), "is packed with bzip2; unpack it"),
     "xz": (lambda path: path.write_bytes(b"\xfd7zXZ\0" + bytes(60)), "is packed with xz; unpack it"),
     "json": (lambda path: path.write_text(json.dumps({"weight_map": {}})), "is JSON, such as the index of weights"),

@@ -8,8 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from tests.tensorrt import fake_tensorrt
+from tests.tensorrt import fake_tensorrt, real
 from tests.tensorrt.fake_gpu import FakeGpu
+from tests.tensorrt.real import Real
 from ugatit_fast.backends import gpu
 
 OURS = ("backends.trt", "export.tensorrt_engine", "export.tensorrt_plugin", "export.timing_cache")
@@ -33,3 +34,15 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType
     gpu.open_gpu.cache_clear()
     for name in OURS:
         sys.modules.pop(f"ugatit_fast.{name}", None)
+
+
+@pytest.fixture(scope="session")
+def real_tensorrt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    with real.real_tensorrt(tmp_path_factory.mktemp("real-tensorrt")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def real_rtx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    with real.real_rtx(tmp_path_factory.mktemp("real-rtx")) as found:
+        yield found

@@ -287,14 +287,6 @@ def test_memory_that_runs_out_while_building(
     assert not (tmp_path / "x.engine").exists()
 
 
-def test_a_network_that_the_parser_refuses(
-    capsys: pytest.CaptureFixture[str], fake: ModuleType, light_checkpoint: Path, tmp_path: Path
-) -> None:
-    fake.Faults.parser = "No importer registered for op: channel_stats_v1"
-    code, _, err = build(capsys, light_checkpoint, tmp_path / "x.engine")
-    assert (code, "No importer registered" in err) == (1, True)
-
-
 def test_threads_compute_at_once_as_far_as_memory_goes(fake: ModuleType, engine: Path) -> None:
     pictures = [random_pictures(3, 32, 32, seed=i) for i in range(6)]
     with Translator(engine) as translator:

@@ -1,6 +1,5 @@
 """`ugatit-fast train` from its flags to files, and what it says of bad input, on one line."""
 
-import builtins
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from tests.train.conftest import Run
 from tests.train.test_loop import interrupt_after
 from tests.train.test_step import CPU
 from ugatit_fast.checkpoint import read_checkpoint
-from ugatit_fast.machine import pip_install
 from ugatit_fast.train.checkpoints import checkpoint_name, save_checkpoint
 from ugatit_fast.train.settings import TrainSettings
 from ugatit_fast.train.step import Trainer
@@ -111,21 +109,3 @@ def test_bad_input_is_one_line(
     assert err.splitlines()[-1].startswith("error: ")
     assert message in err.splitlines()[-1]
     assert "Traceback" not in err
-
-
-@pytest.mark.parametrize("command", ["train", "evaluate"])
-def test_without_torch_the_extra_is_named(
-    settings: TrainSettings, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    real_import = builtins.__import__
-
-    def without_torch(name: str, *rest: Any) -> Any:
-        if name.startswith("ugatit_fast.train.") and name.split(".")[-1] in ("loop", "evaluate"):
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-        return real_import(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without_torch)
-    words = flags(settings) if command == "train" else [str(settings.data), str(settings.data)]
-    code, _, err = run(command, *words)
-    assert (code, err.count("\n")) == (1, 1)
-    assert pip_install("train") in err

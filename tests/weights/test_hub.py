@@ -86,6 +86,12 @@ def test_the_only_checkpoint_of_a_repository(hub: FakeHub) -> None:
     assert read_checkpoint("hf://a/b").path == hub.folder / "anime.pt"
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "last.ckpt", "ANIME.PT", "x.Pth"])
+def test_a_checkpoint_by_any_of_its_names(hub: FakeHub, name: str) -> None:
+    (hub.folder / "anime.pt").rename(hub.folder / name)
+    assert read_checkpoint("hf://a/b").path == hub.folder / name
+
+
 def test_several_checkpoints_must_be_told_apart(hub: FakeHub) -> None:
     (hub.folder / "other.safetensors").touch()
     with pytest.raises(CheckpointError, match=r"2 files .*anime.pt, other.safetensors.*; name one: hf://a/b/FILE"):

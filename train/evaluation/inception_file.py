@@ -1,11 +1,6 @@
 """The published weights of the Inception network: found, fetched when asked to, and never used unchecked."""
 
 import hashlib
-import http.client
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,6 +9,7 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.files import make_folder, written_whole
 from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Say
+from ugatit_fast.train.downloads import chunks
 from ugatit_fast.train.evaluation.inception import Inception
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
@@ -21,9 +17,6 @@ URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{NAME}
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of the published file; pytorch-fid's pt_inception-2015-12-05-6726825d.pth is the same one."""
 SIZE_BYTES = 95_628_359
-CHUNK_BYTES = 2**20
-SILENCE_SECONDS = 60
-"""A server that sends nothing for so long is given up."""
 
 
 def load_inception(path: Path | None, download: bool, say: Say) -> Inception:
@@ -61,27 +54,10 @@ def fetch(file: Path, say: Say) -> None:
     make_folder(file.parent)
     digest = hashlib.sha256()
     with written_whole(file) as partial, partial.open("wb") as target:
-        for chunk in chunks(URL):
+        for chunk in chunks(URL, "name the file with --inception"):
             digest.update(chunk)
             target.write(chunk)
         check_digest(URL, digest.hexdigest(), "try again later, or name the file with --inception")
-
-
-def chunks(url: str) -> Iterator[bytes]:
-    with network_errors(url), urllib.request.urlopen(url, timeout=SILENCE_SECONDS) as response:
-        while chunk := response.read(CHUNK_BYTES):
-            yield chunk
-
-
-@contextmanager
-def network_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, http.client.HTTPException) as error:
-        reason = error.reason if type(error) is urllib.error.URLError else error
-        raise InputError(
-            f"cannot fetch {url} ({reason}); check the network, or name the file with --inception"
-        ) from error
 
 
 def digest_of(file: Path) -> str:

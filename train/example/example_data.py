@@ -1,92 +1,78 @@
-"""A data set from what is at hand: photographs that ship inside Python packages, rendered ones, and a cartoon filter.
+"""A data set from what is at hand: photographs that ship inside packages, rendered portraits, and a print filter.
 
-    photos, rendered scenes and portraits -> crops, recoloured                  -> balanced -> trainA, testA
-    other photos, other scenes            -> crops, recoloured -> cartoon filter -> balanced -> trainB, testB
+    photographs of domain A, portraits -> crops                       -> trainA
+    others, of domain B, and others    -> crops -> two-ink print      -> trainB
+    those held out of both             -> crops                       -> testA
+                                       -> other crops -> two-ink print -> testB
 
-Unpaired: no picture of B is the drawing of a picture of A. Balanced, because the encoder's instance normalisations
-forget how bright, how strong in contrast and how tinted a picture is: what no generator can give back would drown what
-it can learn. The weights in assets/ were trained on this.
+Unpaired: no print of B shows a crop of A. The weights in assets/ were trained on this.
 """
 
-import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator as RandomGenerator
 from numpy.random import default_rng
-from PIL import Image, ImageEnhance
+from PIL import Image
 
-from ugatit_fast.errors import BackendUnavailable, InputError
-from ugatit_fast.machine import pip_install
-from ugatit_fast.media.images import Pixels, load_image, save_image
+from ugatit_fast.errors import InputError
+from ugatit_fast.media.images import Pixels, save_image
 from ugatit_fast.progress import Phased
+from ugatit_fast.train.data import MARGIN_PIXELS
+from ugatit_fast.train.example.photographs import installed_photographs, load_reduced
 
-SIZE_PIXELS = 160
-"""Side of every picture: a training crop of 128 and its margin."""
-SMALLEST_CROP_PIXELS = 140
+SIZE_PIXELS = 128 + MARGIN_PIXELS
+"""Side of every picture: what training at 128 resizes to before it crops, so that lines stay as sharp as drawn."""
+SMALLEST_CROP_PIXELS = 220
 """Of a photo, so that little is magnified."""
-MEAN, DEVIATION = 127.5, 64.0
-"""Of every channel of a balanced picture, in 8-bit levels."""
-LARGEST_GAIN = 3.0
-"""Of a channel, so that the noise of an even one stays noise."""
-TEST_SHARE = 10
-"""One test picture for so many training pictures."""
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photograph inside an installed package."""
-
-    package: str
-    path: str
-    """Below the package's folder."""
-    source: str
-    """Author and licence."""
-
-
-PHOTOS_A = (
-    Photo("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "United States Navy; public domain"),
-    Photo("skimage", "data/chelsea.png", "Stéfan van der Walt; CC0"),
-    Photo("skimage", "data/coffee.png", "Rachel Michetti, courtesy of Pikolo Espresso Bar; CC0"),
-    Photo("skimage", "data/rocket.jpg", "SpaceX; public domain"),
-)
-PHOTOS_B = (
-    Photo("sklearn", "datasets/images/china.jpg", "danielbuechele, flickr.com 6061409035; CC BY 2.0"),
-    Photo("sklearn", "datasets/images/flower.jpg", "vultilion, flickr.com 6056698931; CC BY 2.0"),
-)
-HELD_OUT = Photo("skimage", "data/astronaut.png", "NASA, Great Images; public domain")
-"""Never trained on: the demonstration shows it."""
+LARGEST_SMALLEST_SHARE = 0.6
+"""Of a small photo's shorter side: its smallest crop all the same."""
+SMALLEST_DEVIATION = 24.0
+"""Of a crop's lightness in 8-bit levels: those with less have little to draw in them, and another is tried."""
+CROPS_TRIED = 8
+PORTRAIT_EVERY = 5
+"""Training pictures to one rendered portrait."""
+TEST_SHARE = 20
+"""Training pictures to one test picture."""
 
 
 def build_example_data(
-    folder: Path, count: int = 600, seed: int = 0, *, on_progress: Phased = lambda *_: None
+    folder: Path, count: int = 1200, seed: int = 0, *, on_progress: Phased = lambda *_: None
 ) -> dict[str, int]:
     """Write trainA, trainB, testA and testB: `count` pictures in each of the first two. How many each folder has.
 
-    Half of the pictures are photos. on_progress gets a folder's name, the pictures in it and those it will have. Raises
-    InputError for a folder with something in it, BackendUnavailable where a package is missing.
+    on_progress gets a folder's name, or "photos" while they are read, the pictures in it and those it will have.
+    Raises InputError for a folder with something in it, BackendUnavailable where a package is missing.
     """
-    from ugatit_fast.train.example.cartoon import cartoon
+    from ugatit_fast.train.example.two_ink_print import two_ink_print
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already and isn't empty; name a new folder")
-    photos_a, photos_b, held_out = (
-        [load_image(located(photo)) for photo in photos] for photos in (PHOTOS_A, PHOTOS_B, (HELD_OUT,))
-    )
-    parts: tuple[tuple[str, list[Pixels], Callable[[Pixels], Pixels]], ...] = (
-        ("trainA", photos_a, unchanged),
-        ("trainB", photos_b, cartoon),
-        ("testA", held_out, unchanged),
-        ("testB", photos_b, cartoon),
+    files = installed_photographs()
+    wanted = [*files.a, *files.b, *files.held_out]
+    photos = {}
+    for i, file in enumerate(wanted):
+        photos[file] = load_reduced(file)
+        on_progress("photos", i + 1, len(wanted))
+    parts: tuple[tuple[str, list[Path], Callable[[Pixels], Pixels]], ...] = (
+        ("trainA", files.a, unchanged),
+        ("trainB", files.b, two_ink_print),
+        ("testA", files.held_out, unchanged),
+        ("testB", files.held_out, two_ink_print),
     )
     counts = {}
-    for number, (name, photos, finish) in enumerate(parts):
-        counts[name] = count if name.startswith("train") else max(1, count // TEST_SHARE)
+    for number, (name, sources, finish) in enumerate(parts):
+        training = name.startswith("train")
+        counts[name] = count if training else max(1, count // TEST_SHARE)
         for i in range(counts[name]):
-            picture = finish(drawn(photos, default_rng((seed, number, i)), real=i % 2 == 0))
-            save_image(folder / name / f"{i:04}.png", balanced(picture))
+            random = default_rng((seed, number, i))
+            if training and i % PORTRAIT_EVERY == PORTRAIT_EVERY - 1:
+                picture = portrait(random)
+            else:
+                portraits_before = i // PORTRAIT_EVERY if training else 0
+                picture = cropped(photos[sources[(i - portraits_before) % len(sources)]], random)
+            save_image(folder / name / f"{i:04}.png", finish(picture))
             on_progress(name, i + 1, counts[name])
     return counts
 
@@ -95,47 +81,23 @@ def unchanged(picture: Pixels) -> Pixels:
     return picture
 
 
-def located(photo: Photo) -> Path:
-    spec = importlib.util.find_spec(photo.package)
-    if spec is None or spec.origin is None:
-        raise BackendUnavailable(
-            f"the example data set takes photographs from {photo.package}, which isn't installed; "
-            f"{pip_install('example-data')}"
-        )
-    return Path(spec.origin).parent / photo.path
+def portrait(random: RandomGenerator) -> Pixels:
+    """A rendered portrait, uint8 RGB (158, 158, 3)."""
+    from ugatit_fast.train.example.rendered import photographed, portrait
 
-
-def drawn(photos: list[Pixels], random: RandomGenerator, real: bool) -> Pixels:
-    """One picture, uint8 RGB (160, 160, 3): from a photo, or rendered."""
-    from ugatit_fast.train.example.rendered import rendered
-
-    if not real:
-        return rendered(SIZE_PIXELS, random)
-    return recoloured(cropped(photos[random.integers(len(photos))], random), random)
+    return photographed(portrait((SIZE_PIXELS, SIZE_PIXELS), random), random)
 
 
 def cropped(photo: Pixels, random: RandomGenerator) -> Pixels:
-    """A square of any size from anywhere, turned by up to 10 degrees and perhaps mirrored."""
-    image = Image.fromarray(photo).rotate(random.uniform(-10, 10), Image.Resampling.BICUBIC)
-    border = round(0.08 * min(image.size))  # what turning leaves black, but for the corners
-    side = int(random.integers(SMALLEST_CROP_PIXELS, min(image.size) - 2 * border + 1))
-    left, top = (int(random.integers(border, length - border - side + 1)) for length in image.size)
-    box = (left, top, left + side, top + side)
-    square = image.resize((SIZE_PIXELS, SIZE_PIXELS), Image.Resampling.LANCZOS, box)
+    """A square of any size from anywhere with something in it, perhaps mirrored, uint8 RGB (158, 158, 3)."""
+    image = Image.fromarray(photo)
+    largest = min(image.size)
+    smallest = min(SMALLEST_CROP_PIXELS, LARGEST_SMALLEST_SHARE * largest)
+    for _ in range(CROPS_TRIED):
+        side = int(np.exp(random.uniform(np.log(smallest), np.log(largest))))
+        left, top = (int(random.integers(length - side + 1)) for length in image.size)
+        box = (left, top, left + side, top + side)
+        square = image.resize((SIZE_PIXELS, SIZE_PIXELS), Image.Resampling.LANCZOS, box)
+        if np.asarray(square.convert("L")).std() >= SMALLEST_DEVIATION:
+            break
     return np.array(square.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else square)
-
-
-def recoloured(picture: Pixels, random: RandomGenerator) -> Pixels:
-    """Saturation and hue changed as other light and other cameras would."""
-    hue, saturation, value = Image.fromarray(picture).convert("HSV").split()
-    shift = int(random.integers(-14, 15)) % 256
-    turned = Image.merge("HSV", (hue.point(lambda level: (level + shift) % 256), saturation, value)).convert("RGB")
-    return np.array(ImageEnhance.Color(turned).enhance(random.uniform(0.75, 1.25)))
-
-
-def balanced(picture: Pixels) -> Pixels:
-    """White balance and exposure made the same: each channel with the same mean and the same standard deviation."""
-    levels = picture.astype(np.float64)
-    mean, deviation = levels.mean(axis=(0, 1)), levels.std(axis=(0, 1))
-    gain = np.minimum(DEVIATION / np.maximum(deviation, 1), LARGEST_GAIN)
-    return np.rint((MEAN + (levels - mean) * gain).clip(0, 255)).astype(np.uint8)

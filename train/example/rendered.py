@@ -1,9 +1,7 @@
-"""Rendered photographs: landscapes and portraits from random numbers, for an example data set with few real photos.
+"""Rendered portraits from random numbers, for an example data set whose photographs show few faces.
 
 Not realistic, but with what separates a photo from a drawing: shading, texture at every scale, soft focus and noise.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator as RandomGenerator
@@ -41,65 +39,12 @@ GRAIN = 0.012
 """Standard deviation of the sensor's noise."""
 
 
-def rendered(size: int, random: RandomGenerator) -> Pixels:
-    """A landscape or a portrait, uint8 RGB (size, size, 3)."""
-    painter: Callable[[Shape, RandomGenerator], Plane] = landscape if random.random() < 0.4 else portrait
-    picture = painter((size, size), random)
+def photographed(picture: Plane, random: RandomGenerator) -> Pixels:
+    """(h, w, 3) -> uint8 of the same shape, as a camera gives it: brighter or darker, tinted, a little soft, grainy."""
     light = random.uniform(0.75, 1.15) * (1 + 0.15 * random.standard_normal(3) * random.random())
     picture = gaussian_filter(picture * light, (random.uniform(0.3, 0.8),) * 2 + (0,))
     picture += GRAIN * random.standard_normal(picture.shape)
     return np.rint(255 * picture.clip(0, 1)).astype(np.uint8)
-
-
-def landscape(shape: Shape, random: RandomGenerator) -> Plane:
-    """Sky with clouds, mountain ranges that pale with distance, a textured ground, houses and trees."""
-    rows, columns = coordinates(shape)
-    zenith, horizon = (
-        random.uniform((0.15, 0.35, 0.65), (0.45, 0.6, 0.95)),
-        random.uniform((0.7, 0.6, 0.55), (1, 0.9, 0.9)),
-    )
-    clouds = ((noise(shape, random, 4) - 0.5) * 3 * random.random()).clip(0, 1)[..., None]
-    picture = blend(zenith + (horizon - zenith) * rows[..., None], np.ones(3), clouds)
-    skyline = random.uniform(0.35, 0.6)
-    for distance in np.linspace(1, 0.2, random.integers(2, 5)):
-        ridge = skyline - 0.3 * random.random() * noise(shape, random, 3)[0] + 0.12 * (1 - distance)
-        rock = random.uniform((0.15, 0.2, 0.15), (0.45, 0.45, 0.4)) * (0.6 + 0.8 * noise(shape, random, 8)[..., None])
-        picture = blend(picture, blend(rock, horizon, distance * 0.7), soft(rows - ridge, 0.004)[..., None])
-    level = skyline + random.uniform(0.12, 0.25)
-    soil = random.uniform((0.2, 0.25, 0.05), (0.6, 0.6, 0.3)) * (0.5 + noise(shape, random, 16)[..., None])
-    picture = blend(picture, soil, soft(rows - level + 0.05 * noise(shape, random, 3)[0], 0.004)[..., None])
-    for _ in range(random.integers(0, 4)):
-        picture = house(picture, level, random)
-    for _ in range(random.integers(1, 7)):
-        across, height = random.random(), random.uniform(0.15, 0.5)
-        crown = level - height / 2 + random.uniform(0, 0.25)
-        blob = ellipse(rows, columns, crown, across, height / 2, height / 2.6) + 0.9 * (noise(shape, random, 12) - 0.5)
-        leaves = random.uniform((0.1, 0.25, 0.05), (0.4, 0.5, 0.2)) * (0.3 + 1.2 * noise(shape, random, 24)[..., None])
-        trunk = (abs(columns - across) < height / 20) & (rows > crown) & (rows < crown + height * 0.8)
-        picture = blend(picture, np.array((0.25, 0.17, 0.1)), trunk[..., None])
-        picture = blend(picture, leaves, soft(blob, 0.05)[..., None])
-    return picture
-
-
-def house(picture: Plane, ground: float, random: RandomGenerator) -> Plane:
-    """A wall with windows under a pitched roof, lit from one side."""
-    shape = (picture.shape[0], picture.shape[1])
-    rows, columns = coordinates(shape)
-    middle, half, height = random.random(), random.uniform(0.08, 0.2), random.uniform(0.12, 0.25)
-    base = ground + random.uniform(0, 0.2)
-    aside, up = (columns - middle) / half, (base - rows) / height
-    wall = (
-        random.uniform(0.4, 0.95, 3)
-        * (1 - 0.25 * (aside[..., None] > 0.3))
-        * (0.85 + 0.3 * noise(shape, random, 16)[..., None])
-    )
-    picture = blend(picture, wall, ((abs(aside) < 1) & (up > 0) & (up < 1))[..., None])
-    window = (
-        (abs(aside * 3 % 1 - 0.5) < 0.2) & (abs(aside) < 0.95) & (abs(up * 2 % 1 - 0.5) < 0.22) & (up > 0) & (up < 1)
-    )
-    picture = blend(picture, random.uniform(0.05, 0.35, 3), window[..., None])
-    roof = random.uniform((0.35, 0.1, 0.05), (0.7, 0.35, 0.3)) * (0.7 + 0.5 * noise(shape, random, 24)[..., None])
-    return blend(picture, roof, ((up > 1) & (up < 1.7) & (abs(aside) < 1.15 * (1.7 - up) / 0.7))[..., None])
 
 
 def portrait(shape: Shape, random: RandomGenerator) -> Plane:

@@ -204,7 +204,7 @@ ROWS: tuple[Runtime, ...] = (
         forms={"fp16": "channels last", "fp32": "channels last"},
         default_precision="fp16",
         any_size=True,
-        any_batch=True,
+        any_batch=False,
         on_gpu=True,
         to_build=(TORCH, ONNX, ONNX_RUNTIME, TENSORRT_RTX),
         to_run=(GPU, TENSORRT_RTX, GPU_MEMORY, RTX_CARD),
@@ -321,15 +321,17 @@ def choose_backend(
 
 def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKind:
     """The first of `runtimes` that can be built and run on a machine. BackendUnavailable where none can."""
-    passed_over = ""
+    passed_over = cures = ""
     for runtime in runtimes:
         reason = runtime.missing("run", machine) or runtime.missing("build", machine)
         if reason is None:
             say(f"backend: {runtime.kind}, the fastest that this machine can run{passed_over}")
             return runtime.kind
-        passed_over += f"; not {runtime.kind}: {reason.partition(';')[0]}"
+        what, _, cures = reason.partition("; ")
+        passed_over += f"; not {runtime.kind}: {what}"
     raise BackendUnavailable(
-        f"no engine can be built and run here: {passed_over.removeprefix('; ')}; see `ugatit-fast doctor`"
+        f"no engine can be built and run here: {passed_over.removeprefix('; ')}; {cures or 'install one'}, "
+        "or see `ugatit-fast doctor`"
     )
 
 

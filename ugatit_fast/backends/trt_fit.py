@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ugatit_fast.backends.gpu import architecture, open_gpu
+from ugatit_fast.backends.needs import architectures
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 
@@ -24,8 +25,16 @@ def check_fits(path: Path, spec: EngineSpec) -> None:
 
 def check_fits_rtx(path: Path, spec: EngineSpec) -> None:
     """EngineError where the engine was built for other GPUs, or by another TensorRT for RTX."""
-    if refusal := rtx_refusal(spec):
+    refusal = rtx_refusal(spec)
+    if refusal is None:
+        return
+    import tensorrt_rtx
+
+    if (here := architecture(open_gpu())) in architectures(tensorrt_rtx):
         raise EngineError(f"{path} {refusal}. Rebuild it, here or elsewhere: {rebuild_command(spec)}")
+    raise EngineError(
+        f"{path} {refusal}. TensorRT for RTX doesn't know {here}; build a cuda or a tensorrt engine for it"
+    )
 
 
 def rtx_refusal(spec: EngineSpec) -> str | None:

@@ -1,7 +1,7 @@
 """TensorRT for RTX on a GPU that it knows: a plan that fits any of them, compiled for this one as shapes come along.
 
-A shape is compiled before its first piece runs, and what was compiled is kept beside the engine: the next start finds
-it. So that there are few shapes, batches go in pieces of 1, 2, 4, 8 and so on.
+A shape (a batch size and a size of picture) is compiled before its first piece runs, and what was compiled is kept
+beside the engine: the next start finds it.
 """
 
 import re
@@ -17,7 +17,7 @@ import numpy as np
 from ugatit_fast.backends.gpu import architecture, open_gpu
 from ugatit_fast.backends.gpu_parts import GpuError, Memory, Shape
 from ugatit_fast.backends.needs import TENSORRT_RTX
-from ugatit_fast.backends.trt import Lane, PlanBackend, Slot, loaded_plan, memory_told, pair_of
+from ugatit_fast.backends.trt import Lane, PlanBackend, Slot, loaded_plan, memory_told, pair_of, started
 from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.engine import EngineSpec, RtxFacts
 from ugatit_fast.errors import InputError
@@ -32,10 +32,10 @@ TURING = "sm_75"
 
 
 class RtxBackend(PlanBackend):
-    """An `.rtx` file on one GPU: any batch in pieces, and any size that its plan takes, one compiled shape each."""
+    """An `.rtx` file on one GPU: each batch size and size of picture is compiled when it is first used."""
 
     def __init__(self, path: Path, spec: EngineSpec) -> None:
-        """As `PlanBackend`; with the shape of the engine's own size compiled for single pictures."""
+        """As `PlanBackend`; with the smallest batch of the engine's own size compiled."""
         super().__init__(path, spec, Library(TENSORRT_RTX), {plan_name(architecture(open_gpu()))})
 
     @property
@@ -47,15 +47,9 @@ class RtxBackend(PlanBackend):
     def kernels(self) -> "KernelCache":
         return KernelCache(kernel_cache_path(self.path, self.gpu.name), self.engine)
 
-    @property
-    def piece_sizes(self) -> tuple[int, ...]:
-        """How many pictures go in one piece: powers of two."""
-        facts = facts_of(self.spec)
-        return tuple(2**power for power in range(facts.largest_batch.bit_length()))
-
     def make_lane(self) -> Lane:
         lane = ShapeLane(self)
-        lane.pair((1, self.spec.height, self.spec.width, 3))
+        lane.pair((min(self.spec.batch_sizes), self.spec.height, self.spec.width, 3))
         return lane
 
 
@@ -73,8 +67,7 @@ class ShapeLane:
         """The slots for pieces (n, h, w, 3), compiled where they are new. Raises OutOfGpuMemory, GpuError."""
         if image not in self.made:
             self.forget_all_but(KEPT_SHAPES - 1)
-            with memory_told(self.backend.gpu):
-                self.made[image] = self.compiled(image)
+            self.made[image] = self.compiled(image)
             self.backend.kernels.keep()
         self.made.move_to_end(image)
         return self.made[image][1]
@@ -88,8 +81,10 @@ class ShapeLane:
 
     def compiled(self, image: Shape) -> tuple[Memory, tuple[Slot, Slot]]:
         backend = self.backend
-        context = backend.engine.create_execution_context(backend.kernels.config())
-        if context is None or not context.set_input_shape("image", image):
+        context: trt.IExecutionContext = started(
+            backend.engine.create_execution_context(backend.kernels.config()), backend.log
+        )
+        if not context.set_input_shape("image", image):
             raise GpuError(f"TensorRT for RTX doesn't take {'x'.join(map(str, image))} ({backend.log.last_error})")
         nbytes = context.update_device_memory_size_for_shapes()
         activations = backend.gpu.memory((nbytes,), np.uint8)
@@ -105,13 +100,14 @@ class Pieces(Mapping[int, tuple[Slot, Slot]]):
         self.lane, self.height, self.width = lane, height, width
 
     def __getitem__(self, size: int) -> tuple[Slot, Slot]:
-        return self.lane.pair((size, self.height, self.width, 3))
+        with memory_told(self.lane.backend.gpu):
+            return self.lane.pair((size, self.height, self.width, 3))
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.lane.backend.piece_sizes)
+        return iter(self.lane.backend.spec.batch_sizes)
 
     def __len__(self) -> int:
-        return len(self.lane.backend.piece_sizes)
+        return len(self.lane.backend.spec.batch_sizes)
 
 
 class KernelCache:
@@ -155,11 +151,6 @@ def plan_name(gpu_architecture: str) -> str:
     return "plan.turing" if gpu_architecture == TURING else "plan.ampere"
 
 
-def facts_of(spec: EngineSpec) -> RtxFacts:
-    assert spec.tensorrt_rtx is not None, "engines for TensorRT for RTX have these"
-    return spec.tensorrt_rtx
-
-
 def describe_rtx_plan(path: Path) -> EngineSpec:
     """What TensorRT for RTX says about a bare plan; its checkpoint nobody knows."""
     library = Library(TENSORRT_RTX)
@@ -171,7 +162,7 @@ def describe_rtx_plan(path: Path) -> EngineSpec:
         height=usual[1],
         width=usual[2],
         any_size=least[1:3] != most[1:3],
-        batch_sizes=(),
+        batch_sizes=tuple(sorted({least[0], most[0]})),
         heatmap="heatmap" in names,
         checkpoint_sha256="",
         ugatit_fast_version="",
@@ -179,7 +170,6 @@ def describe_rtx_plan(path: Path) -> EngineSpec:
         tensorrt_rtx=RtxFacts(
             gpu_architectures=(architecture(open_gpu()),),
             tensorrt_rtx_version=library.trt.__version__,
-            largest_batch=most[0],
             largest_side=min(most[1:3]),
         ),
     )

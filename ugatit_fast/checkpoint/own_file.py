@@ -1,8 +1,6 @@
 """Safetensors: one generator that describes itself, in and out; and a bare state dict in that format."""
 
 import json
-import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,7 +18,7 @@ from ugatit_fast.checkpoint.search import find_generator
 from ugatit_fast.checkpoint.told import Asked, checkpoint_of
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.files import METADATA_KEY, is_text, parse_description, written_whole
+from ugatit_fast.files import METADATA_KEY, is_text, parse_description, safetensors_errors, written_whole
 from ugatit_fast.model import Generator, GeneratorConfig
 
 FORMAT_VERSION = 1
@@ -149,16 +147,11 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], descripti
 
 def serialise(path: Path, tensors: Mapping[str, Tensor], description: str) -> None:
     """`write_safetensors` for use within `written_whole`. Raises OSError."""
-    try:
+    with safetensors_errors():
         if is_text(path):
             save_file(apart(tensors), path, metadata={METADATA_KEY: description})
         else:
             path.write_bytes(save(apart(tensors), metadata={METADATA_KEY: description}))
-    except SafetensorError as error:  # carries the operating system's error as text only
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise OSError(str(error)) from error
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from ugatit_fast.checkpoint.layout import check_finite, check_layout
 from ugatit_fast.checkpoint.old_torch_file import AS_TEXT
 from ugatit_fast.checkpoint.own_file import from_safetensors
 from ugatit_fast.checkpoint.pytorch import from_torch_file
-from ugatit_fast.checkpoint.search import some
 from ugatit_fast.checkpoint.tensorflow import from_tensorflow
 from ugatit_fast.checkpoint.told import Asked
 from ugatit_fast.checkpoint.zip_torch_file import find_unpacked
@@ -92,16 +91,8 @@ def open_checkpoint(path: Path, asked: Asked, smoothing: bool | None, verify: bo
     raise CheckpointError(f"{path} is no checkpoint: {looks_like(start)}")
 
 
-SUFFIXES = (".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".pkl", ".tar")
-"""Of files that people keep weights in."""
-
-
 def what_to_name(folder: Path) -> str:
-    """What could have been meant by a folder, for an error message."""
-    near = sorted([*folder.glob("*"), *folder.glob("*/*")])  # a whole disk below it would take long
-    found = [str(file.relative_to(folder)) for file in near if file.suffix.lower() in SUFFIXES and file.is_file()]
-    if found:
-        return f"name the file: it has {some(found)}"
+    """What could have been meant by a folder without a checkpoint, for an error message."""
     if (folder / "saved_model.pb").exists():
         return "it is a TensorFlow SavedModel; expected what training saved, NAME.index and NAME.data-00000-of-00001"
     return f"expected a checkpoint file, such as {folder}/..._params_latest.pt"

@@ -115,7 +115,7 @@ def read_zip_torch_file(path: Path, verify: bool) -> Any:
         raise CheckpointError(f"{path} is a TorchScript program, not weights; save the network's state_dict() instead")
     roots = [name.removesuffix(PICKLE) for name in visible if PurePosixPath(name).name == PICKLE]
     if not roots:
-        raise CheckpointError(f"{path} is an archive of other things, no weights: {listed(visible)}; {cure(visible)}")
+        raise CheckpointError(f"{path} is an archive of other things, without {PICKLE}; expected a file of PyTorch's")
     try:
         contents = {root.strip("/"): ZipTorchFile(path, root, members).content() for root in roots}
     except CheckpointError:
@@ -198,19 +198,3 @@ def why_unreadable(path: Path, error: Exception) -> str:
         f"{path} is truncated or damaged ({said}); copy or download it again "
         "(a TensorFlow checkpoint's archive: unpack it with 7-Zip, and name its folder)"
     )
-
-
-def listed(names: list[str]) -> str:
-    files = [name for name in names if not name.endswith("/")]
-    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return f"{', '.join(files[:3]) or 'nothing'} in it{more}"
-
-
-def cure(names: list[str]) -> str:
-    if any(
-        name.endswith((".index", ".pt", ".pth", ".ckpt", ".bin", ".safetensors", "saved_model.pb")) for name in names
-    ):
-        return "unpack it and name the checkpoint in it, or its folder"
-    if names and all(name.endswith((".npy", "/")) for name in names):
-        return "these are NumPy's arrays; expected PyTorch's or TensorFlow's weights"
-    return "expected a U-GAT-IT .pt or .safetensors file, or a TensorFlow checkpoint"

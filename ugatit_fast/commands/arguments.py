@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 from cyclopts import Parameter, Token, default_name_transform
 
 from ugatit_fast.choices import Box, Crop, Smoothing
+from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Counted, Phased
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ Parsed = TypeVar("Parsed")
 def say(line: str) -> None:
     """A line of progress."""
     print(line, file=sys.stderr, flush=True)
+
+
+def say_next(command: str, lacking: Sequence[str] = ()) -> None:
+    """What to type next, with what it takes to be installed first."""
+    say(f"next: {pip_install(*lacking)} && {command}" if lacking else f"next: {command}")
 
 
 # Options that come as a dataclass ---------------------------------------------------------------------------------

@@ -15,9 +15,9 @@ from ugatit_fast.commands.arguments import (
     parse_names,
     phase_bars,
     say,
+    say_next,
     smooths,
 )
-from ugatit_fast.commands.needs import torch_is_needed
 from ugatit_fast.export.options import BuildOptions, TensorRTOptions
 
 
@@ -58,9 +58,8 @@ def build_engine_command(
     output
         The engine file. Beside the checkpoint unless given.
     """
-    with torch_is_needed("torch"):
-        from ugatit_fast.checkpoint import read_checkpoint
-        from ugatit_fast.export.build import build_engine
+    from ugatit_fast.checkpoint import read_checkpoint
+    from ugatit_fast.export.build import build_engine
 
     with phase_bars() as progress:
         source = read_checkpoint(
@@ -78,4 +77,4 @@ def build_engine_command(
     if not source.config.light and built.spec.precision == "fp32":
         megabytes = built.path.stat().st_size / 1e6
         say(f"a full generator in fp32, {megabytes:.0f} MB: --precision fp16 makes a file of half that")
-    say(f"next: ugatit-fast translate {built.path} PHOTO_OR_FOLDER")
+    say_next(f"ugatit-fast translate {built.path} PHOTO_OR_FOLDER")

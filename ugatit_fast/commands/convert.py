@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ugatit_fast.choices import ConvertDirection, Precision
 from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Network, Offline, Smoothed, say, smooths
-from ugatit_fast.commands.needs import torch_is_needed
 
 
 def convert(
@@ -32,8 +31,7 @@ def convert(
     precision
         fp16 halves the size.
     """
-    with torch_is_needed("torch"):
-        from ugatit_fast.checkpoint.convert import convert as convert_checkpoint
+    from ugatit_fast.checkpoint.convert import convert as convert_checkpoint
 
     written = convert_checkpoint(
         source,

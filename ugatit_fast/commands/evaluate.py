@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from ugatit_fast.commands.arguments import options, phase_bars, say
-from ugatit_fast.commands.needs import torch_is_needed
 from ugatit_fast.train.evaluation.protocols import EvaluateOptions
 
 HOW = EvaluateOptions()
@@ -29,8 +28,7 @@ def evaluate_command(
     json
         Also write the results to this file.
     """
-    with torch_is_needed():
-        from ugatit_fast.train.evaluation.evaluate import evaluate
+    from ugatit_fast.train.evaluation.evaluate import evaluate
 
     with phase_bars() as progress:
         evaluation = evaluate(translated, real, how, say=say, on_progress=progress)

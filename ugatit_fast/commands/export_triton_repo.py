@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ugatit_fast.commands.arguments import Flag, say
+from ugatit_fast.commands.arguments import Flag, say_next
 from ugatit_fast.export.triton_repository import export_triton_repo
 
 
@@ -37,4 +37,4 @@ def triton_repo_command(
         engine, repository, name=name, max_batch=max_batch, max_wait_ms=max_wait_ms, overwrite=overwrite
     )
     print(f"{written.folder}: needs {written.needs}")
-    say(f"next: tritonserver --model-repository {repository.resolve()}")
+    say_next(f"tritonserver --model-repository {repository.resolve()}")

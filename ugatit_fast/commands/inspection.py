@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ugatit_fast.choices import Direction
 from ugatit_fast.commands.arguments import Checksums, Network, Offline, Smoothed, say, smooths
-from ugatit_fast.commands.needs import torch_is_needed
 
 
 def inspect(
@@ -16,6 +15,7 @@ def inspect(
     smoothing: Smoothed = None,
     verify: Checksums = False,
     offline: Offline = False,
+    kernels: bool = False,
 ) -> None:
     """Say what an engine or a checkpoint holds.
 
@@ -25,21 +25,33 @@ def inspect(
         An engine, or whatever build-engine reads as a checkpoint.
     direction
         Which generator of a checkpoint with both to look at; A2B unless given.
+    kernels
+        Also list and count the kernels that a TensorRT engine will run, as far as its plans carry their source.
     """
-    from ugatit_fast.backends.runtimes import is_engine
+    from ugatit_fast.backends.runtimes import RUNTIMES, is_engine
     from ugatit_fast.engine import read_spec
+    from ugatit_fast.errors import InputError
+    from ugatit_fast.samples import card_of
 
     if is_engine(Path(file)):
-        facts = read_spec(file).facts()
+        spec = read_spec(file)
+        facts, has_plans = spec.facts(), RUNTIMES[spec.kind].contents == "plans"
     else:
-        with torch_is_needed("torch"):
-            from ugatit_fast.checkpoint import facts_of, read_checkpoint
+        from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
+        has_plans = False
         smoothed = smooths(smoothing)
-        facts = facts_of(
-            read_checkpoint(
-                file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline, say=say
-            )
+        source = read_checkpoint(
+            file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline, say=say
         )
+        facts, file = facts_of(source), str(source.path)
+    if kernels and not has_plans:
+        raise InputError(f"{file} has no plans of TensorRT, whose kernels --kernels lists; leave it out")
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")
+    if card := card_of(Path(file)):
+        print(f"{'model card':22} {card}")
+    if kernels:
+        from ugatit_fast.plan_kernels import describe_kernels
+
+        print(describe_kernels(Path(file)))

@@ -7,7 +7,6 @@ from cyclopts import Parameter
 
 from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import Weights, all_but, options, say
-from ugatit_fast.commands.needs import serving_is_needed
 from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.listening import Listening
@@ -47,8 +46,7 @@ def serve_command(
     on
         ray serves with Ray Serve, by several replicas at once.
     """
-    with serving_is_needed():
-        from ugatit_fast.serve.server import serve_engines
+    from ugatit_fast.serve.server import serve_engines
 
     engines = [engine_for(weights, flags, heatmap=True)]
     if second_weights is not None:

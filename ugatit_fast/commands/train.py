@@ -9,9 +9,10 @@ from typing import Annotated
 from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
 
-from ugatit_fast.commands.arguments import Flag, say
-from ugatit_fast.commands.needs import torch_is_needed
-from ugatit_fast.errors import InputError
+from ugatit_fast.backends.extras import lacking
+from ugatit_fast.backends.runtimes import choose_backend
+from ugatit_fast.commands.arguments import Flag, say, say_next
+from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.train.settings import TrainSettings
 
 
@@ -40,6 +41,15 @@ def read_toml(path: Path) -> dict[str, object]:
         raise InputError(f"{path} isn't TOML ({error}): expected lines like img_size = 256{paths}") from error
 
 
+def can_build_engines() -> list[str]:
+    """The extras that are lacking for it; on a GPU another runtime does in place of cpu."""
+    try:
+        choose_backend("auto", lambda _: None)
+    except BackendUnavailable:
+        return lacking(("cpu", "torch"))
+    return []
+
+
 train_app = App(name="train", config=settings_file)
 
 
@@ -64,9 +74,8 @@ def train_command(
     export_official
         At the end, however it comes, also write the networks as the published code saves them, to OUTPUT/published.
     """
-    with torch_is_needed():
-        from ugatit_fast.train import checkpoints
-        from ugatit_fast.train.loop import train
+    from ugatit_fast.train import checkpoints
+    from ugatit_fast.train.loop import train
 
     if export_official:
         checkpoints.refuse_ablation(settings.norm, settings.cam)
@@ -75,7 +84,7 @@ def train_command(
         print(f"{trained.checkpoint}: step {trained.step} of {settings.iterations}")
         if export_official:
             print(checkpoints.export_official(trained.checkpoint, settings.output / "published"))
-        say(f"next: ugatit-fast build-engine {trained.checkpoint}")
+        say_next(f"ugatit-fast build-engine {trained.checkpoint}", can_build_engines())
     return 130 if trained.stopped else 0
 
 
@@ -90,7 +99,6 @@ def export_official_command(checkpoint: Path, target: Path, /) -> None:
     target
         The .pt file to write, or a folder for one of the same name, made if missing.
     """
-    with torch_is_needed():
-        from ugatit_fast.train import checkpoints
+    from ugatit_fast.train import checkpoints
 
     print(checkpoints.export_official(checkpoint, target))

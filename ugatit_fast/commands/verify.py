@@ -14,7 +14,6 @@ from ugatit_fast.commands.arguments import (
     say,
     smooths,
 )
-from ugatit_fast.commands.needs import torch_is_needed
 
 LOADING = Loading()
 
@@ -39,9 +38,8 @@ def verify(
     layers
         Also walk the network, stage by stage, to the first place where the engine drifts from float32.
     """
-    with torch_is_needed("torch"):
-        from ugatit_fast.checkpoint import read_checkpoint
-        from ugatit_fast.export.verify import verify as compare_with_reference
+    from ugatit_fast.checkpoint import read_checkpoint
+    from ugatit_fast.export.verify import verify as compare_with_reference
     from ugatit_fast.translator import describe_engine
 
     spec = describe_engine(engine, loading.trust_plan)

@@ -41,6 +41,8 @@ PRIMARIES = {
     22: Chromaticities((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), ILLUMINANT_D65),  # EBU 3213
 }
 """H.273's numbers -> primaries; all others are BT.709's, which are sRGB's, but BT.2020's in high dynamic range."""
+LINES_525 = (6, 7)
+"""H.273's numbers of primaries of 525 lines."""
 HDR: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 """H.273's numbers of transfers that are plain powers."""
@@ -101,6 +103,13 @@ def of_h273(primaries: int, transfer: int) -> Colours:
     """Of the numbers that videos, AVIF, HEIC and PNG name colours by."""
     usual = BT2020 if transfer in HDR and primaries != 1 else BT709
     return Colours(primaries=PRIMARIES.get(primaries, usual), transfer=transfer)
+
+
+def of_frame(primaries: int, transfer: int) -> Colours:
+    """Of a video's frame. The primaries of 525 lines are shown as if they were BT.709's: Chromium does, where all that
+    a video says of itself is that it's of that kind, and most that say so were never anything else.
+    """
+    return of_h273(1 if primaries in LINES_525 else primaries, transfer)
 
 
 def of_photo(image: Image.Image, file: IO[bytes]) -> Colours:

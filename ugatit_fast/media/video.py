@@ -22,7 +22,7 @@ from ugatit_fast.files import refuse_special
 from ugatit_fast.machine import pip_install
 from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.media.clock import packets_of
-from ugatit_fast.media.colour import of_h273, to_srgb
+from ugatit_fast.media.colour import of_frame, to_srgb
 from ugatit_fast.media.images import MAX_PIXELS, Pixels
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class PixelSource:
             dst_color_range=_FULL,
             threads=1,
         )
-        pixels = to_srgb(cast(Pixels, rgb.to_ndarray()), of_h273(frame.color_primaries, frame.color_trc))
+        pixels = to_srgb(cast(Pixels, rgb.to_ndarray()), of_frame(frame.color_primaries, frame.color_trc))
         return np.ascontiguousarray(self.turn(pixels))
 
     def reformatter(self) -> "VideoReformatter":

@@ -77,7 +77,7 @@ def prefixes_in(folder: Path) -> list[Path]:
                     if entry.name.startswith(".") or entry.name == "__MACOSX":  # `._name` are a Mac's copies of nothing
                         continue
                     if entry.is_dir():
-                        if entry.is_symlink() and leads_up(place / entry.name):
+                        if leads_up(place / entry.name):
                             continue
                         below.append(place / entry.name)
                     elif len(entry.name) > len(".index") and entry.name.endswith(".index"):
@@ -90,6 +90,8 @@ def prefixes_in(folder: Path) -> list[Path]:
 
 def leads_up(link: Path) -> bool:
     """Whether a link leads back to a folder that it is in."""
+    if not link.is_symlink():
+        return False
     target = link.resolve()
     return target == link.parent.resolve() or target in link.parent.resolve().parents
 

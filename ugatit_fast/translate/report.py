@@ -83,7 +83,7 @@ class Report:
         """Where the translations are: the file, where it is one of a folder."""
         if self.out == PIPE:
             return "stdout"
-        one = len(self.translated) == 1 and self.out.suffix.lower() != ZIP_SUFFIX
+        one = len(self.translated) == 1 and not self.skipped and self.out.suffix.lower() != ZIP_SUFFIX
         return str(self.translated[0] if one else self.out)
 
     @property

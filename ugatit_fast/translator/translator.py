@@ -168,7 +168,7 @@ class Translator:
     def __reduce__(self) -> tuple[Any, ...]:
         """What is copied or sent to another process loads the engine's file anew: nobody can hand on a runtime."""
         self.check_open()
-        return loaded, (self.path, self.asked)
+        return loaded, (type(self), self.path, self.asked)
 
     def __enter__(self) -> "Translator":
         self.check_open()
@@ -180,9 +180,9 @@ class Translator:
         self.close()
 
 
-def loaded(path: Path, asked: dict[str, Any]) -> Translator:
+def loaded(kind: type[Translator], path: Path, asked: dict[str, Any]) -> Translator:
     """A pickled Translator."""
-    return Translator(path, **asked)
+    return kind(path, **asked)
 
 
 def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:

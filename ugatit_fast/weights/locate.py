@@ -16,7 +16,7 @@ from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.samples import SHIPPED_PAIR, shipped_weights
 from ugatit_fast.tensor_bundle import looks_like_bundle
-from ugatit_fast.tensor_bundle.locate import FOLDERS_DOWN, find_prefix, index_file
+from ugatit_fast.tensor_bundle.locate import FOLDERS_DOWN, find_prefix, index_file, leads_up
 from ugatit_fast.weights import hub, web
 from ugatit_fast.weights.archives import is_archive, unpack
 from ugatit_fast.weights.choice import SINGLE_SUFFIXES, checkpoint_among
@@ -106,11 +106,12 @@ def unpacked(found: Located, progress: Phased = lambda *_: None) -> Located:
 
 
 def checkpoints_below(folder: Path) -> Iterator[Path]:
-    """Files with a checkpoint's suffix in a folder and a few folders down; links to folders aren't followed."""
-    for parent, folders, names in os.walk(folder):
+    """Files with a checkpoint's suffix in a folder and a few folders down."""
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not leads_up(Path(parent, name))]
         if len(Path(parent).relative_to(folder).parts) >= FOLDERS_DOWN:
             folders.clear()
-        yield from (Path(parent, name) for name in names if Path(name).suffix in SINGLE_SUFFIXES)
+        yield from (Path(parent, name) for name in names if Path(name).suffix.lower() in SINGLE_SUFFIXES)
 
 
 def unpacking_folder(archive: Path) -> Path:

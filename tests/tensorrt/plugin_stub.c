@@ -1,0 +1,3 @@
+/* Stands in for libnvinfer_plugin, which TensorRT's Python binding looks for and TensorRT for RTX doesn't have. */
+
+_Bool initLibNvInferPlugins(void *logger, const char *name_space) { return 1; }
