@@ -211,7 +211,7 @@ def check(source: Checkpoint, written: Written, path: Path, request: BuildReques
             found.append(compare(backend, pictures, exact))
         finally:
             backend.close()
-    worst = min(found, key=lambda difference: difference.psnr_db)
+    worst = min(found, key=lambda difference: (difference.passes(spec.precision), difference.psnr_db))
     if not worst.passes(spec.precision):
         advice = "build it with --precision fp32" if spec.precision == "fp16" else "please report this"
         raise ExportError(

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "ugatit_fast"
 FLOORS = (
     "version errors",
-    "choices files machine plan_kernels progress",
+    "choices files machine progress",
     "samples",
     "model kernels media tensor_bundle",
     "graph",

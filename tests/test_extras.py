@@ -35,6 +35,7 @@ def commands(engine: Path, folder: Path) -> list[tuple[list[str], set[str]]]:
         (["doctor"], set()),
         (["--help"], set()),
         (["demo", "-o", f"{folder}/demo"], {"cpu"}),
+        (["weights"], set()),
         (["inspect", weights], {"torch"}),
         (["inspect", str(engine)], set()),
         (["inspect", "hf://a/b/c.pt", "--offline"], {"hub", "torch"}),

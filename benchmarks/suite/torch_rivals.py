@@ -27,10 +27,12 @@ class Pictures(nn.Module):
         self.memory_format = memory_format
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 (n, h, w, 3) -> alike."""
-        x = images.permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
+        """uint8 (n, h, w, 3) -> alike. TensorRT's parser takes uint8 for a network's inputs and outputs alone, so that
+        the casts are first and last.
+        """
+        x = images.to(self.dtype).permute(0, 3, 1, 2) / 127.5 - 1
         y = self.generator(x.contiguous(memory_format=self.memory_format))[0]
-        return ((y.float() + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        return ((y.float() + 1) * 127.5).round().permute(0, 2, 3, 1).to(torch.uint8).contiguous()
 
 
 def pictures_of(case: Case, *, target: Target, half: bool, channels_last: bool) -> Pictures:

@@ -194,6 +194,43 @@ def test_what_tensorrt_parses_equals_the_reference(
     np.testing.assert_allclose(heatmap, reference_heatmaps(generator, pictures), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("plugins", [False, True])
+@pytest.mark.parametrize("config", [LIGHT, FULL])
+def test_tensorrt_is_given_functions_for_plugins_alone(config: GeneratorConfig, plugins: bool) -> None:
+    """Its parser inlines a function under the names inside, and has uint8 for the network's own ends alone."""
+    model = tensorrt_model(random_generator(config), "fp16", (32, 32), 1, plugins)
+    functions = {function.name for function in model.functions}
+    assert functions == ({STATS, APPLY, APPLY_ADD} if plugins else set())
+    nodes = model.graph.node
+    assert len({node.name for node in nodes}) == len(nodes)
+    (end,) = [node for node in nodes if node.output[0] == "translated"]
+    assert (end.op_type, end.attribute[0].i) == ("Cast", onnx.TensorProto.UINT8)
+    assert [node.op_type for node in nodes if "image" in node.input] == ["Cast"]
+
+
+@pytest.mark.parametrize("form", ["convolutions", "channels last"])
+def test_means_far_from_zero_keep_their_variance(form: Form) -> None:
+    """Statistics of layers whose channels all have a large mean: a square of it must not swallow the rest."""
+    tensors = fold(random_generator(LIGHT)).tensors()
+    torch.manual_seed(5)
+    for name in [name for name in tensors if name.startswith(("decoder", "up")) and name.endswith("rho")]:
+        tensors[name.replace("rho", "bias")] = 1000 + torch.randn(len(tensors[name]))
+    folded = FoldedGenerator(LIGHT, tensors)
+    pictures = random_pictures(1, 32, 32)
+    image = run_form(form, folded, pictures)
+    assert np.abs(image.astype(int) - folded(torch.from_numpy(pictures))[0].numpy().astype(int)).max() <= 1
+
+
+def run_form(form: Form, folded: FoldedGenerator, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    builder = OnnxBuilder()
+    image, _ = folded.graph(operations_of(form, builder, folded), "image")
+    drop_unused(builder, {image})
+    result = onnx.helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, None)
+    given = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["n", "h", "w", 3])
+    found: NDArray[np.uint8] = session_of(builder.model([given], [result], "0")).run(None, {"image": pictures})[0]
+    return found
+
+
 def test_shapes_for_tensorrt_are_fixed_where_the_batch_is() -> None:
     sizes = [
         [size.dim_value or size.dim_param for size in value.type.tensor_type.shape.dim]

@@ -1,13 +1,13 @@
-"""A TensorRT in memory: plans are ONNX files that ONNX Runtime runs, GPU memory is the host's.
+"""A TensorRT that runs without a GPU: plans are ONNX files that ONNX Runtime runs, GPU memory is the host's.
 
 Only the surface that our code uses, with the names, parameters and meanings of the real binding; test_contract.py holds
-it to that. What it can't do is be fast, run plugins (it takes their function bodies), or be wrong where TensorRT is.
+it to that. Parsing and building are here for plans to run alone; what NVIDIA's own do is in test_real.py. What it can't
+do is be fast, run plugins (it takes their function bodies), or be wrong where TensorRT is.
 """
 
 import ctypes
 import hashlib
 import json
-import time
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -25,8 +25,6 @@ class Faults:
     """What the builder says instead of giving a plan; only where it names our plugins, if it starts with "plugin"."""
     contexts: int | None = None
     """How many execution contexts there is memory for."""
-    interrupt_at: int | None = None
-    """The step of the build at which the user presses Ctrl-C."""
 
 
 class Counts:
@@ -65,9 +63,7 @@ class MemoryPoolType(Enum):
 
 
 class IProgressMonitor:
-    def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None: ...
-    def step_complete(self, phase_name: str, step: int) -> bool: ...
-    def phase_finish(self, phase_name: str) -> None: ...
+    pass
 
 
 class IHostMemory(bytes):
@@ -97,7 +93,6 @@ class IBuilderConfig:
     def __init__(self) -> None:
         self.tf32, self.cache, self.profile = True, None, None
         self.workspace: int | None = None
-        self.progress_monitor: IProgressMonitor | None = None
         self.builder_optimization_level = 3
 
     def clear_flag(self, flag: BuilderFlag) -> None:
@@ -163,8 +158,7 @@ class Builder:
         assert not config.tf32
         nodes = network.model.graph.node
         plugins = any(attribute.name == "plugin_namespace" for node in nodes for attribute in node.attribute)
-        if not measure(network.model, config):
-            return None
+        measure(network.model, config)
         if Faults.build and (plugins or not Faults.build.startswith("plugin")):
             self.logger.log(ILogger.ERROR, Faults.build)
             return None
@@ -174,24 +168,14 @@ class Builder:
         return packed(json.dumps(settings).encode() + b"\n" + network.model.SerializeToString())
 
 
-def measure(model: onnx.ModelProto, config: IBuilderConfig) -> bool:
-    """The steps of a build; False where it was told to stop."""
-    monitor = config.progress_monitor
+def measure(model: onnx.ModelProto, config: IBuilderConfig) -> None:
+    """Time the layers that no cache has."""
     batch = model.graph.input[0].type.tensor_type.shape.dim[0]
-    layers = [f"{node.op_type} {node.name} {batch.dim_value or batch.dim_param}" for node in model.graph.node]
-    monitor.phase_start("Building", None, len(layers))
-    for step, layer in enumerate(layers):
-        if step == Faults.interrupt_at:
-            ctypes.pythonapi.PyErr_SetInterrupt()
-            while monitor.step_complete("Building", step):
-                time.sleep(0.001)
-            return False
+    for node in model.graph.node:
+        layer = f"{node.op_type} {node.name} {batch.dim_value or batch.dim_param}"
         if layer not in config.cache.entries:
             Counts.measured += 1
             config.cache.entries.add(layer)
-        assert monitor.step_complete("Building", step)
-    monitor.phase_finish("Building")
-    return True
 
 
 def packed(content: bytes) -> IHostMemory:

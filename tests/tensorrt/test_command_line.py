@@ -1,7 +1,6 @@
 """The whole command line on a fake TensorRT (fake_tensorrt.py), whose results are real: ONNX Runtime computes them."""
 
 import json
-import signal
 import sys
 import threading
 from importlib import import_module
@@ -191,26 +190,6 @@ def test_a_folder_that_cannot_be_written_costs_only_the_cache(
         capsys, light_checkpoint, tmp_path / "x.engine", "--timing-cache", str(tmp_path / "file" / "f")
     )
     assert (code, "timing cache isn't kept" in err) == (0, True)
-
-
-@pytest.mark.parametrize("step", [0, 7])
-def test_a_cancelled_build_leaves_nothing(
-    capsys: pytest.CaptureFixture[str], fake: ModuleType, light_checkpoint: Path, tmp_path: Path, step: int
-) -> None:
-    """Neither files nor a thread, wherever the interrupt lands: at step 0 that may be inside the pool's submit."""
-    fake.Faults.interrupt_at = step
-    (tmp_path / "out").mkdir()
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored
-    try:
-        code, _, err = build(capsys, light_checkpoint, tmp_path / "out" / "x.engine")
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert (code, err.splitlines()[-1]) == (130, "stopped")
-    assert not list((tmp_path / "out").iterdir())
-    for thread in threading.enumerate():
-        if thread.name.startswith("tensorrt"):
-            thread.join(5)
-            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

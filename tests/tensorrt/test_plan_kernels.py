@@ -9,9 +9,9 @@ from tests.conftest import LIGHT
 from tests.tensorrt import under_real
 from tests.tensorrt.real import Real
 from ugatit_fast import cli
+from ugatit_fast.backends.plan_kernels import describe_kernels, generated_kernels, is_transposition, plans_of
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.choices import Precision
-from ugatit_fast.plan_kernels import describe_kernels, generated_kernels, is_transposition, plans_of
 
 MOST_KERNELS, MOST_LAYERS = 48, 1200
 """What a plan of the published light generator may have, one picture of 256x256 at a time."""

@@ -2,19 +2,24 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
 from tests.conftest import LIGHT, random_generator
 from tests.export.test_onnx_graph import tensorrt_model
 from tests.tensorrt import under_real
 from tests.tensorrt.real import Real
+from ugatit_fast.backends.plan_kernels import plans_of
+from ugatit_fast.bench.onnx_rivals import export_plainly
+from ugatit_fast.bench.torch_rivals import Pictures
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import read_spec
-from ugatit_fast.plan_kernels import plans_of
+from ugatit_fast.export.triton_repository import export_triton_repo
 
 PLAN = b"vtrt"
 """How a plan of TensorRT for RTX begins."""
@@ -53,13 +58,18 @@ def test_progress_is_reported(real_tensorrt: Real, light_checkpoint: Path, tmp_p
         assert steps[-1][0] == steps[-1][1] > 0
 
 
-@pytest.mark.parametrize("after", [1, 4])
+@pytest.mark.parametrize("after", [1, 20])
 def test_ctrl_c_stops_the_build(real_tensorrt: Real, light_checkpoint: Path, tmp_path: Path, after: int) -> None:
-    path = tmp_path / "x.engine"
-    raised, stops = real_tensorrt.call(under_real.interrupted, light_checkpoint, path, after)
-    assert raised == "KeyboardInterrupt"
-    assert 1 <= stops < 20, "it asks hundreds of times in a whole build"
-    assert not path.exists()
+    """Neither files nor a thread are left."""
+    output = tmp_path / "out" / "x.engine"
+    output.parent.mkdir()
+    command = ["build-engine", str(light_checkpoint), "-o", str(output), "--backend", "tensorrt", "--batch", "1"]
+    options = ["--kernels", "native", "--timing-cache", str(tmp_path / "timings")]
+    stopped = real_tensorrt.call(under_real.interrupted, [*command, *options], after)
+    assert (stopped.code, stopped.err.splitlines()[-1]) == (130, "stopped")
+    assert 1 <= stopped.stops < 20, "it asks hundreds of times in a whole build"
+    assert not stopped.still_building
+    assert not list(output.parent.iterdir())
 
 
 def model_of(node: onnx.NodeProto) -> bytes:
@@ -96,6 +106,26 @@ def test_a_uint8_inside_a_function_is_refused(real_tensorrt: Real) -> None:
     model.opset_import.append(helper.make_opsetid("ugatit", 1))
     error, _ = real_tensorrt.call(under_real.parsed, model.SerializeToString())
     assert "UINT8" in error
+
+
+def test_a_triton_repository_holds_the_plan(real_tensorrt: Real, light_checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "faces.engine"
+    real_tensorrt.call(
+        under_real.engine, light_checkpoint, path, "fp16", size=(16, 16), batch=(1, 2), dynamic_batch=True
+    )
+    model = export_triton_repo(path, tmp_path / "models")
+    assert (model.folder / "1" / "model.plan").read_bytes() == dict(plans_of(path))["plan.any"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("half", [False, True])
+def test_the_plain_export_that_bench_races_is_parsed(real_tensorrt: Real, tmp_path: Path, half: bool) -> None:
+    dtype = torch.float16 if half else torch.float32
+    pictures = Pictures(random_generator(replace(LIGHT, n_res=0)).to(dtype), dtype, torch.contiguous_format)
+    export_plainly(pictures, torch.zeros((1, 32, 32, 3), dtype=torch.uint8), tmp_path / "plain.onnx")
+    error, _ = real_tensorrt.call(under_real.parsed, (tmp_path / "plain.onnx").read_bytes())
+    assert error == ""
 
 
 def test_the_header_says_what_built_it(real_tensorrt: Real, light_checkpoint: Path, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import threading
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -108,46 +111,49 @@ def unpatched(owner: Any, name: str) -> Any:
 ORIGINALS: dict[tuple[str, str], Any] = {}
 
 
-def interrupted(checkpoint: Path, path: Path, after: int) -> tuple[str, int]:
-    """What is raised when Ctrl-C is pressed at a step of the build, and how often TensorRT was told to stop."""
-    from ugatit_fast.export import plans, tensorrt_engine
+@dataclass(frozen=True)
+class Stopped:
+    """A command that was interrupted."""
 
-    said = Said()
-    listen(said)
-    folded, spec = network(checkpoint, "fp16", heatmap=False, batch=(1,), size=None)
+    code: int
+    err: str
+    stops: int
+    """How often TensorRT asked and was told to stop."""
+    still_building: bool
+
+
+def interrupted(arguments: list[str], after: int) -> Stopped:
+    """A command line of ours in which Ctrl-C is pressed once TensorRT has reported so many steps."""
+    from ugatit_fast import cli
+    from ugatit_fast.export import plans
+
+    listen(Said())
     monitor_of = unpatched(plans, "monitor_of")
-    steps, stops = [], []
+    answers: list[bool] = []
 
-    def progress(*step: Any) -> None:
-        steps.append(step)
-        if len(steps) == after:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def counting(*arguments: Any) -> Any:
+    def listening(*arguments: Any) -> Any:
         kind = type(monitor := monitor_of(*arguments))
         step_complete = kind.step_complete
 
-        def counted(self: Any, phase_name: str, step: int) -> bool:
-            go_on: bool = step_complete(self, phase_name, step)
-            if not go_on:
-                stops.append(step)
-            return go_on
+        def pressed(self: Any, phase_name: str, step: int) -> bool:
+            answers.append(step_complete(self, phase_name, step))
+            if len(answers) == after:
+                os.kill(os.getpid(), signal.SIGINT)
+            return answers[-1]
 
-        kind.step_complete = counted
+        kind.step_complete = pressed
         return monitor
 
-    plans.monitor_of = counting
+    plans.monitor_of = listening
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored
-    raised = ""
     try:
-        options = TensorRTOptions(kernels="native", timing_cache=path.parent / "timings")
-        tensorrt_engine.write_tensorrt_engine(folded, spec, options, path, said.ours.append, progress)
-    except KeyboardInterrupt:
-        raised = "KeyboardInterrupt"
+        with redirect_stderr(StringIO()) as err:
+            code = cli.main(arguments)
     finally:
         signal.signal(signal.SIGINT, handler)
         plans.monitor_of = monitor_of
-    return raised, len(stops)
+    building = any(thread.name.startswith("tensorrt") for thread in threading.enumerate())
+    return Stopped(code, err.getvalue(), answers.count(False), building)
 
 
 def parsed(model: bytes) -> tuple[str, list[str]]:

@@ -52,6 +52,6 @@ def inspect(
     if card := card_of(Path(file)):
         print(f"{'model card':22} {card}")
     if kernels:
-        from ugatit_fast.plan_kernels import describe_kernels
+        from ugatit_fast.backends.plan_kernels import describe_kernels
 
         print(describe_kernels(Path(file)))
