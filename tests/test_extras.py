@@ -36,6 +36,7 @@ def commands(engine: Path, folder: Path) -> list[tuple[list[str], set[str]]]:
         (["--help"], set()),
         (["weights"], set()),
         (["demo", "-o", f"{folder}/demo"], {"cpu"}),
+        (["weights"], set()),
         (["inspect", weights], {"torch"}),
         (["inspect", str(engine)], set()),
         (["inspect", "hf://a/b/c.pt", "--offline"], {"hub", "torch"}),

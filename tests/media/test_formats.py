@@ -83,7 +83,9 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, brand: byte
         monkeypatch.setitem(sys.modules, module, None)
     heic = struct.pack(">I", 24) + b"ftyp" + brand + bytes(4) + b"mif1heic"
     content = heic if library == "pillow_heif" else b"\xff\x0a" + bytes(20)
-    with pytest.raises(InputError, match=r"photo\.x is a (HEIC|JPEG XL).* picture.*pip install .*\[formats\]"):
+    with pytest.raises(
+        InputError, match=r'photo\.x is a (HEIC|JPEG XL).* picture, which takes pillow-.*: pip install ".*\[formats\]"'
+    ):
         decode_image(content, "photo.x")
 
 
