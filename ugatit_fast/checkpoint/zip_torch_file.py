@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class ZipTorchFile:
     def mapped(self) -> np.ndarray:
         return np.memmap(self.path, np.uint8, mode="c")
 
-    def content(self) -> Any:
+    def content(self) -> object:
         """The saved object, every tensor in it a StoredTensor."""
         with zipfile.ZipFile(self.path) as archive:
             order = self.members.get(f"{self.root}byteorder")
@@ -73,7 +73,7 @@ class UnpackedTorchFile:
     def __init__(self, path: Path, root: Path) -> None:
         self.path, self.root = path, root
 
-    def content(self) -> Any:
+    def content(self) -> object:
         """The saved object, every tensor in it a StoredTensor."""
         order = self.root / "byteorder"
         refuse_big_endian(order.read_bytes() if order.is_file() else b"")
@@ -97,7 +97,7 @@ class UnpackedTorchFile:
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, EOFError, RuntimeError)
 
 
-def read_zip_torch_file(path: Path, verify: bool) -> Any:
+def read_zip_torch_file(path: Path, verify: bool) -> object:
     """The saved object, or where there are several in the archive, each under its folder's name.
 
     verify: also compare every member's checksum. Raises CheckpointError.
@@ -161,7 +161,7 @@ def subfolders(folder: Path) -> list[Path]:
         return []
 
 
-def read_unpacked(path: Path, root: Path) -> Any:
+def read_unpacked(path: Path, root: Path) -> object:
     """The saved object in a folder that `find_unpacked` found for `path`. Raises CheckpointError."""
     try:
         return UnpackedTorchFile(path, root).content()
