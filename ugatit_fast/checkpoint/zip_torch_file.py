@@ -115,7 +115,9 @@ def read_zip_torch_file(path: Path, verify: bool) -> object:
         raise CheckpointError(f"{path} is a TorchScript program, not weights; save the network's state_dict() instead")
     roots = [name.removesuffix(PICKLE) for name in visible if PurePosixPath(name).name == PICKLE]
     if not roots:
-        raise CheckpointError(f"{path} is an archive of other things, without {PICKLE}; expected a file of PyTorch's")
+        arrays = all(name.endswith(".npy") for name in visible)  # NumPy's .npz
+        what = "these are NumPy's arrays" if arrays else f"an archive without {PICKLE}"
+        raise CheckpointError(f"{path} is no checkpoint: {what}; expected a file of PyTorch's")
     try:
         contents = {root.strip("/"): ZipTorchFile(path, root, members).content() for root in roots}
     except CheckpointError:
