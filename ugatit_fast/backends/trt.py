@@ -6,6 +6,7 @@ What TensorRT for RTX (`trt_rtx.py`) does alike is here: loading plans, lanes fo
 import statistics
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ class Lane(Protocol):
         """Those for pictures of a size, by the number of them that go in one piece."""
 
 
-class PlanBackend:
+class PlanBackend(ABC):
     """An engine of plans on one GPU. Several may share a GPU."""
 
     def __init__(self, path: Path, spec: EngineSpec, library: Library, plans: Iterable[str]) -> None:
@@ -69,9 +70,9 @@ class PlanBackend:
             )
         return engine
 
+    @abstractmethod
     def make_lane(self) -> Lane:
         """Raises what says that memory ran out, where it did."""
-        raise NotImplementedError
 
     def new_lane(self) -> Lane:
         """Raises OutOfGpuMemory, which says how much there is."""
