@@ -227,8 +227,8 @@ multiprocessor keep 96 KiB in flight (hiding memory's latency at full bandwidth 
 that tensor cores take."""
 SMALL_PRODUCT_TILE = ProductTile(rows=64, inputs=32, images=16, warps=4, stages=2)
 """Not timed: exact float32 products, and all on capability 7.5, run on the plain cores, out of registers."""
-LINEAR_TILE = Tile(8, 256, 4)
-"""Rows and inputs of a layer's part; not timed."""
+LINEAR_TILE = Tile(8, 256, 4, registers=128)
+"""Rows and inputs of a layer's part; not timed. Alone, the assembler spills on 10.0 and 12.0."""
 STYLE_PROGRAMS = 32
 """Of an image: with eight rows each they share a 256 x 256 layer out evenly. Not timed."""
 MAX_POOL_SPLITS = 16
