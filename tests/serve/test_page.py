@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,33 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.chromium import launched, playwright
 from tests.serve.clients import a_photo, decoded, encoded, fake
 from tests.serve.hosts import hosted
 from ugatit_fast.engine import read_spec
 from ugatit_fast.samples import asset, shipped_engine
 from ugatit_fast.serve.settings import ServeSettings
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright isn't installed")
-
 KEY = "0123456789abcdef"
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +82,15 @@ def box_of(page: "playwright.Page", selector: str) -> "playwright.FloatRect":
 def held(page: "playwright.Page", address: str) -> Iterator[None]:
     """Requests for an address wait until the block ends."""
     waiting: list[playwright.Route] = []
-    page.route(address, lambda route: waiting.append(route))
+
+    def wait(route: "playwright.Route") -> None:
+        waiting.append(route)
+
+    page.route(address, wait)
     yield
-    page.unroute(address)
     for route in waiting:
         route.continue_()
+    page.unroute(address)
 
 
 def cut(page: "playwright.Page") -> float:

@@ -150,6 +150,8 @@ function drawGallery() {
     const image = button.firstChild ?? button.appendChild(Object.assign(new Image(), { alt: "" }));
     button.type = "button";
     button.className = { done: "", failed: "failed" }[photo.state] ?? "waiting";
+    button.classList.toggle("unseeable", Boolean(photo.unseeable) && !photo.result);
+    image.onerror = () => unseeable(photo);
     button.title = photo.name;
     button.setAttribute("aria-label", `${photo.name}: ${photo.state}`);
     button.setAttribute("aria-current", String(photo === shown));
@@ -177,6 +179,12 @@ function drawStage() {
   for (const part of [$("after"), $("after-tag"), $("handle"), $("slider")]) part.hidden = !result;
   frame();
   slide();
+}
+
+function unseeable(photo) { // the server can read more kinds of pictures than a browser
+  if (photo.result || photo.unseeable) return;
+  photo.unseeable = true;
+  draw();
 }
 
 function frame() { // the shape of what is shown; before there is a translation, that which it will have
@@ -280,11 +288,7 @@ document.onpaste = (event) => {
 };
 useCamera(add, complain);
 $("before").onload = frame;
-$("before").onerror = () => { // the server can read more kinds of pictures than a browser
-  if (!shown || shown.result) return;
-  shown.unseeable = true;
-  draw();
-};
+$("before").onerror = () => shown && unseeable(shown);
 $("options").onchange = again;
 $("options").onsubmit = (event) => event.preventDefault();
 $("slider").oninput = slide;
