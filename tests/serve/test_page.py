@@ -397,6 +397,7 @@ def test_an_empty_folder_says_so(page: "playwright.Page", tmp_path: Path) -> Non
 
 def test_camera(page: "playwright.Page") -> None:
     page.get_by_role("button", name="Use the camera").press("Enter")
+    page.get_by_role("dialog", name="Camera").wait_for()
     assert page.locator("#video").evaluate("video => getComputedStyle(video).transform") == "matrix(-1, 0, 0, 1, 0, 0)"
     page.get_by_role("button", name="Take the photo").click()  # once the first picture is there
     done(page)
