@@ -30,9 +30,9 @@ from ugatit_fast.serve.metrics import CONTENT_TYPE, Metrics
 from ugatit_fast.serve.problems import CLIENT_GONE, Problem
 from ugatit_fast.serve.service import Part, Served, Service
 from ugatit_fast.serve.settings import ServeSettings
+from ugatit_fast.serve.turns import turns_of
 from ugatit_fast.serve.uploads import FORM, SPOOL_BYTES, SUFFIXES, accepted, one_photo, photos
 from ugatit_fast.version import __version__
-from ugatit_fast.weights.known import turns_of
 
 PAGE = Path(__file__).with_name("page")
 CHUNK_BYTES = 2**16

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ugatit_fast.choices import Direction
-from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.samples import SHIPPED_PAIR, SHIPPED_TURNS, shipped_engine, shipped_weights
+from ugatit_fast.samples import SHIPPED_PAIR, SHIPPED_TURNS, shipped_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,22 +46,6 @@ def known_weights() -> dict[str, Known]:
     )
     listed = {name: Known(**entry | {"turns": tuple(entry["turns"])}) for name, entry in tomllib.loads(text).items()}
     return {SHIPPED_PAIR: shipped, **listed}
-
-
-def turns_of(spec: EngineSpec) -> tuple[str, str] | None:
-    """What an engine turns into what, in the plural; None where its checkpoint isn't one that the package knows."""
-    direction = shipped_checkpoints().get(spec.checkpoint_sha256)
-    if direction is None:
-        return None
-    photos, prints = SHIPPED_TURNS
-    return (photos, prints) if direction == "A2B" else (prints, photos)
-
-
-@cache
-def shipped_checkpoints() -> dict[str, Direction]:
-    """The directions of the pair in the package, by the SHA-256 of its checkpoints."""
-    directions: tuple[Direction, ...] = ("A2B", "B2A")
-    return {read_spec(shipped_engine(direction)).checkpoint_sha256: direction for direction in directions}
 
 
 def refuse_to_fetch(name: str, entry: Known) -> CheckpointError:
