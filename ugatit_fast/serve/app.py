@@ -21,6 +21,7 @@ from ugatit_fast.choices import Direction, Fit, Format
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
+from ugatit_fast.samples import SAMPLE_PHOTOS, asset
 from ugatit_fast.serve import reference
 from ugatit_fast.serve.batching import Overloaded, Places
 from ugatit_fast.serve.forms import form_of
@@ -29,6 +30,7 @@ from ugatit_fast.serve.metrics import CONTENT_TYPE, Metrics
 from ugatit_fast.serve.problems import CLIENT_GONE, Problem
 from ugatit_fast.serve.service import Part, Served, Service
 from ugatit_fast.serve.settings import ServeSettings
+from ugatit_fast.serve.turns import turns_of
 from ugatit_fast.serve.uploads import FORM, SPOOL_BYTES, SUFFIXES, accepted, one_photo, photos
 from ugatit_fast.version import __version__
 
@@ -275,6 +277,7 @@ def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
         "batch_sizes": spec.batch_sizes,
         "checkpoint_sha256": spec.checkpoint_sha256,
         "built_with": spec.ugatit_fast_version,
+        "turns": turns_of(spec),
     }
 
 
@@ -290,6 +293,13 @@ def add_pages(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(documentation)
+
+    # Before the page's own files, which the mount would look for it among.
+    @app.get(f"{PAGE_PATH}/samples/{{name}}", include_in_schema=False)
+    async def sample(name: str) -> FileResponse:
+        if name not in SAMPLE_PHOTOS:
+            raise Problem(404, f"there is no sample photo of that name; there are {', '.join(SAMPLE_PHOTOS)}")
+        return FileResponse(asset(name))
 
     app.mount(PAGE_PATH, StaticFiles(directory=PAGE))
 

@@ -1,66 +1,94 @@
 // The page: photos come in by drop, paste, picker or camera; each goes to /v1/translate; what comes back is compared.
 
-import { zip } from "./zip.js";
+import { useCamera } from "./camera.js";
+import { dropped, PICTURE } from "./folders.js";
+import { canWrite, copy, saveAll, saveOne } from "./saving.js";
+import { ask, model, NoKey, reason } from "./server.js";
 
 const AT_ONCE = 2; // requests under way
 const PATIENCE = 20; // times that a busy server is asked again
 
 const $ = (id) => document.getElementById(id);
-const photos = []; // {name, file, state: "waiting" | "working" | "done" | "failed", pictures, urls, error, stop}
+const photos = []; // {name, file, local, state: "waiting" | "working" | "done" | "failed", result: {options, pictures, urls, ratio},
+//                     error, stop, unseeable}
 let shown = null;
 let attention = false;
+let complaint = ""; // about what isn't a photo's own failure
+let packing = false; // all are to be downloaded, and so brought up to the options first
 
 // Translating -------------------------------------------------------------------------------------------------------
 
 function add(files) {
   const images = [...files].filter((file) => file.type.startsWith("image/") || !file.type || PICTURE.test(file.name));
   if (!images.length) return complain(files.length ? "That is not a picture." : "There is no picture in that folder.");
-  complain("");
-  const added = images.map((file) => ({ name: file.name || "photo.png", file, state: "waiting" }));
+  const added = images.map((file) => ({ name: file.name || "photo.png", file, local: URL.createObjectURL(file), state: "waiting" }));
   photos.push(...added);
-  shown = added[0];
+  return show(added[0]);
+}
+
+function show(photo) {
+  shown = photo;
+  complain("");
   work();
 }
 
-function again() { // the options have changed
-  for (const photo of photos) {
-    photo.stop?.abort();
-    forget(photo);
-    photo.state = "waiting";
-  }
-  work();
+function chosen() { // of the options, as the server is asked
+  const options = new FormData($("options"));
+  return new URLSearchParams([...options].filter(([name]) => name === "fit" || !$("directions").hidden)).toString();
+}
+
+function isDue(photo) { // a photo that isn't looked at keeps its translation by earlier options until it is
+  if (photo.state === "waiting") return true;
+  return photo.state === "done" && (packing || photo === shown) && photo.result.options !== chosen();
 }
 
 function work() {
   const working = photos.filter((photo) => photo.state === "working").length;
-  for (const photo of photos.filter((photo) => photo.state === "waiting").slice(0, Math.max(0, AT_ONCE - working))) {
-    translate(photo);
-  }
+  const due = photos.filter(isDue).sort((a, b) => (b === shown) - (a === shown));
+  for (const photo of due.slice(0, Math.max(0, AT_ONCE - working))) translate(photo);
+  if (packing && !working && !due.length) pack();
   draw();
+}
+
+function again() { // the options have changed
+  if (shown?.state === "working") {
+    shown.stop.abort();
+    shown.state = "waiting";
+  }
+  work();
 }
 
 async function translate(photo) {
   const stop = new AbortController();
   Object.assign(photo, { state: "working", stop, error: "" });
   try {
-    const pictures = await send(photo.file, stop.signal);
+    await model().then(describe); // which sets the options
     if (stop.signal.aborted) return;
+    const options = chosen();
+    const pictures = await send(photo.file, options, stop.signal);
     const urls = Object.fromEntries(Object.entries(pictures).map(([part, blob]) => [part, URL.createObjectURL(blob)]));
-    Object.assign(photo, { state: "done", pictures, urls });
+    const images = await Promise.all(Object.values(urls).map(loaded)); // so that nothing flickers when they are shown
+    const result = { options, pictures, urls, ratio: images[0].naturalWidth / images[0].naturalHeight };
+    if (stop.signal.aborted) return forget(result);
+    forget(photo.result);
+    Object.assign(photo, { state: "done", result });
   } catch (error) {
     if (stop.signal.aborted) return;
-    Object.assign(photo, { state: "failed", error: error.message });
+    const hopeless = error instanceof NoKey ? photos.filter((one) => one.state === "waiting") : []; // asked once for all
+    for (const one of [photo, ...hopeless]) fail(one, error.message);
   }
   work();
 }
 
-async function send(file, signal) {
-  const options = new FormData($("options"));
-  const query = new URLSearchParams({ fit: options.get("fit") });
-  if (options.get("direction")) query.set("direction", options.get("direction"));
+function fail(photo, message) {
+  forget(photo.result);
+  Object.assign(photo, { state: "failed", error: message, result: null });
+}
+
+async function send(file, options, signal) {
   const request = { method: "POST", body: file, signal, headers: { Accept: "multipart/form-data", "Content-Type": "application/octet-stream" } };
   for (let tries = 1; ; tries++) {
-    const response = await ask(`v1/translate?${query}`, request);
+    const response = await ask(`v1/translate?${options}`, request);
     if (response.ok) return Object.fromEntries(await response.formData());
     if (response.status !== 503 || tries === PATIENCE) throw new Error(await reason(response));
     await new Promise((resolve) => setTimeout(resolve, 1000 * (Number(response.headers.get("Retry-After")) || 1)));
@@ -68,85 +96,33 @@ async function send(file, signal) {
   }
 }
 
-function forget(photo) {
-  for (const url of Object.values(photo.urls ?? {})) URL.revokeObjectURL(url);
-  Object.assign(photo, { pictures: null, urls: null });
+async function loaded(url) {
+  const image = Object.assign(new Image(), { src: url });
+  await image.decode();
+  return image;
 }
 
-// Folders that are dropped -------------------------------------------------------------------------------------------
-
-const PICTURE = /\.(avif|bmp|dib|gif|hei[cf]|hif|j2k|jfif|jp[2efgx]|jpe?g|jxl|mpo|p[bgnp]m|png|tga|tiff?|webp)$/i;
-
-async function dropped(transfer) { // a folder is a file to `files`, and can't be sent; only its entry shows what is in it
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()); // all at once: they go with the event
-  if (!entries.some((entry) => entry?.isDirectory)) return [...transfer.files];
-  const found = await Promise.all(entries.map((entry) => entry && filesBelow(entry)));
-  return found.flat().filter(Boolean);
+function forget(result) {
+  for (const url of Object.values(result?.urls ?? {})) URL.revokeObjectURL(url);
 }
 
-async function filesBelow(entry) { // of a folder, its pictures, without hidden ones
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader();
-  const inside = [];
-  for (;;) { // a hundred at a time
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) break;
-    inside.push(...some);
+function retry() { // all that failed for the same reason
+  const { error } = shown;
+  for (const photo of photos.filter((photo) => photo.state === "failed" && photo.error === error)) photo.state = "waiting";
+  work();
+}
+
+function remove(some) {
+  const at = photos.indexOf(shown);
+  for (const photo of some) {
+    photo.stop?.abort();
+    forget(photo.result);
+    URL.revokeObjectURL(photo.local);
+    photos.splice(photos.indexOf(photo), 1);
   }
-  const wanted = inside.filter((one) => !one.name.startsWith(".") && (one.isDirectory || PICTURE.test(one.name)));
-  wanted.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
-  const files = [];
-  for (const one of wanted) files.push(...await filesBelow(one));
-  return files;
+  show(photos[Math.min(at, photos.length - 1)] ?? null);
+  if (!shown) $("choose").focus(); // the button that had the focus is gone
 }
-
-// The server --------------------------------------------------------------------------------------------------------
-
-async function ask(address, request = {}) {
-  for (;;) {
-    const key = sessionStorage.getItem("key");
-    const headers = { ...request.headers, ...(key && { Authorization: `Bearer ${key}` }) };
-    let response;
-    try {
-      response = await fetch(address, { ...request, headers });
-    } catch (error) {
-      if (request.signal?.aborted) throw error;
-      throw new Error("The server can't be reached.");
-    }
-    if (response.status !== 401 || !(await getKey(key))) return response;
-  }
-}
-
-async function reason(response) {
-  try {
-    return (await response.json()).detail;
-  } catch {
-    return `The server answered ${response.status}.`;
-  }
-}
-
-let asking = null; // one dialog for all requests that need the key
-
-function getKey(refused) {
-  if (sessionStorage.getItem("key") !== refused) return true; // another request has got a new one
-  asking ??= new Promise((resolve) => {
-    const dialog = $("key-dialog");
-    dialog.returnValue = "";
-    dialog.onclose = () => {
-      asking = null;
-      if (dialog.returnValue) sessionStorage.setItem("key", $("key").value);
-      resolve(Boolean(dialog.returnValue));
-    };
-    dialog.showModal();
-  });
-  return asking;
-}
-
-$("key-form").onsubmit = (event) => {
-  event.preventDefault();
-  $("key-dialog").close("given");
-};
-$("key-close").onclick = () => $("key-dialog").close();
 
 // Showing -----------------------------------------------------------------------------------------------------------
 
@@ -158,53 +134,78 @@ function draw() {
     left ? `Translating ${photos.length > 1 ? `${photos.length - left + 1} of ${photos.length}` : ""}…` : count("done") ? "Done" : "",
     failed && photos.length > 1 ? `${failed} failed` : "",
   ].filter(Boolean).join(", "));
-  complain(shown?.state === "failed" ? shown.error : "");
+  drawTrouble();
   drawGallery();
-  drawResult();
+  drawStage();
+  drawActions();
 }
 
 function drawGallery() {
   const gallery = $("gallery");
   gallery.hidden = photos.length < 2;
+  while (gallery.children.length > photos.length) gallery.lastChild.remove();
   photos.forEach((photo, index) => {
     const item = gallery.children[index] ?? gallery.appendChild(document.createElement("li"));
     const button = item.firstChild ?? item.appendChild(document.createElement("button"));
+    const image = button.firstChild ?? button.appendChild(Object.assign(new Image(), { alt: "" }));
     button.type = "button";
     button.className = { done: "", failed: "failed" }[photo.state] ?? "waiting";
+    button.classList.toggle("unseeable", Boolean(photo.unseeable) && !photo.result);
+    image.onerror = () => unseeable(photo);
+    button.title = photo.name;
     button.setAttribute("aria-label", `${photo.name}: ${photo.state}`);
     button.setAttribute("aria-current", String(photo === shown));
-    button.onclick = () => {
-      shown = photo;
-      draw();
-    };
-    if (photo.urls && button.firstChild?.src !== photo.urls.translation) {
-      const image = Object.assign(new Image(), { src: photo.urls.translation, alt: "" });
-      button.replaceChildren(image);
-    } else if (!photo.urls) {
-      button.textContent = photo.state === "failed" ? "failed" : "";
-    }
+    button.onclick = () => show(photo);
+    setSource(image, photo.result?.urls.translation ?? photo.local);
   });
 }
 
-function drawResult() {
-  const done = shown?.state === "done";
-  $("result").hidden = !done;
-  const finished = photos.filter((photo) => photo.state === "done");
-  $("download-all").hidden = finished.length < 2;
-  $("download-all").disabled = finished.length < photos.filter((photo) => photo.state !== "failed").length;
-  if (!done) return;
-  const looked = attention && shown.urls.heatmap;
-  setSource($("after"), shown.urls.translation);
-  setSource($("before"), looked ? shown.urls.heatmap : shown.urls.input);
-  $("after").alt = `Translation of ${shown.name}`;
-  $("before").alt = looked ? `Where the network looked in ${shown.name}` : `${shown.name} as the network saw it`;
+function drawStage() {
+  $("drop").hidden = Boolean(shown);
+  $("stage").hidden = !shown;
+  $("caption").textContent = shown?.name ?? "";
+  if (!shown) return;
+  const { result, name, local } = shown;
+  const looked = attention && result?.urls.heatmap;
+  $("stage").className = result ? "" : `${shown.state} ${shown.unseeable ? "unseeable" : ""}`;
+  $("stage").setAttribute("aria-busy", String(shown.state === "waiting" || shown.state === "working"));
+  setSource($("before"), looked ? result.urls.heatmap : result ? result.urls.input : local);
+  $("before").alt = looked ? `Where the network looked in ${name}` : result ? `${name} as the network saw it` : name;
   $("before-tag").textContent = looked ? "Where it looked" : "Photo";
-  $("caption").textContent = shown.name;
-  $("attention").hidden = !shown.urls.heatmap;
-  $("attention").setAttribute("aria-pressed", String(attention));
-  $("download").href = shown.urls.translation;
-  $("download").download = translatedNames([shown])[0];
+  if (result) {
+    setSource($("after"), result.urls.translation);
+    $("after").alt = `Translation of ${name}`;
+  }
+  for (const part of [$("after"), $("after-tag"), $("handle"), $("slider")]) part.hidden = !result;
+  frame();
   slide();
+}
+
+function unseeable(photo) { // the server can read more kinds of pictures than a browser
+  if (photo.result || photo.unseeable) return;
+  photo.unseeable = true;
+  draw();
+}
+
+function frame() { // the shape of what is shown; before there is a translation, that which it will have
+  const before = $("before");
+  const fit = new FormData($("options")).get("fit");
+  const whole = before.naturalWidth ? before.naturalWidth / before.naturalHeight : 1;
+  const ratio = shown?.result?.ratio ?? (fit === "pad" ? whole : served?.ratio ?? whole);
+  $("compare").style.setProperty("--ratio", ratio);
+  $("compare").className = shown?.result ? "" : fit;
+}
+
+function drawActions() {
+  const finished = photos.filter((photo) => photo.result);
+  $("actions").hidden = !shown;
+  for (const button of [$("download"), $("copy"), $("full")]) button.disabled = !shown?.result;
+  $("attention").hidden = !served?.heatmap;
+  $("attention").disabled = !shown?.result;
+  $("attention").setAttribute("aria-pressed", String(attention));
+  $("download-all").hidden = photos.length < 2;
+  $("download-all").disabled = packing || !finished.length || finished.length < photos.filter((photo) => photo.state !== "failed").length;
+  $("clear").hidden = photos.length < 2;
 }
 
 function setSource(image, url) {
@@ -213,7 +214,7 @@ function setSource(image, url) {
 
 function slide() {
   const at = Number($("slider").value);
-  $("compare").style.setProperty("--at", `${at}%`);
+  $("compare").style.setProperty("--at", shown?.result ? `${at}%` : "100%");
   $("slider").setAttribute("aria-valuetext", `${at} percent photo, ${100 - at} percent translation`);
 }
 
@@ -222,110 +223,119 @@ function say(text) {
 }
 
 function complain(text) {
-  $("error").hidden = !text;
+  complaint = text;
+  drawTrouble();
+}
+
+function drawTrouble() {
+  const failed = shown?.state === "failed";
+  const text = complaint || (failed ? `${shown.name}: ${shown.error}` : "");
+  $("retry").hidden = !failed || Boolean(complaint);
+  $("trouble").hidden = !text;
   if ($("error").textContent !== text) $("error").textContent = text;
 }
 
-// Downloading -------------------------------------------------------------------------------------------------------
+// Keeping -----------------------------------------------------------------------------------------------------------
 
-function translatedNames(some) { // each unlike the others
-  const taken = new Set();
-  return some.map((photo) => {
-    const stem = photo.name.replace(/\.[^.]*$/, "") || "photo";
-    let name = `${stem}.png`;
-    for (let number = 2; taken.has(name); number++) name = `${stem}-${number}.png`;
-    taken.add(name);
-    return name;
-  });
+function pack() {
+  packing = false;
+  saveAll(photos.filter((photo) => photo.result), $("format").value).catch((error) => complain(error.message));
 }
 
-async function downloadAll() {
-  const finished = photos.filter((photo) => photo.state === "done");
-  const names = translatedNames(finished);
-  const archive = await zip(finished.map((photo, index) => [names[index], photo.pictures.translation]));
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(archive), download: "translated.zip" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
-// The camera --------------------------------------------------------------------------------------------------------
-
-async function openCamera() {
-  complain("");
-  $("shoot").disabled = true;
+async function copyShown() {
   try {
-    $("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
-    $("camera-dialog").showModal();
+    await copy(shown);
+    say("Copied");
   } catch (error) {
-    complain(`The camera can't be used: ${error.message}.`);
+    complain(`It can't be copied: ${error.message}`);
   }
-}
-
-function closeCamera() {
-  for (const track of $("video").srcObject?.getTracks() ?? []) track.stop();
-  $("video").srcObject = null;
-}
-
-function shoot() {
-  const video = $("video");
-  const canvas = Object.assign(document.createElement("canvas"), { width: video.videoWidth, height: video.videoHeight });
-  canvas.getContext("2d").drawImage(video, 0, 0);
-  const taken = new Date().toTimeString().slice(0, 8).replaceAll(":", ".");
-  canvas.toBlob((blob) => add([new File([blob], `camera ${taken}.jpg`, { type: blob.type })]), "image/jpeg", 0.95);
-  $("camera-dialog").close();
 }
 
 // What people do ----------------------------------------------------------------------------------------------------
 
-$("choose").onclick = () => $("files").click();
-$("files").onchange = () => {
-  add($("files").files);
-  $("files").value = "";
-};
+for (const button of document.querySelectorAll(".choose")) button.onclick = () => $("files").click();
+for (const input of [$("files"), $("snap")]) {
+  input.onchange = () => {
+    if (input.files.length) add(input.files);
+    input.value = "";
+  };
+}
+for (const button of document.querySelectorAll(".sample")) {
+  button.onclick = async () => {
+    const { src } = button.firstElementChild;
+    const name = src.slice(src.lastIndexOf("/") + 1);
+    try {
+      add([new File([await (await ask(src)).blob()], name, { type: "image/jpeg" })]);
+    } catch (error) {
+      complain(error.message);
+    }
+  };
+}
 document.ondragover = (event) => {
   event.preventDefault();
-  $("drop").classList.add("over");
+  document.body.classList.add("over");
 };
 document.ondragleave = (event) => {
-  if (!event.relatedTarget) $("drop").classList.remove("over");
+  if (!event.relatedTarget) document.body.classList.remove("over");
 };
 document.ondrop = async (event) => {
   event.preventDefault();
-  $("drop").classList.remove("over");
+  document.body.classList.remove("over");
   add(await dropped(event.dataTransfer));
 };
 document.onpaste = (event) => {
   if (event.clipboardData.files.length) add(event.clipboardData.files);
 };
-$("camera").onclick = openCamera;
-$("camera").hidden = !navigator.mediaDevices?.getUserMedia; // browsers offer it to https and this machine only
-$("video").onloadeddata = () => {
-  $("shoot").disabled = false;
-};
-$("shoot").onclick = shoot;
-$("camera-close").onclick = () => $("camera-dialog").close();
-$("camera-dialog").onclose = closeCamera;
+useCamera(add, complain);
+$("before").onload = frame;
+$("before").onerror = () => shown && unseeable(shown);
 $("options").onchange = again;
 $("options").onsubmit = (event) => event.preventDefault();
 $("slider").oninput = slide;
 $("attention").onclick = () => {
   attention = !attention;
-  drawResult();
+  draw();
 };
-$("download-all").onclick = downloadAll;
+$("retry").onclick = retry;
+$("remove").onclick = () => remove([shown]);
+$("clear").onclick = () => remove([...photos]);
+$("download").onclick = () => saveOne(shown, $("format").value).catch((error) => complain(error.message));
+$("download-all").onclick = () => {
+  packing = true;
+  work();
+};
+$("copy").hidden = !navigator.clipboard?.write; // browsers offer it to https and this machine only
+$("copy").onclick = copyShown;
+$("full").hidden = !document.fullscreenEnabled;
+$("full").onclick = () => (document.fullscreenElement ? document.exitFullscreen() : $("stage").requestFullscreen());
+for (const option of [...$("format").options]) if (!canWrite(option.value)) option.remove();
 
-async function start() {
-  const response = await ask("v1/model");
-  if (!response.ok) return complain(await reason(response));
-  const model = await response.json();
-  const directions = model.engines.map((engine) => engine.direction);
-  $("directions").hidden = directions.length < 2;
-  document.querySelector(`[name=fit][value=${model.fit}]`).checked = true;
-  document.querySelector(`[name=direction][value=${directions[0]}]`).checked = true;
-  $("about").textContent = model.engines
+// What is served ----------------------------------------------------------------------------------------------------
+
+let served = null; // {ratio, heatmap} of the engines, once they are known
+
+function describe({ engines, fit }) {
+  if (served) return;
+  const [first] = engines;
+  served = { ratio: first.width / first.height, heatmap: engines.some((engine) => engine.heatmap) };
+  if (!new FormData($("options")).has("fit")) document.querySelector(`[name=fit][value=${fit}]`).checked = true;
+  document.querySelector(`[name=direction][value=${first.direction}]`).checked = true;
+  for (const { direction, turns } of engines) {
+    if (!turns) continue;
+    const label = document.querySelector(`[value=${direction}] + span`);
+    label.textContent = `${capital(turns[0])} to ${turns[1]}`;
+    label.className = "words";
+  }
+  $("directions").hidden = engines.length < 2;
+  if (first.turns) document.title = $("title").textContent = `Turn ${first.turns[0]} into ${first.turns[1]}`;
+  $("about").textContent = engines
     .map((engine) => `${engine.direction}: ${engine.kind} ${engine.precision}, ${engine.height}×${engine.width}, ${engine.device}`)
     .join(" · ");
-  return work();
+  draw();
 }
 
-start().catch((error) => complain(error.message));
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+model().then(describe).catch((error) => complain(error.message));
