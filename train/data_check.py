@@ -1,7 +1,7 @@
 """What is wrong with a data set, before a run of days finds out."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,18 @@ from ugatit_fast.train.data import TEST_FOLDERS, TRAIN_FOLDERS, image_files
 
 FEW_PICTURES = 100
 """In a training folder; below this a generator learns the pictures by heart. Published sets have 1000 to 6000."""
+EXAMPLES = 3
+"""Files that a finding names."""
 WIDE = 2
 """Ratio of the sides from which resizing to a square distorts badly."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about a data set. `blocks`: training can't start."""
+    """One thing about a data set. `grave`: to be put right before training."""
 
     text: str
-    blocks: bool = False
+    grave: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class DataReport:
-    """counts: readable pictures by folder."""
+    """counts: readable pictures by folder. findings: of folders, then one a kind of picture, broken files last."""
 
     counts: dict[str, int]
     findings: list[Finding]
 
     @property
-    def usable(self) -> bool:
-        return not any(finding.blocks for finding in self.findings)
+    def sound(self) -> bool:
+        return not any(finding.grave for finding in self.findings)
 
 
 def check_data(data: Path, img_size: int) -> DataReport:
@@ -59,18 +61,14 @@ def check_data(data: Path, img_size: int) -> DataReport:
         raise InputError(f"{data} is not a folder; expected one with trainA and trainB in it")
     counts: dict[str, int] = {}
     findings: list[Finding] = []
-    seen: dict[str, Path] = {}
+    pictures: list[Picture] = []
     with ThreadPoolExecutor(available_cores()) as pool:
         for name in (*TRAIN_FOLDERS, *TEST_FOLDERS):
-            pictures = list(pool.map(examined, image_files(data / name)))
-            counts[name] = sum(picture.error is None for picture in pictures)
+            found = list(pool.map(examined, image_files(data / name)))
+            counts[name] = sum(picture.error is None for picture in found)
             findings += of_folder(data / name, counts[name])
-            for picture in pictures:
-                findings += of_picture(picture, img_size)
-                first = seen.setdefault(picture.sha256, picture.path)
-                if first != picture.path:
-                    findings.append(Finding(f"{picture.path} is the same file as {first}"))
-    return DataReport(counts, findings)
+            pictures += found
+    return DataReport(counts, findings + list(of_pictures(pictures, img_size)))
 
 
 def examined(path: Path) -> Picture:
@@ -94,21 +92,49 @@ def of_folder(folder: Path, readable: int) -> Iterator[Finding]:
     trains = folder.name in TRAIN_FOLDERS
     if not folder.is_dir():
         text = f"{folder} doesn't exist"
-        yield Finding(text if trains else f"{text}; sample grids will show training pictures only", blocks=trains)
+        yield Finding(text if trains else f"{text}; sample grids will show training pictures only", grave=trains)
     elif readable == 0:
-        yield Finding(f"{folder} has no picture that can be read", blocks=trains)
+        yield Finding(f"{folder} has no picture that can be read", grave=trains)
     elif trains and readable < FEW_PICTURES:
         yield Finding(f"{folder} has {readable} pictures; with fewer than {FEW_PICTURES} a run learns them by heart")
 
 
-def of_picture(picture: Picture, img_size: int) -> Iterator[Finding]:
-    if picture.error is not None:
-        yield Finding(f"{picture.error}; training skips it")
-        return
-    if picture.named_wrongly:
-        yield Finding(f"{picture.path} is {picture.named_wrongly}, whatever its name; training reads it all the same")
-    size = f"{picture.path} is {picture.width} x {picture.height}"
-    if min(picture.width, picture.height) < img_size:
-        yield Finding(f"{size}, smaller than the {img_size} pixels of training, which enlarges it")
-    if max(picture.width, picture.height) >= WIDE * min(picture.width, picture.height):
-        yield Finding(f"{size}; training squashes it to a square: crop it first")
+def of_pictures(pictures: Sequence[Picture], img_size: int) -> Iterator[Finding]:
+    """What is to be said of all files, a finding a kind."""
+    readable = [picture for picture in pictures if picture.error is None]
+    named_wrongly = [f"{picture.path} is {picture.named_wrongly}" for picture in readable if picture.named_wrongly]
+    small = [sized(picture) for picture in readable if min(picture.width, picture.height) < img_size]
+    wide = [
+        sized(picture)
+        for picture in readable
+        if max(picture.width, picture.height) >= WIDE * min(picture.width, picture.height)
+    ]
+    broken = [picture.error for picture in pictures if picture.error is not None]
+    kinds = {
+        "of another format than their names say, read all the same": named_wrongly,
+        f"smaller than the {img_size} pixels of training, which enlarges them": small,
+        f"one side {WIDE} times the other or more, which training squashes to squares; crop them first": wide,
+        "the same file as another": twins(readable),
+    }
+    for kind, cases in kinds.items():
+        if cases:
+            yield Finding(counted(kind, cases))
+    if broken:
+        yield Finding(counted("broken, which training skips; repair or remove them", broken), grave=True)
+
+
+def counted(kind: str, cases: Sequence[str]) -> str:
+    """A kind, how many there are of it, and the first few."""
+    such = "such as " if len(cases) > EXAMPLES else ""
+    return f"{kind}: {len(cases)}, {such}{'; '.join(cases[:EXAMPLES])}"
+
+
+def sized(picture: Picture) -> str:
+    return f"{picture.path} ({picture.width} x {picture.height})"
+
+
+def twins(pictures: Sequence[Picture]) -> list[str]:
+    """Each picture that is, byte for byte, one before it."""
+    seen: dict[str, Path] = {}
+    pairs = [(picture.path, seen.setdefault(picture.sha256, picture.path)) for picture in pictures]
+    return [f"{path} is {first}" for path, first in pairs if path != first]

@@ -150,7 +150,9 @@ def test_tiles(capsys: pytest.CaptureFixture[str], light_engine: Path, light_che
     np.testing.assert_array_equal(tiles[6], load_image(tmp_path / "back/a.png"))
 
 
-def test_a_part_of_the_photo(capsys: pytest.CaptureFixture[str], light_engine: Path, tmp_path: Path) -> None:
+def test_a_part_of_the_photo(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, light_engine: Path, tmp_path: Path
+) -> None:
     picture = random_pictures(1, 80, 100)[0]
     save_image(tmp_path / "a.png", picture)
     command = ["translate", light_engine, tmp_path / "a.png", "-o", tmp_path / "out"]
@@ -162,6 +164,7 @@ def test_a_part_of_the_photo(capsys: pytest.CaptureFixture[str], light_engine: P
     assert (pasted[30:60, 20:40] != picture[30:60, 20:40]).mean() > 0.9
     model = write_yunet(tmp_path / "yunet.onnx", [Sure(8, row=4, column=4, face=(12, 16))])
     assert run(capsys, *command, "--crop", "face", "--face-model", model)[0] == 0
+    monkeypatch.setattr("ugatit_fast.translate.faces.packaged_model", lambda: None)
     assert "--face-model" in failed(capsys, *command, "--crop", "face")
     for wrong in ("nose", "box", "box=1,2,3", "box=1,2,3,x", "box=0,0,0,9", "box=-1,0,9,9"):
         assert run(capsys, *command, "--crop", wrong)[0] == 2

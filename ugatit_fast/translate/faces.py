@@ -1,69 +1,110 @@
-"""Faces in photos, found by a YuNet detector that the user brings: photo -> canvas -> network -> candidates -> faces.
+"""Faces in photos: photo -> canvas -> network -> candidates -> faces -> the square that is translated.
 
-YuNet (`face_detection_yunet_2023mar.onnx`) looks at three grids, of 8, 16 and 32 pixels a cell, and says for each cell
-how sure it is that a face is centred there (`cls`, `obj`, in [0, 1]) and where the face lies about the cell (`bbox`).
-With (row, column) of a cell of `stride` pixels and its bbox (x, y, w, h), the face has
-
-    centre (column + x, row + y) * stride        width, height (exp w, exp h) * stride        score sqrt(cls * obj)
+The network is CenterFace, where the package that brings it is installed, or a YuNet that the user brings.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from ugatit_fast.choices import Box
-from ugatit_fast.errors import InputError, first_line
+from ugatit_fast.errors import BackendUnavailable, InputError, first_line
+from ugatit_fast.machine import pip_install
 from ugatit_fast.media.images import Pixels
+from ugatit_fast.translate.centerface import Centerface, packaged_model
+from ugatit_fast.translate.yunet import Yunet
 
 Floats = npt.NDArray[np.float32]
 
-STRIDES = (8, 16, 32)
-SCORE = 0.7
-"""Least score of a face."""
 OVERLAP = 0.3
 """Two candidates that share more than this of their union are one face, the better one."""
 LONGEST_SIDE = 640
-"""Larger photos are made this small first: the network knows faces of about 10 to 300 pixels."""
+"""Larger photos are made this small first: the networks know faces of about 10 to 300 pixels."""
+MULTIPLE = 32
+"""Of which a canvas has sides, in pixels: both networks halve it five times."""
 MARGIN = 2.0
 """Side of the square that is translated, in longer sides of the face: hair, ears and neck belong to a portrait."""
 
 
-class FaceFinder:
-    """A YuNet detector, loaded. Safe to use from several threads at once."""
+class Network(Protocol):
+    """What differs from one detector to the next."""
 
-    def __init__(self, model: Path) -> None:
-        """model: the .onnx file. Raises InputError where it can't be used, BackendUnavailable without ONNX Runtime."""
+    @property
+    def expected(self) -> str:
+        """The file, for messages."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Outputs to ask for."""
+
+    def content(self, path: Path) -> bytes:
+        """The model, for ONNX Runtime."""
+
+    def batch(self, canvas: Pixels) -> Floats:
+        """A canvas (h, w, 3) as the network takes it, (1, 3, h, w)."""
+
+    def candidates(self, outputs: Mapping[str, Floats], canvas_size: tuple[int, int]) -> tuple[Floats, Floats]:
+        """Boxes (n, 4), left, top, width, height in pixels of the canvas, and scores (n,).
+
+        outputs: by `names`. canvas_size: (h, w), multiples of `MULTIPLE`.
+        """
+
+
+def detector(model: Path | None) -> tuple[Network, Path]:
+    """The network to find faces with, and its file: the user's YuNet, else the CenterFace that is installed.
+
+    Raises BackendUnavailable where there is neither.
+    """
+    if model is not None:
+        return Yunet(), model
+    packaged = packaged_model()
+    if packaged is None:
+        raise BackendUnavailable(
+            f"crop face needs a face detector: {pip_install('face')}, or --face-model FILE, {Yunet.expected}"
+        )
+    return Centerface(), packaged
+
+
+class FaceFinder:
+    """A detector, loaded. Safe to use from several threads at once."""
+
+    def __init__(self, model: Path | None = None) -> None:
+        """model: YuNet's .onnx file; None is the CenterFace that is installed.
+
+        Raises InputError where it can't be used, BackendUnavailable without ONNX Runtime or a detector.
+        """
         from ugatit_fast.backends.ort import Session, import_onnxruntime
 
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1  # photos are looked at side by side
         options.log_severity_level = 3
+        self.network, path = detector(model)
+        expected = self.network.expected
         try:
-            self.session: Session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            content = self.network.content(path)
+            self.session: Session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no public base class
             reason = first_line(error)
-            raise InputError(f"the face model {model} can't be loaded ({reason}); expected YuNet's .onnx") from error
-        self.names = [f"{kind}_{stride}" for kind in ("cls", "obj", "bbox") for stride in STRIDES]
+            raise InputError(f"the face model {path} can't be loaded ({reason}); expected {expected}") from error
         self.input = self.session.get_inputs()[0]
         try:
-            self.largest(np.zeros((STRIDES[-1], STRIDES[-1], 3), np.uint8))
+            self.largest(np.zeros((MULTIPLE, MULTIPLE, 3), np.uint8))
         except Exception as error:  # another network: other outputs, other shapes
             reason = first_line(error)
-            raise InputError(
-                f"the face model {model} is no YuNet ({reason}); expected face_detection_yunet_2023mar.onnx"
-            ) from error
+            raise InputError(f"the face model {path} is another network ({reason}); expected {expected}") from error
 
     def largest(self, photo: Pixels) -> Box | None:
         """The largest face of a photo (h, w, 3), or None; it may reach over the photo's edges."""
         canvas, scale = self.canvas(photo)
-        batch = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)  # BGR, 0 to 255
-        outputs = dict(zip(self.names, self.session.run(self.names, {self.input.name: batch}), strict=True))
-        boxes, scores = candidates(outputs, (canvas.shape[0], canvas.shape[1]))
+        names, feed = self.network.names, {self.input.name: self.network.batch(canvas)}
+        outputs = dict(zip(names, self.session.run(names, feed), strict=True))
+        boxes, scores = self.network.candidates(outputs, (canvas.shape[0], canvas.shape[1]))
         faces = distinct(boxes, scores)
         if not len(faces):
             return None
@@ -77,33 +118,11 @@ class FaceFinder:
         room = fixed if len(fixed) == 2 else [LONGEST_SIDE, LONGEST_SIDE]
         scale = min(1.0, room[0] / height, room[1] / width)
         inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
-        multiple = STRIDES[-1]
-        sides = room if len(fixed) == 2 else [-(-side // multiple) * multiple for side in (inner_height, inner_width)]
+        sides = room if len(fixed) == 2 else [-(-side // MULTIPLE) * MULTIPLE for side in (inner_height, inner_width)]
         canvas = np.zeros((*sides, 3), np.uint8)
         small = Image.fromarray(photo).resize((inner_width, inner_height), Image.Resampling.BILINEAR)
         canvas[:inner_height, :inner_width] = np.asarray(small)
         return canvas, scale
-
-
-def candidates(outputs: Mapping[str, Floats], canvas_size: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Every cell that scores at least `SCORE`: boxes (n, 4), left, top, width, height in pixels, and scores (n,).
-
-    outputs: `cls_8` (1, cells, 1), `obj_8` (1, cells, 1), `bbox_8` (1, cells, 4), and so on for each of `STRIDES`;
-    the cells row by row. canvas_size: (h, w), multiples of the strides.
-    """
-    boxes, scores = [], []
-    for stride in STRIDES:
-        rows, columns = canvas_size[0] // stride, canvas_size[1] // stride
-        likely = [outputs[f"{kind}_{stride}"].reshape(-1).clip(0, 1) for kind in ("cls", "obj")]
-        score = np.sqrt(likely[0] * likely[1])
-        sure = score >= SCORE
-        x, y, w, h = outputs[f"bbox_{stride}"].reshape(-1, 4)[sure].T
-        row, column = np.divmod(np.arange(rows * columns)[sure], columns)
-        width, height = np.exp(w) * stride, np.exp(h) * stride
-        left, top = (column + x) * stride - width / 2, (row + y) * stride - height / 2
-        boxes.append(np.stack([left, top, width, height], axis=1))
-        scores.append(score[sure])
-    return np.concatenate(boxes).astype(np.float32), np.concatenate(scores)
 
 
 def distinct(boxes: Floats, scores: Floats) -> Floats:

@@ -33,7 +33,7 @@ class Framing:
         self.size = size
         self.crop = options.crop
         self.fit: Fit = "crop" if options.crop == "center" else options.fit
-        self.faces = FaceFinder(options.face_model) if options.face_model else None
+        self.faces = FaceFinder(options.face_model) if options.crop == "face" else None
         whole = isinstance(options.crop, Box) or self.faces is not None or options.paste_back
         self.at_least = None if whole else (size[1], size[0])
         """(w, h) that photos may be decoded at, as `decode_image` takes it; None where their own pixels matter."""

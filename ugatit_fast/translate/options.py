@@ -23,7 +23,7 @@ class TranslateOptions:
     crop: Crop | None = None
     """Translate a part of each photo only: center, face, or box=X,Y,W,H in pixels."""
     face_model: Path | None = None
-    """The face detector for --crop face: YuNet's .onnx file (2023mar)."""
+    """YuNet's .onnx file (2023mar), to find faces for --crop face in place of the extra `face`."""
     paste_back: bool = False
     """Put the translation back into the photo, with a soft edge; the result has the photo's size."""
     size: tuple[int, int] | None = None
@@ -44,8 +44,10 @@ class TranslateOptions:
     def __post_init__(self) -> None:
         check_choice("fit", self.fit, Fit)
         check_choice("keep_metadata", self.keep_metadata, KeepMetadata)
-        if self.crop == "face" and self.face_model is None:
-            raise InputError("crop face needs a face detector: --face-model FILE, YuNet's .onnx (2023mar)")
+        if self.crop == "face":
+            from ugatit_fast.translate.faces import detector  # takes NumPy, which --help does without
+
+            detector(self.face_model)  # before an engine is loaded for nothing
         if self.crop != "face" and self.face_model is not None:
             raise InputError("a face model is only used with --crop face; leave it out, or add that")
         if not 0 <= self.crf <= 51:
