@@ -184,7 +184,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
     tiles = NORM_TILES[dtype]
 
     def case(
-        name: str, kernel: Any, tile: Tile | ProductTile, elements: int, *, wide: bool = True, loops: bool = False,
+        name: str, kernel: object, tile: Tile | ProductTile, elements: int, *, wide: bool = True, loops: bool = False,
         **arguments: Constant,
     ) -> Case:  # fmt: skip
         pointers = {key: value for key, value in arguments.items() if isinstance(value, str)}

@@ -13,6 +13,7 @@ from onnx import ModelProto
 from safetensors.numpy import save_file
 
 from ugatit_fast.backends.gpu_parts import Shape
+from ugatit_fast.backends.runtimes import PLAN_SUFFIX
 from ugatit_fast.backends.trt_library import Library, Log
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError
@@ -105,7 +106,7 @@ def save_plans(plans: Mapping[str, Plan], spec: EngineSpec, path: Path, bare: bo
     with safetensors_errors():
         save_file(dict(plans), path, {METADATA_KEY: spec.to_json()})
     for name, plan in plans.items() if bare else ():
-        plan.tofile(path.with_name(f"{path.stem}.{name.removeprefix('plan.')}.plan"))
+        plan.tofile(path.with_name(f"{path.stem}.{name.removeprefix('plan.')}{PLAN_SUFFIX}"))
 
 
 def monitor_of(library: Library, progress: Phased) -> Any:

@@ -11,20 +11,18 @@ engine a file came to, by its place, size and time: from the second time on neit
 
 import hashlib
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine
 from ugatit_fast.choices import BackendChoice, Device, Direction, Precision
-from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
-from ugatit_fast.machine import cache_folder, pip_install
+from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.version import __version__
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     from ugatit_fast.checkpoint import Checkpoint
 
 READY = ReadyOptions()
+TO_BUILD = ("cpu", "torch")
+"""The extras that building takes, and running what was built does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def digest_of(*facts: object) -> str:
 
 def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Path:
     """The engine in the cache for weights that are here, built unless it is there."""
-    with building_is_needed():
+    with libraries_needed(TO_BUILD):
         from ugatit_fast.checkpoint import read_checkpoint
 
     opened = unpacked(found, progress)
@@ -130,7 +130,7 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
 
 
 def build(source: "Checkpoint", engine: Path, wanted: Wanted, say: Say, progress: Phased) -> None:
-    with building_is_needed():
+    with libraries_needed(TO_BUILD):
         from ugatit_fast.export.build import build_engine
 
     build_engine(
@@ -143,20 +143,6 @@ def build(source: "Checkpoint", engine: Path, wanted: Wanted, say: Say, progress
         say=say,
         progress=progress,
     )
-
-
-@contextmanager
-def building_is_needed() -> Iterator[None]:
-    """For imports: BackendUnavailable where PyTorch or ONNX aren't there."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "onnx", "onnxscript"):
-            raise
-        raise BackendUnavailable(
-            f"building an engine takes {error.name}, which is not installed: {pip_install('cpu', 'torch')}; "
-            "translating with it then does not"
-        ) from error
 
 
 def version_of(distribution: str) -> str:

@@ -62,7 +62,7 @@ class Walk:
 class Recorder:
     """`Operations` that also keep the results of the stages."""
 
-    def __init__(self, operations: Any) -> None:
+    def __init__(self, operations: object) -> None:
         self.operations = operations
         self.seen: list[tuple[str, Any]] = []
 
@@ -71,7 +71,7 @@ class Recorder:
         if verb not in STAGES:
             return method
 
-        def recorded(*arguments: Any, **options: Any) -> Any:
+        def recorded(*arguments: object, **options: object) -> object:
             value = method(*arguments, **options)
             self.seen.append((f"{len(self.seen)} {verb}", value))
             return value

@@ -276,7 +276,7 @@ def resident_kernel(
     if layer_partials is not None:
         layer_means, layer_squares = load_layer_partials(layer_partials, splits, channel_tiles, PAIRS)
         layer_mean, layer_square = combine_layer(layer_means, layer_squares, pixels, ROWS, splits, c, CHANNELS)
-    mean, square = combine_channels(means, squares, pixels, ROWS, splits)
+    mean, square = combine_channels(means, squares, pixels, ROWS, splits, True)
     a, b = affine_of(mean, square, layer_mean, layer_square, scale, shift, mix, moved, pixels, c, UNBIASED, EPS)
     centre = None
     if x.dtype.element_ty == tl.float32:

@@ -94,6 +94,7 @@ def combine_channels(
     pixels,  # of the image
     split_pixels,  # of every split but the last
     splits,
+    TOGETHER: tl.constexpr,  # whether both last sums take one reduction: fewer barriers, more registers
 ):
     """(mean, summed squared deviation) of x over the image, per channel."""
     split = tl.arange(0, means.shape[0])
@@ -101,7 +102,10 @@ def combine_channels(
     count = tl.where(split < splits, count, 0.0)[:, None]
     mean = tl.sum(count * means, axis=0) / pixels
     apart = means - mean[None, :]
-    rest, square = tl.reduce((count * apart, squares + count * apart * apart), 0, add_both)
+    if TOGETHER:
+        rest, square = tl.reduce((count * apart, squares + count * apart * apart), 0, add_both)
+    else:
+        rest, square = tl.sum(count * apart, axis=0), tl.sum(squares + count * apart * apart, axis=0)
     return mean + rest / pixels, square
 
 
@@ -117,7 +121,7 @@ def combined_channels(
 ):
     """(mean, summed squared deviation) of x over the image, per channel."""
     means, squares = load_channel_partials(channel_partials, channels, splits, c, SPLITS)
-    return combine_channels(means, squares, pixels, split_pixels, splits)
+    return combine_channels(means, squares, pixels, split_pixels, splits, False)
 
 
 @triton.jit

@@ -11,11 +11,12 @@ from benchmarks.shipped_engines import SIZE, build_shipped
 from ugatit_fast.backends.eager import EagerBackend
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Direction
+from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
 from ugatit_fast.export.verify import verify
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.samples import sample_photos, shipped_engine, shipped_weights
+from ugatit_fast.samples import SHIPPED_PAIR, card_of, sample_photos, shipped_card, shipped_engine, shipped_weights
 
 BUILDERS = ("torch", "onnx", "onnxscript", "triton")
 """What building an engine takes, and running one for CPUs does not."""
@@ -24,6 +25,16 @@ BUILDERS = ("torch", "onnx", "onnxscript", "triton")
 def test_what_ships_is_small() -> None:
     files = [file(direction) for file in (shipped_weights, shipped_engine) for direction in ("A2B", "B2A")]
     assert sum(file.stat().st_size for file in files) < 16_000_000
+
+
+@pytest.mark.parametrize("file", [SHIPPED_PAIR, shipped_weights("B2A"), shipped_engine("A2B")])
+def test_the_model_card_is_beside_them_and_inspect_says_where(
+    file: str | Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["inspect", str(file)]) == 0
+    assert f"model card             {shipped_card()}\n" in capsys.readouterr().out
+    assert shipped_weights().name in shipped_card().read_text(encoding="utf-8")
+    assert card_of(tmp_path / shipped_weights().name) is None, "a file of that name elsewhere"
 
 
 @pytest.mark.parametrize("direction", ["A2B", "B2A"])

@@ -13,13 +13,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugatit_fast import Translator
 from ugatit_fast.backends.ort import OrtBackend
 from ugatit_fast.checkpoint import read_checkpoint, save_generator
 from ugatit_fast.engine import ENGINE_FORMAT_VERSION, EngineSpec, Network, TensorRTFacts, read_spec
 from ugatit_fast.errors import BackendUnavailable, CheckpointError, EngineError
 from ugatit_fast.files import METADATA_KEY, own_kind
 from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.translator import Translator
 
 RUNTIMES = {"onnx", "onnxruntime", "tensorrt", "tensorrt_rtx", "torch", "triton"}
 DATA = Path(__file__).parent / "data"

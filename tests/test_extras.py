@@ -34,7 +34,9 @@ def commands(engine: Path, folder: Path) -> list[tuple[list[str], set[str]]]:
     return [
         (["doctor"], set()),
         (["--help"], set()),
+        (["weights"], set()),
         (["demo", "-o", f"{folder}/demo"], {"cpu"}),
+        (["weights"], set()),
         (["inspect", weights], {"torch"}),
         (["inspect", str(engine)], set()),
         (["inspect", "hf://a/b/c.pt", "--offline"], {"hub", "torch"}),
@@ -105,7 +107,8 @@ def test_every_verb_is_among_them(tmp_path: Path) -> None:
 
 def test_the_table_is_that_of_the_package() -> None:
     packages = {"scikit-image": "skimage", "scikit-learn": "sklearn", "python-multipart": "python_multipart"}
-    packages |= {"prometheus-client": "prometheus_client"}
+    packages |= {"prometheus-client": "prometheus_client", "tensorrt-rtx": "tensorrt_rtx"}
+    packages |= {"pillow-heif": "pillow_heif", "pillow-jxl-plugin": "pillow_jxl"}
     said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert set(EXTRAS) == set(said) - {"dev"}
     for extra, requirements in said.items():

@@ -246,9 +246,7 @@ def test_the_first_hour(installed: tuple[str, ...], tmp_path: Path) -> None:
         address = f"{web.origin}/selfie2anime.zip"
         code, _, err = ran("translate", address, "me.jpg", without=bare)
         assert code == 1
-        assert err.splitlines()[-1].startswith(
-            "error: building an engine takes torch, which is not installed: pip install"
-        )
+        assert err.splitlines()[-1].startswith("error: this needs torch, which is not installed: pip install")
         code, out, err = ran("translate", address, "me.jpg")
         assert (code, "look at translated/index.html" in out) == (0, True), err
         assert load_image(tmp_path / "translated" / "me.jpg").shape == (256, 256, 3)

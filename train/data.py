@@ -22,12 +22,10 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.media.folders import IMAGE_SUFFIXES, photos_below
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.train.settings import TrainSettings
+from ugatit_fast.train.settings import MARGIN_PIXELS, TrainSettings
 
 TRAIN_FOLDERS = ("trainA", "trainB")
 TEST_FOLDERS = ("testA", "testB")
-MARGIN_PIXELS = 30
-"""Pictures are resized to this much more than the crop, as published."""
 BATCHES_AHEAD = 4
 """Batches that each loading process keeps ready."""
 OF_ORDER, OF_AUGMENTATION = 0, 1

@@ -22,6 +22,8 @@ ARCHITECTURE = ("ch", "n_res", "img_size", "light", "norm", "cam")
 """Settings that a checkpoint can't be resumed without."""
 STREAM = ("seed", "batch_size")
 """Settings that decide which images a step sees: a run that is resumed must go on with them."""
+MARGIN_PIXELS = 30
+"""Pictures are resized to this much more than the crop, as published."""
 MIN_SIDE_PIXELS = 96
 """The global discriminator halves its input five times, and its last two layers need 3 pixels."""
 

@@ -228,7 +228,7 @@ def known(group: type, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {one.name: facts[one.name] for one in fields(group) if one.name in facts}
 
 
-def grouped(facts: Mapping[str, Any]) -> dict[str, Any]:
+def grouped(facts: Mapping[str, object]) -> dict[str, object]:
     """The facts of format 1 as format 2 has them."""
     from_tensorrt = facts.get("tensorrt_version")
     tensorrt = known(TensorRTFacts, {"dynamic_batch": False, "kernels": (), **facts}) if from_tensorrt else None

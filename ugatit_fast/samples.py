@@ -27,5 +27,16 @@ def shipped_engine(direction: Direction = "A2B") -> Path:
     return asset(f"{SHIPPED_PAIR}-{direction}.onnx")
 
 
+def shipped_card() -> Path:
+    """What the pair is, what it was made from, and what it can't do."""
+    return asset(f"{SHIPPED_PAIR}-card.md")
+
+
+def card_of(file: Path) -> Path | None:
+    """The model card of a file of weights or an engine, where it is one of the shipped pair's."""
+    card = shipped_card()
+    return card if file.name.startswith(SHIPPED_PAIR) and file.resolve().parent == card.resolve().parent else None
+
+
 def asset(name: str) -> Path:
     return Path(str(files("ugatit_fast") / "assets" / name))

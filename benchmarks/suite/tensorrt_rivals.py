@@ -28,7 +28,7 @@ class TensorRtRunning:
         logger = tensorrt.Logger(tensorrt.Logger.ERROR)
         plan = built_plan(file, tensorrt, logger)
         self.build_seconds = perf_counter() - started
-        self.engine: Any = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+        self.engine: object = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
         if self.engine is None:
             raise EngineError("TensorRT refuses the plan that it has just built")
         self.context: Any = self.engine.create_execution_context()

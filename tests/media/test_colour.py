@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from PIL import Image, ImageCms
 from tests.media.pictures import photo
 from tests.media.test_images import chunk, description, encoded, icc, load_bytes, png, s15
 from tests.media.videos import write_video
+from ugatit_fast.errors import InputError
 from ugatit_fast.media import video
 from ugatit_fast.media.colour import SRGB, Colours, of_h273, of_photo, to_srgb
 from ugatit_fast.media.images import Pixels, decode_image
@@ -470,6 +472,68 @@ def test_cielab(tmp_path: Path, lab: Rgb, colour: Rgb) -> None:
     """L* to 255, a* and b* with a sign, of D50: sRGB's red is (54.3, 80.8, 69.9) there."""
     content = encoded(Image.new("LAB", (64, 48), (lab[0], lab[1] + 128, lab[2] + 128)), "TIFF")
     np.testing.assert_allclose(shown(tmp_path, content), colour, atol=6)
+
+
+def tiff_of_colours(bits: int, photometric: int, samples: list[int], order: str = "<") -> bytes:
+    """One pixel."""
+    data = struct.pack(f"{order}{len(samples)}{'H' if bits == 16 else 'B'}", *samples)
+    counts = struct.pack(f"{order}{len(samples)}H", *[bits] * len(samples))
+    tags = [
+        (256, 4, 1, 1), (257, 4, 1, 1), (258, 3, len(samples), 8), (259, 3, 1, 1), (262, 3, 1, photometric),
+        (273, 4, 1, 8 + len(counts)), (277, 3, 1, len(samples)), (278, 4, 1, 1), (279, 4, 1, len(data)),
+    ]  # fmt: skip
+    body = (
+        (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(counts) + len(data)) + counts + data
+    )
+    body += struct.pack(order + "H", len(tags))
+    for tag, form, count, value in tags:
+        word = struct.pack(order + "H", value) + b"\0\0" if (form, count) == (3, 1) else struct.pack(order + "I", value)
+        body += struct.pack(order + "HHI", tag, form, count) + word
+    return body + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("bits", "photometric", "samples", "colour"),
+    [
+        (8, 2, [200, 40, 30], (200, 40, 30)),
+        (16, 2, [200 * 257, 40 * 257, 30 * 257], (200, 40, 30)),
+        (8, 5, [0, 255, 255, 0], (255, 0, 0)),
+        (16, 5, [0, 65535, 65535, 0], (255, 0, 0)),
+        (8, 6, [76, 85, 255], (254, 0, 0)),
+        (8, 8, [138, 81, 70], (255, 0, 0)),
+    ],
+    ids=["RGB", "RGB 16", "CMYK", "CMYK 16", "YCbCr", "CIELAB"],
+)
+def test_colours_of_every_interpretation(
+    tmp_path: Path, order: str, bits: int, photometric: int, samples: list[int], colour: Rgb
+) -> None:
+    loaded = load_bytes(tmp_path, tiff_of_colours(bits, photometric, samples, order))
+    np.testing.assert_allclose(loaded[0, 0].astype(int), colour, atol=6)
+
+
+@pytest.mark.parametrize("photometric", [9, 10, 32803, 32845])
+def test_interpretations_that_are_not_read_are_told_truly(photometric: int) -> None:
+    content = tiff_of_colours(8, photometric, [1, 2, 3])
+    with pytest.raises(InputError, match=r"a\.tif is a TIFF file with pixels of a kind that isn't read"):
+        decode_image(content, "a.tif")
+
+
+@pytest.mark.parametrize("colours", [2, 4, 16, 256])
+def test_palettes_of_every_depth(tmp_path: Path, colours: int) -> None:
+    image = Image.fromarray(photo(32, 32)).quantize(colours)
+    for kind in ("PNG", "TIFF", "GIF", "BMP"):
+        np.testing.assert_array_equal(load_bytes(tmp_path, encoded(image, kind)), np.asarray(image.convert("RGB")))
+
+
+def test_a_profile_is_shared_by_threads(tmp_path: Path) -> None:
+    pictures = [
+        encoded(Image.fromarray(photo(160, 120, seed)), "PNG", icc_profile=matrix_profile(12)) for seed in range(8)
+    ]
+    alone = [decode_image(content, "a") for content in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        for together, one in zip(pool.map(decode_image, pictures * 4, ["a"] * 32), alone * 4, strict=True):
+            np.testing.assert_array_equal(together, one)
 
 
 # Frames of videos

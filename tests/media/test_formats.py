@@ -83,7 +83,9 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, brand: byte
         monkeypatch.setitem(sys.modules, module, None)
     heic = struct.pack(">I", 24) + b"ftyp" + brand + bytes(4) + b"mif1heic"
     content = heic if library == "pillow_heif" else b"\xff\x0a" + bytes(20)
-    with pytest.raises(InputError, match=r"photo\.x is a (HEIC|JPEG XL).* picture.*pip install .*\[formats\]"):
+    with pytest.raises(
+        InputError, match=r'photo\.x is a (HEIC|JPEG XL).* picture, which takes pillow-.*: pip install ".*\[formats\]"'
+    ):
         decode_image(content, "photo.x")
 
 
@@ -171,7 +173,7 @@ def test_formats_that_are_not_read_are_counted(tmp_path: Path, recwarn: pytest.W
     assert photos_below(tmp_path) == [tmp_path / "d.jpg"]
     assert photos_below(tmp_path, with_videos=True) == [tmp_path / "d.jpg"]
     told = [str(warning.message) for warning in recwarn.list]
-    assert "formats that aren't read, and are left out: 2 .cr2, 1 .psd; export them" in told[0]
+    assert "that aren't read from there, and are left out: 2 .cr2, 1 .psd; export them" in told[0]
     assert "2 .cr2, 1 .psd, 1 .rmvb; export them" in told[1]
 
 

@@ -63,6 +63,19 @@ def test_nothing_to_keep(exif: bytes, keep: KeepMetadata) -> None:
     assert decode_photo(buffer.getvalue(), "a", keep=keep).exif == b""
 
 
+def test_more_than_jpeg_has_room_for_is_cut_to_the_date() -> None:
+    exif = Image.Exif()
+    exif[Tags.DateTime], exif[Tags.ImageDescription] = "2024:05:01 10:00:00", "x" * 70_000
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(buffer, "PNG", exif=exif.tobytes())
+    decoded = decode_photo(buffer.getvalue(), "a", keep="all")
+    assert said(encode_image(decoded.pixels, ".jpg", decoded.exif))[0] == {Tags.DateTime: "2024:05:01 10:00:00"}
+    exif[Tags.Copyright] = "x" * 70_000
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(buffer, "PNG", exif=exif.tobytes())
+    assert decode_photo(buffer.getvalue(), "a", keep="all").exif == b""
+
+
 def test_videos() -> None:
     tags = {"creation_time": "2024", "location": "+52+13/", "title": "Party", "encoder": "x", "copyright": "Jo"}
     assert kept_video_tags(tags, "none") == {}

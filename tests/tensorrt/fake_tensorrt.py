@@ -130,6 +130,10 @@ class INetworkDefinition:
     model: onnx.ModelProto
 
 
+class ParserError:
+    pass
+
+
 class OnnxParser:
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
         self.network = network

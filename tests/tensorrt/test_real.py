@@ -122,7 +122,7 @@ def test_a_triton_repository_holds_the_plan(real_tensorrt: Real, light_checkpoin
 @pytest.mark.parametrize("half", [False, True])
 def test_the_plain_export_that_bench_races_is_parsed(real_tensorrt: Real, tmp_path: Path, half: bool) -> None:
     dtype = torch.float16 if half else torch.float32
-    pictures = Pictures(random_generator(replace(LIGHT, n_res=0)).to(dtype), dtype, torch.contiguous_format)
+    pictures = Pictures(random_generator(replace(LIGHT, n_res=0)).to(dtype), dtype, torch.contiguous_format).eval()
     export_plainly(pictures, torch.zeros((1, 32, 32, 3), dtype=torch.uint8), tmp_path / "plain.onnx")
     error, _ = real_tensorrt.call(under_real.parsed, (tmp_path / "plain.onnx").read_bytes())
     assert error == ""

@@ -13,7 +13,7 @@ from ugatit_fast.choices import Precision
 from ugatit_fast.engine import read_spec
 from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, STATS
 
-pytest.importorskip("triton", reason='the kernels need Triton: pip install "ugatit-fast[kernels]"')
+pytest.importorskip("triton", reason='the kernels need Triton: pip install ".[kernels]"')
 REFUSAL = "imports IPluginV3 plugins registered with an IPluginCreatorV3One creator only"
 
 

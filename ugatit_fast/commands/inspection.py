@@ -31,6 +31,7 @@ def inspect(
     from ugatit_fast.backends.runtimes import RUNTIMES, is_engine
     from ugatit_fast.engine import read_spec
     from ugatit_fast.errors import InputError
+    from ugatit_fast.samples import card_of
 
     if is_engine(Path(file)):
         spec = read_spec(file)
@@ -40,15 +41,16 @@ def inspect(
 
         has_plans = False
         smoothed = smooths(smoothing)
-        facts = facts_of(
-            read_checkpoint(
-                file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline, say=say
-            )
+        source = read_checkpoint(
+            file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline, say=say
         )
+        facts, file = facts_of(source), str(source.path)
     if kernels and not has_plans:
         raise InputError(f"{file} has no plans of TensorRT, whose kernels --kernels lists; leave it out")
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):22} {value}")
+    if card := card_of(Path(file)):
+        print(f"{'model card':22} {card}")
     if kernels:
         from ugatit_fast.backends.plan_kernels import describe_kernels
 

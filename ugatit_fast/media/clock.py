@@ -18,7 +18,7 @@ BACK_SECONDS = Fraction(1, 10)
 """A packet that is earlier than the one before it by more has another clock, where formats are known for that."""
 FORTH_SECONDS = 10
 """Likewise one that is later than it is due."""
-BACK_ANYWHERE_SECONDS = 1
+BACK_ANYWHERE_SECONDS = Fraction(1, 2)
 """In all other formats a clock never goes back; it did where pieces were put together byte by byte."""
 
 
@@ -42,20 +42,25 @@ class Clock:
         """Move a packet's times to the common clock. Those without times stay as they are."""
         index = packet.stream.index
         if packet.dts is not None:
-            self.follow(index, packet.dts * packet.time_base, (packet.duration or 0) * packet.time_base)
+            self.follow(packet, index, packet.dts * packet.time_base)
         moved = round(self.added.get(index, self.newest) / packet.time_base)
         packet.dts = None if packet.dts is None else packet.dts + moved
         packet.pts = None if packet.pts is None else packet.pts + moved
 
-    def follow(self, index: int, time: Fraction, duration: Fraction) -> None:
-        """Choose what is added to a stream's times. time, duration: seconds, as the file has them."""
+    def follow(self, packet: "Packet[Any]", index: int, time: Fraction) -> None:
+        """Choose what is added to a stream's times. time: of decoding the packet, in seconds, as the file has it."""
         added = self.added.setdefault(index, self.newest)
         if self.jumped(index, time + added):
             if self.jumped(index, time + self.newest):  # no other stream has jumped so before it
                 self.newest = self.due[index] - time
             added = self.added[index] = self.newest
         self.last[index] = time + added
-        self.due[index] = time + added + duration
+        duration = (packet.duration or 0) * packet.time_base
+        if self.restarts or packet.pts is None:
+            self.due[index] = time + added + duration
+        else:  # in Matroska the time of decoding is guessed: what was shown tells where the next piece begins
+            end = packet.pts * packet.time_base + added + duration
+            self.due[index] = max(end, self.due.get(index, end))
 
     def jumped(self, index: int, time: Fraction) -> bool:
         if index not in self.due:

@@ -73,14 +73,15 @@ def is_read(file: Path, suffixes: tuple[str, ...]) -> bool:
     return suffix in suffixes and (suffix not in STREAM_SUFFIXES or is_transport_stream(file))
 
 
-def warn_of_unread(folder: Path, files: Sequence[Path]) -> None:
+def warn_of_unread(place: Path, files: Sequence[PurePath]) -> None:
+    """Say how many files of which kinds a folder or an archive holds that are left out."""
     if files:
         counts = Counter(file.suffix.lower() for file in files)
         most_first = sorted(counts.items(), key=lambda kind: (-kind[1], kind[0]))
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in most_first)
         warnings.warn(
-            f"{folder} holds pictures or videos in formats that aren't read, and are left out: {kinds}; "
-            "export them as JPEG or PNG, or as .mp4",
+            f"{place} holds pictures or videos that aren't read from there, and are left out: {kinds}; "
+            "export them as JPEG, PNG or .mp4 into a folder",
             stacklevel=1,
         )
 

@@ -26,6 +26,8 @@ OF_PIXELS = {
 }  # fmt: skip
 """What "all" leaves out: of other pixels, or of places in another file."""
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+MOST_BYTES = 65_000
+"""Of EXIF in a JPEG file."""
 VIDEO_DATES = ("creation_time", "date", "copyright", "com.apple.quicktime.creationdate")
 """FFmpeg's names of what "date" keeps of a video."""
 OF_CONTAINERS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "handler_name")
@@ -35,7 +37,8 @@ OF_CONTAINERS = ("major_brand", "minor_version", "compatible_brands", "encoder",
 def kept_exif(image: Image.Image, keep: KeepMetadata) -> bytes:
     """Of a photo whose header has been read: EXIF, empty for nothing. What is broken is left out.
 
-    "date": when it was taken, and its copyright, but not where. "all": whatever EXIF says of it.
+    "date": when it was taken, and its copyright, but not where. "all": whatever EXIF says of it; as "date" where that
+    is more than JPEG has room for.
     """
     if keep == "none":
         return b""
@@ -49,7 +52,10 @@ def kept_exif(image: Image.Image, keep: KeepMetadata) -> bytes:
                 take(inner, said.get_ifd(directory), EXIF_DATES if keep == "date" else None)
             if inner:
                 kept[directory] = inner
-        return kept.tobytes() if len(kept) else b""
+        content = kept.tobytes() if len(kept) else b""
+        if len(content) > MOST_BYTES:
+            return kept_exif(image, "date") if keep == "all" else b""
+        return content
     except Exception:  # noqa: BLE001 - broken EXIF raises as freely as broken pixels do
         return b""
 

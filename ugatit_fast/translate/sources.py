@@ -16,7 +16,17 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.media.animation import ANIMATION_SUFFIXES, is_animated
 from ugatit_fast.media.archives import Archive
 from ugatit_fast.media.clip import ClipKind
-from ugatit_fast.media.folders import IMAGE_SUFFIXES, files_below, is_visible, matches, natural_order, photos_below
+from ugatit_fast.media.folders import (
+    IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    UNREAD_VIDEO_SUFFIXES,
+    files_below,
+    is_visible,
+    matches,
+    natural_order,
+    photos_below,
+    warn_of_unread,
+)
 from ugatit_fast.media.images import ENCODERS, Decoded, Pixels, decode_photo, load_photo
 from ugatit_fast.media.video import VIDEO_SUFFIXES
 from ugatit_fast.media.video_writer import CONTAINERS
@@ -213,6 +223,8 @@ def archived(path: Path, suffix: str | None) -> Iterator[Source]:
     archive = Archive(path, str(path))
     archive.warn_of_guesses()
     members = [member for member in archive.members if is_visible(member, IMAGE_SUFFIXES)]
+    left_out = UNREAD_SUFFIXES + UNREAD_VIDEO_SUFFIXES + VIDEO_SUFFIXES
+    warn_of_unread(path, [member for member in archive.members if is_visible(member, left_out)])
     if not members:
         raise InputError(f"archive {path} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
     for member in sorted(members, key=natural_order):

@@ -42,7 +42,7 @@ class Taken:
     """Of the photos, uint8 (1, h, w, 3); of an array, itself with n first."""
     back: Callable[[Any], Any]
     """From the translated batch, in the batch's kind, to the kind that was given."""
-    first: Callable[[Any], Any]
+    first: Callable[[object], object]
     """From heat maps (n, h / 4, w / 4) to those of what was given: one, or all of a batch."""
 
 
@@ -69,7 +69,7 @@ def taken(picture: object, size: tuple[int, int]) -> Taken:
     return Taken(picture, whole, whole)
 
 
-def photo_of(photo: Pixels, size: tuple[int, int], back: Callable[[Pixels], Any]) -> Taken:
+def photo_of(photo: Pixels, size: tuple[int, int], back: Callable[[Pixels], object]) -> Taken:
     return Taken(fit_image(photo, size, "crop")[None], lambda translated: back(translated[0]), first_of)
 
 
@@ -77,7 +77,7 @@ def first_of(batch: Any) -> Any:
     return batch[0]
 
 
-def whole(batch: Any) -> Any:
+def whole(batch: object) -> object:
     return batch
 
 

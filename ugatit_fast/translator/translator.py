@@ -104,10 +104,10 @@ class Translator:
 
     __call__ = run
 
-    def run_many(self, pictures: Sequence[Taken]) -> Any:
+    def run_many(self, pictures: Sequence[Taken]) -> object:
         """As `run`, of several: neighbours of one size go through the engine together."""
-        results: list[Any] = []
-        maps: list[Any] = []
+        results: list[object] = []
+        maps: list[object] = []
         for images, members in in_batches(pictures):
             translated = self.translate(images)
             begin = 0
@@ -165,7 +165,7 @@ class Translator:
             self.closed = True
             self.backend.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """What is copied or sent to another process loads the engine's file anew: nobody can hand on a runtime."""
         self.check_open()
         return loaded, (type(self), self.path, self.asked)

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.samples import SHIPPED_PAIR, SHIPPED_TURNS, shipped_weights
+from ugatit_fast.samples import SHIPPED_PAIR, SHIPPED_TURNS, shipped_card, shipped_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Known:
     """Whose it is and how it is packed."""
     licence: str
     source: str
-    """The public page that all of this was read on; for the pair in the package, its file there."""
+    """The public page that all of this was read on; for the pair in the package, its model card there."""
     size_bytes: int | None = None
     """Of all that is fetched, where the source says it."""
     reference: str | None = None
@@ -41,7 +41,7 @@ def known_weights() -> dict[str, Known]:
         turns=SHIPPED_TURNS,
         what="a small pair of generators, light, any size; comes with ugatit-fast, and runs without a build",
         licence="MIT",
-        source="ugatit_fast/assets/PROVENANCE.md",
+        source=str(shipped_card()),
         size_bytes=shipped_weights().stat().st_size,
     )
     listed = {name: Known(**entry | {"turns": tuple(entry["turns"])}) for name, entry in tomllib.loads(text).items()}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("scipy", reason='the example data set needs pip install "ugatit-fast[example-data]"')
+pytest.importorskip("scipy", reason='the example data set needs pip install ".[example-data]"')
 
 from ugatit_fast.train.example.rendered import photographed, portrait
 

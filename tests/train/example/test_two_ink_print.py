@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("skimage", reason='the example data set needs pip install "ugatit-fast[example-data]"')
+pytest.importorskip("skimage", reason='the example data set needs pip install ".[example-data]"')
 
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
