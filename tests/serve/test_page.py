@@ -268,6 +268,14 @@ def test_what_the_known_generators_do_is_said_in_words(browser: "playwright.Brow
         page.close()
 
 
+def test_what_a_generator_does_is_said_as_told(browser: "playwright.Browser") -> None:
+    with hosted([fake("B2A")], ServeSettings(turns=("selfies", "anime faces"))) as port:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_role("heading", name="Turn anime faces into selfies").wait_for()
+        page.close()
+
+
 def test_on_a_phone_the_camera_is_its_own_app(browser: "playwright.Browser", port: int) -> None:
     page = browser.new_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
     page.goto(f"http://127.0.0.1:{port}/")
