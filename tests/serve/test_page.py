@@ -175,8 +175,11 @@ def test_photos_whose_key_was_not_given_can_be_tried_again(browser: "playwright.
         page = browser.new_page()
         page.set_default_timeout(15_000)
         page.goto(f"http://127.0.0.1:{port}/")
+        choose(page, "me.png")  # while the key is asked for
         page.get_by_role("button", name="Cancel").click()
-        page.get_by_role("alert").get_by_text("This server needs its API key.").wait_for()
+        page.get_by_role("alert").get_by_text("me.png: This server needs its API key.").wait_for()
+        assert page.get_by_role("button", name="Try again").is_visible()
+        page.get_by_role("button", name="Remove").click()
         choose(page, "a.png", "ab.png", "abc.png", "abcd.png")
         page.get_by_role("button", name="Cancel").click()  # once for all of them
         page.get_by_role("status").get_by_text("4 failed").wait_for()
@@ -262,6 +265,14 @@ def test_what_the_known_generators_do_is_said_in_words(browser: "playwright.Brow
         page.get_by_role("heading", name="Turn photos into prints in two inks").wait_for()
         assert page.get_by_label("Photos to prints in two inks").is_checked()
         assert page.get_by_label("Prints in two inks to photos").is_visible()
+        page.close()
+
+
+def test_what_a_generator_does_is_said_as_told(browser: "playwright.Browser") -> None:
+    with hosted([fake("B2A")], ServeSettings(turns=("selfies", "anime faces"))) as port:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_role("heading", name="Turn anime faces into selfies").wait_for()
         page.close()
 
 

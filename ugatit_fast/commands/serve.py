@@ -47,11 +47,14 @@ def serve_command(
         ray serves with Ray Serve, by several replicas at once.
     """
     from ugatit_fast.serve.server import serve_engines
+    from ugatit_fast.weights.known import known_weights
 
     engines = [engine_for(weights, flags, heatmap=True)]
     if second_weights is not None:
         engines.append(engine_back(second_weights, engines[0], flags, heatmap=True))
-    settings = replace(listening.guarded(settings), threads=flags.threads)
+    listed = known_weights().get(weights)
+    turns = settings.turns or (listed.turns if listed else None)
+    settings = replace(listening.guarded(settings), threads=flags.threads, turns=turns)
     host, port = listening.host, listening.port
     if on == "ray":
         from ugatit_fast.on_ray.server import serve_on_ray

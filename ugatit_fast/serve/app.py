@@ -232,7 +232,10 @@ def add_state(app: FastAPI, engines: Engines) -> None:
         settings = engines.settings
         return {
             "version": __version__,
-            "engines": [describe(service.spec, service.translator) for service in engines.services.values()],
+            "engines": [
+                describe(service.spec, service.translator) | {"turns": turns_of(service.spec, settings.turns)}
+                for service in engines.services.values()
+            ],
             "formats": [answer for answer in SUFFIXES if answer != FORM],
             "fit": settings.fit,
             "limits": {
@@ -277,7 +280,6 @@ def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
         "batch_sizes": spec.batch_sizes,
         "checkpoint_sha256": spec.checkpoint_sha256,
         "built_with": spec.ugatit_fast_version,
-        "turns": turns_of(spec),
     }
 
 

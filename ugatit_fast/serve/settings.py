@@ -39,6 +39,9 @@ class ServeSettings:
     """Largest photo that is decoded."""
     fit: Fit = "crop"
     """What to do with photos of another shape, where the request doesn't say."""
+    turns: tuple[str, str] | None = None
+    """What A2B turns into what, in the plural, for the page to say: selfies "anime faces". Known of weights that are on
+    the list, and of the pair in the package."""
     threads: int | None = None
     """Threads that decode and encode in each process; one a core unless given."""
     api_key: str | None = field(default=None, repr=False)

@@ -7,13 +7,17 @@ from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.samples import SHIPPED_TURNS, shipped_engine
 
 
-def turns_of(spec: EngineSpec) -> tuple[str, str] | None:
-    """In the plural; None where its checkpoint isn't one of those in the package."""
-    direction = shipped_directions().get(spec.checkpoint_sha256)
-    if direction is None:
+def turns_of(spec: EngineSpec, told: tuple[str, str] | None) -> tuple[str, str] | None:
+    """In the plural; None where nobody told and its checkpoint isn't one of those in the package.
+
+    told: what A2B turns into what.
+    """
+    shipped = shipped_directions().get(spec.checkpoint_sha256)
+    turns = told or (SHIPPED_TURNS if shipped else None)
+    if turns is None:
         return None
-    photos, prints = SHIPPED_TURNS
-    return (photos, prints) if direction == "A2B" else (prints, photos)
+    a, b = turns
+    return (a, b) if (spec.direction if told else shipped) == "A2B" else (b, a)
 
 
 @cache

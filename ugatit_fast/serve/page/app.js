@@ -120,6 +120,7 @@ function remove(some) {
     URL.revokeObjectURL(photo.local);
     photos.splice(photos.indexOf(photo), 1);
   }
+  packing &&= photos.length > 0;
   show(photos[Math.min(at, photos.length - 1)] ?? null);
   if (!shown) $("choose").focus(); // the button that had the focus is gone
 }
@@ -131,7 +132,7 @@ function draw() {
   const left = count("waiting") + count("working");
   const failed = count("failed");
   say([
-    left ? `Translating ${photos.length > 1 ? `${photos.length - left + 1} of ${photos.length}` : ""}…` : count("done") ? "Done" : "",
+    left ? `Translating${photos.length > 1 ? ` ${photos.length - left + 1} of ${photos.length}` : ""}…` : count("done") ? "Done" : "",
     failed && photos.length > 1 ? `${failed} failed` : "",
   ].filter(Boolean).join(", "));
   drawTrouble();
@@ -338,4 +339,4 @@ function capital(text) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
-model().then(describe).catch((error) => complain(error.message));
+model().then(describe).catch((error) => shown || complain(error.message)); // a photo that is there fails and says it
