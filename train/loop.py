@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 import torch
 from torch import Tensor
 
 from ugatit_fast.errors import InputError, TrainingError, first_line
 from ugatit_fast.files import make_folder
-from ugatit_fast.machine import memory_bytes, stopping_signals
-from ugatit_fast.progress import Say
+from ugatit_fast.machine import Stop, memory_bytes, stopping_signals
+from ugatit_fast.progress import Counted, Say
 from ugatit_fast.train.checkpoints import (
     checkpoint_name,
     checkpoints_in,
@@ -44,6 +45,8 @@ class Run:
     """Pictures of domains A and B."""
     layout: Layout
     say: Say
+    on_progress: Counted
+    """Called with the steps done and those in all."""
 
     @property
     def checkpoints(self) -> Path:
@@ -64,22 +67,42 @@ class Trained:
 LAYOUT = Layout()
 
 
-def train(settings: TrainSettings, *, resume: bool = False, layout: Layout = LAYOUT, say: Say = print) -> Trained:
+def unseen(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def silent(line: str) -> None:
+    """Words that nobody hears."""
+
+
+def train(
+    settings: TrainSettings,
+    *,
+    resume: bool = False,
+    layout: Layout = LAYOUT,
+    say: Say = print,
+    on_progress: Counted = unseen,
+) -> Trained:
     """Train, or go on with the run in `settings.output`, until the last step or until Ctrl-C or SIGTERM.
 
-    Started by torchrun, each process takes its share of every batch. `say` gets lines of progress, from the first
-    process only. Raises InputError for data and folders that can't be used, CheckpointError for a checkpoint that
-    doesn't fit, TrainingError where the run can't go on: it names the checkpoint to resume from.
+    Started by torchrun, each process takes its share of every batch. `say` gets lines of progress, and `on_progress`
+    the steps done and those in all, from the first process only. Raises InputError for data and folders that can't be
+    used, CheckpointError for a checkpoint that doesn't fit, TrainingError where the run can't go on: it names the
+    checkpoint to resume from.
     """
     with (
         joined(settings.device, settings.batch_size) as worker,
         held(settings.output) if worker.leads else nullcontext(),
         training_errors(settings, worker, settings.output / layout.checkpoints),
     ):
-        return loop(begun(settings, worker, layout, say if worker.leads else lambda _: None, resume=resume))
+        if not worker.leads:
+            say, on_progress = silent, unseen
+        return loop(begun(settings, worker, layout, say, on_progress, resume=resume))
 
 
-def begun(settings: TrainSettings, worker: Worker, layout: Layout, say: Say, *, resume: bool) -> Run:
+def begun(
+    settings: TrainSettings, worker: Worker, layout: Layout, say: Say, on_progress: Counted, *, resume: bool
+) -> Run:
     """The run at the step where it begins: the first, or that of the last checkpoint."""
     folder = settings.output / layout.checkpoints
     found = checkpoints_in(folder)
@@ -97,7 +120,7 @@ def begun(settings: TrainSettings, worker: Worker, layout: Layout, say: Say, *, 
         for change in restore(trainer, found[-1]):
             say(f"changed since: {change}")
         say(f"resuming from {found[-1]}")
-    return Run(settings, worker, trainer, files, layout, say)
+    return Run(settings, worker, trainer, files, layout, say, on_progress)
 
 
 @contextmanager
@@ -132,7 +155,12 @@ def loop(run: Run) -> Trained:
     skipped: set[str] = set()
     losses: list[dict[str, Tensor]] = []  # since the last line of progress
 
-    with stopping_signals() as stop, open_metrics(settings, worker, trainer.step, run.say) as metrics:
+    with (
+        stopping_signals() as stop,
+        answered(stop, run.say),
+        open_metrics(settings, worker, trainer.step, run.say) as metrics,
+    ):
+        run.on_progress(trainer.step, settings.iterations)
         for batch in batches(settings, run.files, places):
             for reason in set(batch.skipped) - skipped:
                 warnings.warn(f"skipped: {reason}", stacklevel=2)
@@ -141,6 +169,9 @@ def loop(run: Run) -> Trained:
             losses.append(trainer.train_step(on_device(batch.a, worker.device), on_device(batch.b, worker.device)))
 
             step = trainer.step
+            if metrics is not None and step == places.first + 1:
+                metrics.first(losses[0])
+            run.on_progress(step, settings.iterations)
             last = step == settings.iterations or any_of_us(stop.asked, worker.device)
             saving = last or step % settings.save_every == 0
             if saving or step % settings.log_every == 0:
@@ -163,6 +194,29 @@ def loop(run: Run) -> Trained:
         save(run)
     checkpoint = run.checkpoints / checkpoint_name(settings, trainer.step)
     return Trained(checkpoint, trainer.step, trainer.step < settings.iterations)
+
+
+@contextmanager
+def answered(stop: Stop, say: Say) -> Iterator[None]:
+    """Say at once that a signal came, whose step may still take a while.
+
+    By a thread of its own, since a signal handler that prints may interrupt a print.
+    """
+    alone = False
+
+    def answer() -> None:
+        stop.wait()
+        if not alone:
+            say("finishing this step, then saving; Ctrl-C once more stops without saving")
+
+    thread = Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        alone = not stop.asked
+        stop.event.set()
+        thread.join()
 
 
 def save(run: Run) -> None:

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.files import write_errors
@@ -16,6 +17,9 @@ from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Say
 from ugatit_fast.train.distributed import Worker
 from ugatit_fast.train.settings import TrainSettings
+
+SMALL_CH, SMALL_SIDE = 16, 128
+"""Of the shipped pair: what a machine without a GPU trains in about an hour."""
 
 
 class Board(Protocol):
@@ -38,6 +42,25 @@ class Metrics:
         self.board = open_board(settings.output, first_step) if settings.tensorboard else None
         drop_after(self.path, first_step)
         self.last_time, self.last_step = perf_counter(), first_step
+
+    def first(self, losses: Mapping[str, Tensor]) -> None:
+        """Say how long the run's first step took, whose losses these are, and what that means for the rest."""
+        for loss in losses.values():
+            loss.item()  # a GPU is done by then
+        each_s = perf_counter() - self.last_time
+        left = self.settings.iterations - self.last_step - 1
+        if left:
+            self.say(
+                f"the first step took {each_s:.2g} s, getting ready included; at that pace the other {left:,} take "
+                f"{as_time(each_s * left)}{self.smaller()}"
+            )
+
+    def smaller(self) -> str:
+        """How much less there is to do at the size of the shipped pair; nothing for runs as small."""
+        less = (self.settings.ch / SMALL_CH) ** 2 * (self.settings.img_size / SMALL_SIDE) ** 2
+        if less < 2:
+            return ""
+        return f"; --ch {SMALL_CH} --img-size {SMALL_SIDE} is about {less:.0f} times less arithmetic"
 
     def log(self, step: int, losses: Mapping[str, float], rate: float, skipped: int) -> None:
         """losses: means since the last line; rate: learning rate; skipped: unreadable files met so far.

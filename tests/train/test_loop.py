@@ -261,6 +261,58 @@ def test_two_processes_train_as_one_with_the_joint_batch(settings: TrainSettings
             assert (shared[network][name] - tensor).abs().mean() < 1e-6, f"{network}.{name}"
 
 
+def test_the_first_step_says_what_the_run_will_take(settings: TrainSettings) -> None:
+    lines: list[str] = []
+    seen: list[tuple[int, int]] = []
+    train(settings, say=lines.append, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(step, 4) for step in range(5)]
+    said = [line for line in lines if line.startswith("the first step took")]
+    assert len(said) == 1
+    assert "the other 3 take" in said[0]
+    assert "arithmetic" not in said[0]
+    lines.clear()
+    train(replace(settings, iterations=5), resume=True, say=lines.append)
+    assert not any("at that pace" in line for line in lines)  # nothing is left after it
+
+
+def test_the_first_step_says_how_much_less_a_small_run_is(
+    settings: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 2.0])
+    monkeypatch.setattr(metrics, "perf_counter", lambda: next(times))
+    settings.output.mkdir()
+    lines: list[str] = []
+    full = replace(settings, ch=64, img_size=256, iterations=2001)
+    Metrics(full, torch.device("cpu"), 0, lines.append).first({"adv": torch.zeros(())})
+    expected = (
+        "the first step took 2 s, getting ready included; at that pace the other 2,000 take 1 h 6 min; "
+        "--ch 16 --img-size 128 is about 64 times less arithmetic"
+    )
+    assert lines == [expected]
+
+
+def test_ctrl_c_is_answered_before_the_step_is_done(settings: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    answered_during: list[bool] = []
+    take = Trainer.train_step
+
+    def step(self: Trainer, a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline and not any("finishing this step" in line for line in lines):
+                time.sleep(0.01)
+            answered_during.append(any("finishing this step, then saving" in line for line in lines))
+        return take(self, a, b)
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    assert train(settings, say=lines.append).stopped
+    assert answered_during == [True]
+    lines.clear()
+    train(settings, resume=True, say=lines.append)
+    assert not any("finishing this step" in line for line in lines)
+
+
 def test_a_batch_that_cannot_be_shared_evenly(settings: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="can't be shared by 2 processes"):

@@ -13,7 +13,7 @@ from cyclopts import Parameter, Token, default_name_transform
 
 from ugatit_fast.choices import Box, Crop, Smoothing
 from ugatit_fast.machine import pip_install
-from ugatit_fast.progress import Counted, Phased
+from ugatit_fast.progress import Counted, Phased, Say
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -168,17 +168,26 @@ Network = Annotated[
 LINE_SECONDS = 10.0
 """From one line of progress to the next, where nobody could see a bar move."""
 
+TRAINING_LINE_SECONDS = 60.0
+"""The same for training, which takes hours."""
+
 
 class Lines:
     """Progress as a line now and then: what a log can hold, and enough to know that work goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float) -> None:
+        self.every_s = every_s
         self.last = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """A line of other words, after which none is needed for a while."""
+        self.last = time.monotonic()
+        say(line)
 
     def tell(self, phase: str, done: int, total: int) -> None:
         """Say how far a phase is, unless something was said just before."""
         now = time.monotonic()
-        if now - self.last >= LINE_SECONDS:
+        if now - self.last >= self.every_s:
             self.last = now
             say(f"{phase}: {done} of {total}" if total >= done else f"{phase}: {done}")
 
@@ -194,12 +203,45 @@ def progress_bar(shown: bool = True) -> Iterator[Counted]:
 
     console = Console(stderr=True)
     if shown and not console.is_terminal:
-        said = Lines()
+        said = Lines(LINE_SECONDS)
         yield lambda done, total: said.tell("translating", done, total)
         return
     with Progress(console=console, transient=True, disable=not shown) as progress:
         task = progress.add_task("loading the engine", total=None)
         yield lambda done, total: progress.update(task, description="translating", completed=done, total=total)
+
+
+@contextmanager
+def training_bar(shown: bool = True) -> Iterator[tuple[Say, Counted]]:
+    """A bar on stderr, below the lines of a run, where that is a terminal, else a line a minute at least.
+
+    Gives what says the lines, and the function that moves the bar: steps done, steps in all. shown: False for no bar.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if not console.is_terminal or not shown:
+        lines = Lines(TRAINING_LINE_SECONDS)
+        yield lines.say, lambda done, total: lines.tell("steps", done, total)
+        return
+    columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+
+        def advance(done: int, total: int) -> None:
+            if progress.task_ids:
+                progress.update(progress.task_ids[0], completed=done)
+            else:  # steps of an earlier run say nothing about the speed of this one
+                progress.add_task("training", completed=done, total=total)
+
+        yield say, advance
 
 
 @contextmanager
@@ -210,7 +252,7 @@ def phase_bars() -> Iterator[Phased]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines().tell
+        yield Lines(LINE_SECONDS).tell
         return
     tasks: dict[str, TaskID] = {}
     with Progress(console=console, transient=True) as progress:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter, Token
 
-from ugatit_fast.commands.arguments import say
+from ugatit_fast.commands.arguments import say, training_bar
 from ugatit_fast.compat.flags import OfficialFlags, Truth, refuse_what_cannot_be_done, remarks
 
 
@@ -54,8 +54,10 @@ def compat_command(
 def train(flags: OfficialFlags) -> int:
     from ugatit_fast.compat.training import LAYOUT, train_as_published
 
-    trained = train_as_published(flags, say)
-    if os.environ.get("RANK", "0") == "0":  # under torchrun, one process speaks
+    speaks = os.environ.get("RANK", "0") == "0"  # under torchrun, one process does
+    with training_bar(speaks) as (tell, on_progress):
+        trained = train_as_published(flags, tell, on_progress)
+    if speaks:
         published = trained.checkpoint.parents[1] / str(LAYOUT.published) / trained.checkpoint.name
         print(f"{published}: step {trained.step} of {flags.steps}")
     return 130 if trained.stopped else 0

@@ -11,7 +11,7 @@ from cyclopts.config import Dict
 
 from ugatit_fast.backends.extras import lacking
 from ugatit_fast.backends.runtimes import choose_backend
-from ugatit_fast.commands.arguments import Flag, say, say_next
+from ugatit_fast.commands.arguments import Flag, say_next, training_bar
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.train.settings import TrainSettings
 
@@ -79,8 +79,10 @@ def train_command(
 
     if export_official:
         checkpoints.refuse_ablation(settings.norm, settings.cam)
-    trained = train(settings, resume=resume, say=say)
-    if os.environ.get("RANK", "0") == "0":  # under torchrun, one process speaks
+    speaks = os.environ.get("RANK", "0") == "0"  # under torchrun, one process does
+    with training_bar(speaks) as (tell, on_progress):
+        trained = train(settings, resume=resume, say=tell, on_progress=on_progress)
+    if speaks:
         print(f"{trained.checkpoint}: step {trained.step} of {settings.iterations}")
         if export_official:
             print(checkpoints.export_official(trained.checkpoint, settings.output / "published"))

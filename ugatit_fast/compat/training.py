@@ -11,7 +11,7 @@ from typing import Any
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, result_folder
 from ugatit_fast.errors import CheckpointError, InputError
-from ugatit_fast.progress import Say
+from ugatit_fast.progress import Counted, Say
 from ugatit_fast.train.checkpoints import checkpoints_in
 from ugatit_fast.train.loop import Trained, train
 from ugatit_fast.train.run_folder import Layout
@@ -26,10 +26,11 @@ SAME_NAME = (
 """Flags that are settings of ours as they stand, with the same defaults."""
 
 
-def train_as_published(flags: OfficialFlags, say: Say) -> Trained:
+def train_as_published(flags: OfficialFlags, say: Say, on_progress: Counted) -> Trained:
     """Train, or go on. The errors are those of `ugatit_fast.train.loop.train`."""
     output = result_folder(flags)
-    return train(settings_of(flags), resume=resumes(flags, output), layout=LAYOUT, say=say)
+    settings = settings_of(flags)
+    return train(settings, resume=resumes(flags, output), layout=LAYOUT, say=say, on_progress=on_progress)
 
 
 def settings_of(flags: OfficialFlags) -> TrainSettings:

@@ -40,7 +40,7 @@ ANY = 0x12
 
 
 def packaged_model() -> Path | None:
-    """The file in the installed package, which is not imported: that would load OpenCV. None where it isn't there."""
+    """The one file of the installed package that is of use; the package isn't imported. None where it isn't there."""
     if not is_installed(PACKAGE):
         return None
     spec = find_spec(PACKAGE)

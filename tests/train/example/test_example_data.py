@@ -29,7 +29,7 @@ def test_a_data_set_that_training_takes(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["data", "example", str(tmp_path / "data"), "--count", "20"]) == 0
     assert "trainA   20 pictures\ntrainB   20 pictures\ntestA    1 pictures" in capsys.readouterr().out
     report = check_data(tmp_path / "data", img_size=128)
-    assert report.usable
+    assert report.sound
     assert report.counts == {"trainA": 20, "trainB": 20, "testA": 1, "testB": 1}
 
 
