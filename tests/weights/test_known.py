@@ -70,4 +70,5 @@ def test_what_a_browser_must_fetch_is_said() -> None:
 def test_a_name_that_nobody_knows_is_told_from_a_path() -> None:
     with pytest.raises(CheckpointError, match="no weights of that name; see ugatit-fast weights"):
         fetched("selfie2animee")
-    assert fetched("models/selfie2anime").path.name == "selfie2anime", "left for the reader to refuse"
+    with pytest.raises(CheckpointError, match="models/selfie2anime: No such file or directory; check the path"):
+        fetched("models/selfie2anime")

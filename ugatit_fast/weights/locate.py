@@ -74,7 +74,8 @@ def fetched(
     if entry is None:
         if path.name == text and not path.suffix:
             raise CheckpointError(f"there is no file {text}, and no weights of that name; see ugatit-fast weights")
-        return Located(path, in_cache=False)  # whoever opens it says what is wrong with it
+        # Said before anything is imported that opens weights: nobody should install PyTorch for a name mistyped.
+        raise CheckpointError(f"cannot read the checkpoint {path}: No such file or directory; check the path")
     if entry.reference is None:
         raise refuse_to_fetch(text, entry)
     if hub.is_reference(entry.reference):
