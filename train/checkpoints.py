@@ -59,6 +59,12 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
     write_torch_file(path, networks | content)
 
 
+def save_latest(trainer: Trainer, folder: Path) -> None:
+    """Write the six networks alone, as published, to NAME_params_latest.pt beside a run's folder NAME. Atomic."""
+    networks = {name: plain_state(getattr(trainer.networks, name)) for name in NETWORKS}
+    write_torch_file(folder.with_name(f"{folder.name}_params_latest.pt"), networks)
+
+
 def write_torch_file(path: Path, content: Mapping[str, object]) -> None:
     with written_whole(path) as partial:
         try:
