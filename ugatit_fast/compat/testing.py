@@ -18,7 +18,7 @@ from urllib.parse import quote
 import torch
 
 from ugatit_fast.backends.runtimes import RUNTIMES, choose_backend
-from ugatit_fast.checkpoint import NETWORKS, read_checkpoint
+from ugatit_fast.checkpoint import NETWORKS, read_checkpoint, ugatit_config
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
@@ -71,8 +71,9 @@ def test_as_published(flags: OfficialFlags, say: Say) -> Outcome:
     say(f"results: {folder}, in the layout of the {'TensorFlow' if as_tensorflow else 'PyTorch'} repository")
     engines = (folder if as_tensorflow else folder.parent) / "engines"
     there = read_checkpoint(checkpoint)
-    if looks_like_bundle(checkpoint) and flags.light not in (None, str(there.config.light)):
-        say(f"note: the folder is one of --light {flags.light}, the weights in it are of --light {there.config.light}")
+    light = str(ugatit_config(there, "compat").light)
+    if looks_like_bundle(checkpoint) and flags.light not in (None, light):
+        say(f"note: the folder is one of --light {flags.light}, the weights in it are of --light {light}")
     directions = translatable(checkpoint, there.directions, pictures, say)
     stacked = not as_tensorflow and len(directions) == len(DOMAINS)
     with ExitStack() as stack:
@@ -119,7 +120,7 @@ def open_engine(
 ) -> Translator:
     """The engine of one direction, from `folder` if the last test left it there, else built."""
     source = read_direction(flags, checkpoint, direction)
-    side = default(flags.img_size, source.config.img_size)
+    side = default(flags.img_size, source.config.training_side)
     device: Device = default(flags.device, "auto")
     path = folder / f"{direction}{RUNTIMES[choose_backend('auto', lambda _: None, device=device)].suffix}"
     if not serves(path, source.sha256, side, heatmap=heatmap):
