@@ -25,6 +25,7 @@ FLOORS = (
     "translate export train",
     "serve camera compat doctor",
     "on_ray bench",
+    "study",
     "commands",
     "cli",
 )
@@ -36,6 +37,7 @@ NEVERS = {
     "serve": "train export weights",
     "camera": "train export weights",
     "on_ray": "train export weights",
+    "study": "export weights",
 }
 """Rooms below that a room must not know all the same: the trainer knows no engines, what serves builds none."""
 COMMAND_LINE = ("commands", "cli")
