@@ -46,6 +46,11 @@ def bench(
     Writes the results (JSON), a page and charts after every round; docs/benchmarks.md explains the figures. Exit 1
     where one of our engines fails.
 
+    ```
+    ugatit-fast bench --quick
+    ugatit-fast bench selfie2anime.pt --batch 1,8 --size 256 -o mine.json
+    ```
+
     Parameters
     ----------
     files
@@ -73,6 +78,11 @@ def bench(
 @bench_app.command(name="compare")
 def compare_results(before: Path, after: Path, /, *, threshold: float = 0.05) -> int:
     """Compare two results files; exit 1 on a regression.
+
+    ```
+    ugatit-fast bench compare before.json after.json
+    ugatit-fast bench compare before.json after.json --threshold 0.02
+    ```
 
     Parameters
     ----------
