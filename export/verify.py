@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
@@ -17,7 +18,6 @@ from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.model import Reference
-from ugatit_fast.samples import sample_photos
 from ugatit_fast.translator import describe_engine
 
 FP32_MAX_ABS = 1e-3

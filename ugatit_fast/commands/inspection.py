@@ -33,10 +33,10 @@ def inspect(
     kernels
         Also list and count the kernels that a TensorRT engine will run, as far as its plans carry their source.
     """
+    from ugatit_fast.assets import card_of
     from ugatit_fast.backends.runtimes import RUNTIMES, is_engine
     from ugatit_fast.engine import read_spec
     from ugatit_fast.errors import InputError
-    from ugatit_fast.samples import card_of
 
     if is_engine(Path(file)):
         spec = read_spec(file)

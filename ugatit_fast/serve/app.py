@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive
 
+from ugatit_fast.assets import SAMPLE_PHOTOS, asset
 from ugatit_fast.choices import Direction, Fit, Format
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
-from ugatit_fast.samples import SAMPLE_PHOTOS, asset
 from ugatit_fast.serve import reference
 from ugatit_fast.serve.batching import Overloaded, Places
 from ugatit_fast.serve.forms import form_of
