@@ -1,6 +1,6 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple, get_args
 
 from ugatit_fast.errors import InputError
@@ -42,6 +42,11 @@ Device = Literal["auto", "cpu", "cuda"]
 ArchitectureName = Literal["ugatit", "cyclegan"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
+BatchStatistics = Literal["batch-image", "batch-running"]
+"""Whose mean and variance a batch norm uses: those of the picture itself, as the published test.py of pix2pix does, or
+those that the training gathered, as with its --eval.
+"""
+
 Setting = bool | int | float | str | None
 """One of the plain values that shape a generator."""
 
@@ -76,6 +81,13 @@ class Hints:
 
     architecture: ArchitectureName | None = None
     """What kind of generator it is; by its tensors' names and shapes unless given."""
+    norm: BatchStatistics | None = None
+    """Of a generator with batch norm, whose statistics: each picture's own unless given, or the training's."""
+
+    @property
+    def alone(self) -> "Hints":
+        """The hints without what else these options hold."""
+        return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
 
 
 HINTS = Hints()

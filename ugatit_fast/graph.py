@@ -17,6 +17,7 @@ from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior
+from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.kernels.style import style
 from ugatit_fast.model import EPS, Config, GeneratorConfig
 
@@ -120,13 +121,18 @@ class Operations(Protocol[Picture, Value, Style]):
         residual: Value | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Value:
         """Convolution, normalisation, ReLU, addition of the interior of `residual` (which has a border of 1),
-        border.
+        border: "reflect", "replicate" or "zero".
+
+        norm: False where there is no normalisation, or it is folded into the convolution: the bias is added.
         """
 
-    def up_stage(self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Value:
-        """Up-sampling convolution of x (with a replicated border of 1), ILN, ReLU, border."""
+    def up_stage(
+        self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Value:
+        """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -291,15 +297,22 @@ class TorchOperations:
         residual: Tensor | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Tensor:
         convolved = F.conv2d(x, weights.weight, stride=stride)
+        if not norm:
+            return moved(convolved, weights, relu, residual, pad, pad_mode)
         style = None if style is None else self.ready(style)
         return normalised(
             convolved, weights, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad, pad_mode=pad_mode
         )
 
-    def up_stage(self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Tensor:
+    def up_stage(
+        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Tensor:
         phases = F.conv2d(x, weights.weight)
+        if not norm:
+            return moved(interleave_phases(phases), weights, True, None, pad, pad_mode)
         return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
@@ -337,6 +350,14 @@ def normalised(
     gamma, beta = own_style(weights) if style is None else style
     added = None if residual is None else interior(residual, 1)
     return adalin(x, gamma, beta, weights.rho, weights.bias, added, relu, pad, pad_mode, unbiased, EPS, phases)
+
+
+def moved(x: Tensor, weights: StageWeights, relu: bool, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
+    """What follows the convolution of a stage without a normalisation."""
+    bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+    added = None if residual is None else interior(residual, 1)
+    slope = 0.0 if relu else 1.0
+    return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
 
 
 def own_style(weights: StageWeights) -> tuple[Tensor | None, Tensor | None]:

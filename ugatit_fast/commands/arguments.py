@@ -5,13 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 from cyclopts import Parameter, Token, default_name_transform
 
-from ugatit_fast.choices import Box, Crop, Smoothing
+from ugatit_fast.choices import Box, Crop, Hints, Smoothing
 from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Counted, Phased, Say
 
@@ -115,11 +115,6 @@ def file_name(_: object, tokens: Sequence[Token]) -> str:
     return name
 
 
-def smooths(smoothing: Smoothing | None) -> bool | None:
-    """`--smoothing` as `read_checkpoint` takes it."""
-    return None if smoothing is None else smoothing == "yes"
-
-
 Size = Annotated[tuple[int, int] | None, as_text(parse_size)]
 
 # Options that several commands have -------------------------------------------------------------------------------
@@ -152,17 +147,24 @@ Offline = Annotated[
 Checksums = Annotated[
     bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
 ]
-Smoothed = Annotated[
-    Smoothing | None,
-    Parameter(
-        help="Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."
-    ),
-]
 
-Network = Annotated[
-    str | None,
-    Parameter(help="Of a file with several generators, the one of this name, such as genA2B_ema."),
-]
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hints):
+    """What a file of weights is understood by."""
+
+    network: str | None = None
+    """Of a file with several generators, the one of this name, such as genA2B_ema."""
+    smoothing: Smoothing | None = None
+    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
+
+    @property
+    def smooths(self) -> bool | None:
+        """As `read_checkpoint` takes it."""
+        return None if self.smoothing is None else self.smoothing == "yes"
+
+
+READING = Reading()
 
 # Progress ---------------------------------------------------------------------------------------------------------
 
