@@ -17,7 +17,7 @@ FLOORS = (
     "model kernels media tensor_bundle",
     "graph",
     "fold",
-    "weights",
+    "weights architectures",
     "checkpoint",
     "engine",
     "backends",

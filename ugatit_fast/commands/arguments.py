@@ -128,15 +128,17 @@ Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 EngineFile = Annotated[Path, Parameter(help="The engine file, from build-engine.")]
+Named = str | Path
+"""A word that may be a file's name, which a shell completes; it comes as it was typed."""
 Weights = Annotated[
-    str,
+    Named,
     Parameter(
         help="An engine; or weights, of which one is built once and kept: a checkpoint, a folder or an archive with "
         "one, a name from `ugatit-fast weights`, hf://ORG/REPO[@REVISION][/FILE] or https://..."
     ),
 ]
 CheckpointSource = Annotated[
-    str,
+    Named,
     Parameter(
         help="A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file "
         "or folder); a folder or an archive with one; a name from `ugatit-fast weights`, "

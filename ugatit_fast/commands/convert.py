@@ -22,6 +22,11 @@ def convert(
 
     Every command reads such a file.
 
+    ```
+    ugatit-fast convert selfie2anime.pt small.safetensors --precision fp16
+    ugatit-fast convert selfie2anime.zip generators/ --direction both
+    ```
+
     Parameters
     ----------
     target

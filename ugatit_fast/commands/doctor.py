@@ -10,6 +10,11 @@ def doctor(*, json: Flag = False) -> int:
 
     Exit 1 where something is wrong.
 
+    ```
+    ugatit-fast doctor
+    ugatit-fast doctor --json
+    ```
+
     Parameters
     ----------
     json

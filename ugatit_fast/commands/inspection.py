@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from ugatit_fast.choices import Direction
-from ugatit_fast.commands.arguments import Checksums, Network, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import Checksums, Named, Network, Offline, Smoothed, say, smooths
 
 
 def inspect(
-    file: str,
+    file: Named,
     /,
     *,
     direction: Direction | None = None,
@@ -18,6 +18,11 @@ def inspect(
     kernels: bool = False,
 ) -> None:
     """Say what an engine or a checkpoint holds.
+
+    ```
+    ugatit-fast inspect selfie2anime.onnx
+    ugatit-fast inspect selfie2anime.zip --direction B2A
+    ```
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import Weights, all_but, options, say
+from ugatit_fast.commands.arguments import Named, Weights, all_but, options, say
 from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.listening import Listening
@@ -25,7 +25,7 @@ LISTENING, SETTINGS, FLAGS, RAY = ListeningFlags(), ServeSettings(), EngineFlags
 
 def serve_command(
     weights: Weights,
-    second_weights: str | None = None,
+    second_weights: Named | None = None,
     /,
     *,
     listening: Annotated[ListeningFlags, options()] = LISTENING,
@@ -38,6 +38,11 @@ def serve_command(
 
     Two engines serve both directions. Weights are fetched, and engines built, before the service begins; the service
     itself does neither.
+
+    ```
+    ugatit-fast serve selfie2anime.onnx
+    ugatit-fast serve selfie2anime.zip selfie2anime.zip --port 9000
+    ```
 
     Parameters
     ----------
@@ -52,7 +57,7 @@ def serve_command(
     engines = [engine_for(weights, flags, heatmap=True)]
     if second_weights is not None:
         engines.append(engine_back(second_weights, engines[0], flags, heatmap=True))
-    listed = known_weights().get(weights)
+    listed = known_weights().get(str(weights))
     turns = settings.turns or (listed.turns if listed else None)
     settings = replace(listening.guarded(settings), threads=flags.threads, turns=turns)
     host, port = listening.host, listening.port

@@ -33,6 +33,11 @@ def verify(
 
     Exit 1 where they differ too much.
 
+    ```
+    ugatit-fast verify selfie2anime.onnx selfie2anime.pt
+    ugatit-fast verify selfie2anime.onnx selfie2anime.zip --layers
+    ```
+
     Parameters
     ----------
     layers
