@@ -42,6 +42,11 @@ def compare_command(
     Pictures, times, sizes and, with --target, KID and FID; comparison.csv and comparison.json hold them too. A run that
     was cut off goes on. Exit 1 where a method or a photo failed.
 
+    ```
+    ugatit-fast compare U-GAT-IT=selfie2anime.zip CycleGAN=cyclegan.onnx --photos selfie2anime/testA -o report
+    ugatit-fast compare run1/best.pt run2/best.pt --photos testA --target testB --download -o report
+    ```
+
     Parameters
     ----------
     methods

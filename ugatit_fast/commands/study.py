@@ -26,6 +26,12 @@ def study(
     Answers go to answers.jsonl in each report, with a random number for each browser and nothing else about people. It
     can be stopped and started again. `study result` says what they come to.
 
+    ```
+    ugatit-fast study report/
+    ugatit-fast study selfie2anime/ horse2zebra/ --questions 20 --host 0.0.0.0 --api-key-file key.txt
+    ugatit-fast study result report/
+    ```
+
     Parameters
     ----------
     reports
@@ -42,6 +48,10 @@ def study(
 @study_app.command
 def result(*reports: Path, json: Path | None = None) -> None:
     """Say how often each method was chosen, with 95 % intervals, and how far people agree.
+
+    ```
+    ugatit-fast study result selfie2anime/ horse2zebra/ --json study.json
+    ```
 
     Parameters
     ----------
