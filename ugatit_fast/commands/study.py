@@ -7,6 +7,7 @@ from cyclopts import App
 
 from ugatit_fast.commands.arguments import options, say
 from ugatit_fast.commands.serve import LISTENING, ListeningFlags
+from ugatit_fast.commands.tables import show
 from ugatit_fast.errors import InputError
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.study.options import StudyOptions
@@ -65,7 +66,7 @@ def result(*reports: Path, json: Path | None = None) -> None:
     if not reports:
         raise InputError("there is nothing to count; name a report that people were asked about")
     results = [result_of(report) for report in reports]
-    print(describe(results))
+    show(describe(results))
     for report, found in zip(reports, results, strict=True):
         if found.damaged_lines:
             say(f"warning: {damage_of(report, found.damaged_lines)}")

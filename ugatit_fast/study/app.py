@@ -36,7 +36,7 @@ from ugatit_fast.version import __version__
 
 PAGE = Path(__file__).with_name("page")
 LONGEST_ANSWER_BYTES = 1024
-REMEMBERED = 64
+REMEMBERED = 16
 """Questions whose pictures are kept encoded: a person asks for them once, and again only on going back."""
 NO_STORE = {"Cache-Control": "no-store"}
 

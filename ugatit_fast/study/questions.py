@@ -99,7 +99,7 @@ def digest_of(folder: Path, comparison: Comparison, methods: Sequence[Method], p
     digest = hashlib.sha256()
     names = [comparison.data_set, comparison.target_name, *(method.name for method in methods)]
     for text in (*names, *(photo.picture for photo in photos)):
-        digest.update(hashlib.sha256(text.encode(errors="surrogateescape")).digest())
+        digest.update(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
     for photo in photos:
         for path in (photo_file(folder, photo), *(picture_file(folder, method, photo) for method in methods)):
             try:
@@ -138,7 +138,7 @@ def of_survey(survey: Survey, person: str) -> Iterator[Question]:
 
 def draw(survey: Survey, *what: str) -> int:
     """A number below 2^256, as good as random to anyone without the secret."""
-    text = "\n".join(what).encode(errors="surrogateescape")
+    text = "\n".join(what).encode(errors="surrogatepass")
     return int.from_bytes(hmac.digest(survey.key, text, "sha256"))
 
 

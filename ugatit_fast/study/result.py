@@ -85,7 +85,7 @@ def counts_of(answers: Answers, named: Sequence[Answer]) -> list[list[int]]:
 
 
 def describe(results: Sequence[Result]) -> str:
-    """A Markdown table, and a line about each data set."""
+    """A Markdown table, and a paragraph about each data set."""
     rows = [
         [
             result.data_set,
@@ -97,7 +97,7 @@ def describe(results: Sequence[Result]) -> str:
         for result in results
         for share in result.shares
     ]
-    return "\n\n".join([table(HEAD, rows), "\n".join(line_of(result) for result in results)])
+    return "\n\n".join([table(HEAD, rows), *(line_of(result) for result in results)])
 
 
 def line_of(result: Result) -> str:
