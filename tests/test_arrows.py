@@ -23,7 +23,7 @@ FLOORS = (
     "backends",
     "translator",
     "translate export train",
-    "serve camera compat doctor",
+    "serve camera compat",
     "on_ray bench",
     "study",
     "commands",

@@ -54,6 +54,8 @@ def commands(engine: Path, folder: Path) -> list[tuple[list[str], set[str]]]:
         (["camera", str(engine), "--input", f"{folder}/none.mp4"], {"video"}),
         (["serve", f"{folder}/none.onnx"], {"serve"}),
         (["compare", str(engine), f"A={engine}", "--photos", photo, "-o", f"{folder}/report"], {"cpu"}),
+        (["study", f"{folder}/report"], {"serve"}),
+        (["study", "result", f"{folder}/report"], set()),
         (["export-triton-repo", str(engine), f"{folder}/repository"], set()),
         (["compat", "--phase", "train", "--dataset", "none"], {"torch"}),
         (["compat", "--phase", "test", "--dataset", "none"], {"torch"}),

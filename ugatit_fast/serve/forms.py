@@ -2,12 +2,14 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import TypeVar
 
-from ugatit_fast.serve.service import Part
 from ugatit_fast.serve.uploads import FORM, SUFFIXES
 
+Name = TypeVar("Name", bound=str)
 
-def form_of(files: Mapping[Part, bytes], suffix: str) -> tuple[bytes, str]:
+
+def form_of(files: Mapping[Name, bytes], suffix: str) -> tuple[bytes, str]:
     """A multipart/form-data body of pictures by name, and its Content-Type."""
     media_type = next(kind for kind, written in SUFFIXES.items() if written == suffix)
     boundary = secrets.token_hex(16)
