@@ -24,7 +24,6 @@ from ugatit_fast.bench.suite import Plan, run_suite
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_graph import to_onnx
-from ugatit_fast.fold import fold
 from ugatit_fast.kernels.image import COLOURS
 
 RESULTS = Path(__file__).parent / "results" / "cpu-runtimes"
@@ -62,7 +61,7 @@ def folded_convolutions(case: Case) -> ModelProto:
     source = read_checkpoint(case.checkpoint, network.direction)
     size = (network.height, network.width)
     spec = EngineSpec.of(source, kind="onnxruntime", any_size=False, size=size)
-    model = to_onnx(fold(source.generator()), spec, form="convolutions", batch=network.batch)
+    model = to_onnx(source.folded(), spec, form="convolutions", batch=network.batch)
     model = inline_local_functions(model)
     shape = [network.batch, *size, COLOURS]
     for picture in (*model.graph.input, *model.graph.output):

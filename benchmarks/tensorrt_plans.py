@@ -28,7 +28,6 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.files import written_whole
-from ugatit_fast.fold import fold
 from ugatit_fast.model import GeneratorConfig
 
 HERE = Path(__file__).parent
@@ -65,7 +64,7 @@ def graphs(source: Checkpoint, precision: Precision, folder: Path) -> Iterator[t
     """ONNX files of one picture at a time: ours, and what the exporter's documentation tells people to do."""
     half = precision == "fp16"
     generator = source.generator()
-    folded = fold(generator)
+    folded = source.folded()
     spec = EngineSpec.of(source, kind="tensorrt", any_size=False, precision=precision, batch_sizes=(1,))
     ours, plain = folder / f"ours-{precision}.onnx", folder / f"plain-{precision}.onnx"
     save_onnx(to_onnx(folded.half_precision() if half else folded, spec, form="channels last", batch=1), ours)

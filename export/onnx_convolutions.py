@@ -13,7 +13,7 @@ from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
 from ugatit_fast.export.plugin_norms import PluginNorms
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StageWeights, StyleWeights
 from ugatit_fast.kernels.image import COLOURS
 
 
@@ -23,7 +23,7 @@ class ConvolutionOperations(ActivationWriter):
     def __init__(
         self,
         builder: OnnxBuilder,
-        folded: FoldedGenerator,
+        folded: FoldedNetwork,
         layout: Layout,
         *,
         size: tuple[int, int] | None = None,

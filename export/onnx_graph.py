@@ -14,14 +14,14 @@ from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.files import METADATA_KEY
-from ugatit_fast.graph import FoldedGenerator, Operations
+from ugatit_fast.graph import FoldedNetwork, Operations
 
 PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
 """A protobuf message can't pass 2 GB; beyond it the weights go into a file of their own."""
 
 
 def to_onnx(
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     spec: EngineSpec,
     *,
     form: Form,
@@ -37,7 +37,7 @@ def to_onnx(
     builder = OnnxBuilder()
     size = None if spec.any_size else (spec.height, spec.width)
     translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins), "image")
-    outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
+    outputs = {translated: "translated"} | ({heatmap: "heatmap"} if spec.heatmap and heatmap else {})
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))
 
@@ -57,7 +57,7 @@ def to_onnx(
 def operations_of(
     form: Form,
     builder: OnnxBuilder,
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     size: tuple[int, int] | None = None,
     plugins: PluginShapes | None = None,
 ) -> Operations[str, Any, Any]:

@@ -116,7 +116,7 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
     source = read_checkpoint(opened.path, wanted.direction)
     runtime = RUNTIMES[choose_backend(wanted.backend, lambda _: None)]
     precision = wanted.precision or runtime.default_precision
-    size = None if runtime.any_size and source.config.light else wanted.size
+    size = None if runtime.any_size and source.config.any_size else wanted.size
     digest = digest_of(source.sha256, source.direction, runtime.kind, precision, size, wanted.heatmap)
     engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{runtime.suffix}"
     make_folder(engine.parent)

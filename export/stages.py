@@ -27,8 +27,7 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_graph import operations_of
 from ugatit_fast.export.verify import sample_pictures
-from ugatit_fast.fold import fold
-from ugatit_fast.graph import FoldedGenerator, TorchOperations
+from ugatit_fast.graph import FoldedNetwork, TorchOperations
 
 AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
@@ -101,7 +100,7 @@ def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
     runtime = runtime_of(engine, spec)
     form = runtime.forms[spec.precision]
     picture = sample_pictures(spec)[:1]
-    folded = fold(source.generator())
+    folded = source.folded()
     reference = torch_stages(folded, picture)
     if runtime.contents == "tensors":
         device = "cpu" if runtime.missing("run") else "cuda"
@@ -120,14 +119,14 @@ def relative_error(exact: AnyArray, value: AnyArray) -> float:
 
 
 @torch.inference_mode()
-def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
+def torch_stages(folded: FoldedNetwork, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
     recorder = Recorder(TorchOperations.of(folded.stem))
     folded.graph(recorder, torch.from_numpy(picture).to(device))
     for stage, value in recorder.seen:
         yield stage, value.float().cpu().numpy()
 
 
-def onnx_stages(folded: FoldedGenerator, form: Form, picture: Images) -> Iterator[tuple[str, AnyArray]]:
+def onnx_stages(folded: FoldedNetwork, form: Form, picture: Images) -> Iterator[tuple[str, AnyArray]]:
     builder = OnnxBuilder()
     recorder = Recorder(operations_of(form, builder, folded))
     folded.graph(recorder, "image")

@@ -17,14 +17,15 @@ FLOORS = (
     "model kernels media tensor_bundle",
     "graph",
     "fold",
-    "weights",
+    "weights architectures",
     "checkpoint",
     "engine",
     "backends",
     "translator",
     "translate export train",
-    "serve camera compat demo doctor",
+    "serve camera compat doctor",
     "on_ray bench",
+    "study",
     "commands",
     "cli",
 )
@@ -36,6 +37,7 @@ NEVERS = {
     "serve": "train export weights",
     "camera": "train export weights",
     "on_ray": "train export weights",
+    "study": "export weights",
 }
 """Rooms below that a room must not know all the same: the trainer knows no engines, what serves builds none."""
 COMMAND_LINE = ("commands", "cli")

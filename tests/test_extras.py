@@ -53,6 +53,7 @@ def commands(engine: Path, folder: Path) -> list[tuple[list[str], set[str]]]:
         (["evaluate", str(folder), str(folder)], {"torch"}),
         (["camera", str(engine), "--input", f"{folder}/none.mp4"], {"video"}),
         (["serve", f"{folder}/none.onnx"], {"serve"}),
+        (["compare", str(engine), f"A={engine}", "--photos", photo, "-o", f"{folder}/report"], {"cpu"}),
         (["export-triton-repo", str(engine), f"{folder}/repository"], set()),
         (["compat", "--phase", "train", "--dataset", "none"], {"torch"}),
         (["compat", "--phase", "test", "--dataset", "none"], {"torch"}),

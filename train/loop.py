@@ -24,6 +24,7 @@ from ugatit_fast.train.checkpoints import (
     restore,
     save_checkpoint,
     save_latest,
+    start_from,
 )
 from ugatit_fast.train.data import Places, batches, on_device, training_files
 from ugatit_fast.train.distributed import Worker, any_of_us, joined, mean_over_processes
@@ -123,6 +124,8 @@ def begun(
         for change in restore(trainer, found[-1]):
             say(f"changed since: {change}")
         say(f"resuming from {found[-1]}")
+    elif settings.start_from is not None:
+        start_from(trainer, settings.start_from)
     return Run(settings, worker, trainer, files, layout, say, on_progress)
 
 

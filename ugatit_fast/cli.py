@@ -59,6 +59,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate": ("evaluate:evaluate_command", ("train",)),
     "camera": ("camera:camera_command", ("cpu", "video")),
     "serve": ("serve:serve_command", ("cpu", "serve")),
+    "compare": ("compare:compare_command", ("cpu",)),
     "export-triton-repo": ("export_triton_repo:triton_repo_command", ()),
     "compat": ("compat:compat_command", ("cpu", "train")),
 }

@@ -1,9 +1,11 @@
 """The folded network: the graph that all engines are made from.
 
-`FoldedGenerator.graph` states it once, against the seven verbs of `Operations`; PyTorch runs it (`TorchOperations`),
-the exporters write it down, the cost model counts it. Its tensors come from `ugatit_fast.fold`.
+A `FoldedNetwork.graph` states it once, against the verbs of `Operations`; PyTorch runs it (`TorchOperations`), the
+exporters write it down, the cost model counts it. `FoldedGenerator` is U-GAT-IT's, whose tensors come from
+`ugatit_fast.fold`; those of other architectures are in `ugatit_fast.architectures`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, Self, TypeVar
 
@@ -16,7 +18,7 @@ from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.style import style
-from ugatit_fast.model import EPS, GeneratorConfig
+from ugatit_fast.model import EPS, Config, GeneratorConfig
 
 Value = TypeVar("Value")
 Style = TypeVar("Style")
@@ -139,17 +141,78 @@ class Operations(Protocol[Picture, Value, Style]):
         """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
 
 
-class FoldedGenerator(nn.Module):
-    """The inference graph: uint8 pictures in, uint8 pictures out; all engines are made from this.
+class FoldedNetwork(nn.Module, ABC):
+    """The inference graph of a generator: uint8 pictures in, uint8 pictures out; all engines are made from this.
 
     Its buffers are the folded tensors under their flat names (`stem.weight`, `decoder.0.1.rho`, ...).
     """
 
-    def __init__(self, config: GeneratorConfig, tensors: Mapping[str, Tensor], *, unbiased: bool = True) -> None:
-        """tensors: as from `fold_tensors`; unbiased: whether AdaLIN and ILN divide by count - 1."""
+    config: Config
+    stem: StageWeights
+    """The first convolution, of the picture."""
+    out: ConvolutionWeights
+    """The last, in its row form."""
+
+    @abstractmethod
+    def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture | None]:
+        """The folded network, in order. Returns the image, and the heat map where the architecture has one."""
+
+    @abstractmethod
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        """The same network with others."""
+
+    @property
+    @abstractmethod
+    def widths(self) -> tuple[int, ...]:
+        """Channels of the activations of a picture's size, of half its sides, of a quarter, ..."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The folded tensors by name."""
+        return dict(self.named_buffers())
+
+    def half_precision(self) -> Self:
+        """The same network with float16 convolutions and activations; statistics and affine maps stay float32."""
+        return self.with_tensors(
+            {
+                name: tensor.half() if name.rsplit(".", 1)[1] in HALF_TENSORS else tensor
+                for name, tensor in self.tensors().items()
+            }
+        )
+
+    def aligned(self) -> Self:
+        """The same network with both ends as wide as tensor cores want them: zeros up to a multiple of eight channels.
+
+        The first convolution reads 8 channels instead of 3, the last writes 24 instead of 21.
+        """
+        inputs = -self.stem.weight.shape[1] % CHANNEL_MULTIPLE
+        outputs = -self.out.weight.shape[0] % CHANNEL_MULTIPLE
+        return self.with_tensors(
+            {
+                **self.tensors(),
+                "stem.weight": F.pad(self.stem.weight, (0, 0, 0, 0, 0, inputs)),
+                "out.weight": F.pad(self.out.weight, (0, 0, 0, 0, 0, 0, 0, outputs)),
+            }
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """image: uint8 (n, h, w, 3) RGB, of a size that the config takes.
+
+        Returns the translated image, alike, and the attention heat map where there is one, float32 (n, h / 4, w / 4),
+        non-negative.
+        """
+        return self.graph(TorchOperations.of(self.stem), image)
+
+
+class FoldedGenerator(FoldedNetwork):
+    """U-GAT-IT's."""
+
+    config: GeneratorConfig
+
+    def __init__(self, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> None:
+        """tensors: as from `fold_tensors`."""
         super().__init__()
         self.config = config
-        self.unbiased = unbiased
+        self.unbiased = config.unbiased
         self.down_stages = [StageWeights(tensors, f"down.{i}") for i in range(2)]
         self.encoder_blocks, self.decoder_blocks = (
             [
@@ -171,41 +234,14 @@ class FoldedGenerator(nn.Module):
         self.up = nn.ModuleList(self.up_stages)
         self.out = ConvolutionWeights(tensors, "out")
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The folded tensors by name."""
-        return dict(self.named_buffers())
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        return type(self)(self.config, tensors)
 
-    def half_precision(self) -> "FoldedGenerator":
-        """The same network with float16 convolutions and activations; statistics and affine maps stay float32."""
-        halved = {
-            name: tensor.half() if name.rsplit(".", 1)[1] in HALF_TENSORS else tensor
-            for name, tensor in self.tensors().items()
-        }
-        return FoldedGenerator(self.config, halved, unbiased=self.unbiased)
-
-    def aligned(self) -> "FoldedGenerator":
-        """The same network with both ends as wide as tensor cores want them: zeros up to a multiple of eight channels.
-
-        The first convolution reads 8 channels instead of 3, the last writes 24 instead of 21.
-        """
-        inputs = -self.stem.weight.shape[1] % CHANNEL_MULTIPLE
-        outputs = -self.out.weight.shape[0] % CHANNEL_MULTIPLE
-        widened = {
-            **self.tensors(),
-            "stem.weight": F.pad(self.stem.weight, (0, 0, 0, 0, 0, inputs)),
-            "out.weight": F.pad(self.out.weight, (0, 0, 0, 0, 0, 0, 0, outputs)),
-        }
-        return FoldedGenerator(self.config, widened, unbiased=self.unbiased)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """image: uint8 (n, h, w, 3) RGB; h and w multiples of 4, at least 8 (light), or config.img_size (full).
-
-        Returns the translated image, alike, and the attention heat map, float32 (n, h / 4, w / 4), non-negative.
-        """
-        return self.graph(TorchOperations.of(self.stem), image)
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return self.config.ch, 2 * self.config.ch, self.config.bottleneck_channels
 
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture]:
-        """The folded network, in order. Returns the image and the heat map."""
         last = self.config.n_res - 1
         x = ops.normalise(image, pad=3)
         x = ops.stage(x, self.stem, relu=True, pad=1)

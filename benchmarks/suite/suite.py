@@ -33,7 +33,7 @@ from ugatit_fast.bench.results import (
 )
 from ugatit_fast.bench.roofline import against_limits
 from ugatit_fast.bench.worker import ContenderFailed, Worker
-from ugatit_fast.checkpoint import read_checkpoint, save_generator
+from ugatit_fast.checkpoint import read_checkpoint, save_generator, ugatit_config
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
@@ -217,7 +217,7 @@ def random_checkpoint(scratch: Path, config: GeneratorConfig) -> Path:
 def cases_of(plan: Plan, weights: Weights, folder: Path) -> Iterator[Case]:
     """Every direction, size and batch; random weights are the same in both directions, and have one."""
     for direction in plan.directions if weights.label != "random" else ("A2B",):
-        config = read_checkpoint(weights.checkpoint, direction).config
+        config = ugatit_config(read_checkpoint(weights.checkpoint, direction), "bench")
         side = QUICK_SIDE if plan.quick and config.light else config.img_size
         for height, width in plan.sizes or ((side, side),):
             if not config.light and (height, width) != (config.img_size, config.img_size):

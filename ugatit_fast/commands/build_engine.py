@@ -80,7 +80,7 @@ def build_engine_command(
         built = build_engine(source, output, **vars(wanted), tensorrt=tensorrt, say=say, progress=progress)
     print(f"{built.path}: built in {built.seconds:.1f} s")
     print(built.difference.describe())
-    if not source.config.light and built.spec.precision == "fp32":
+    if not source.config.any_size and built.spec.precision == "fp32":
         megabytes = built.path.stat().st_size / 1e6
         say(f"a full generator in fp32, {megabytes:.0f} MB: --precision fp16 makes a file of half that")
     say_next(f"ugatit-fast translate {built.path} PHOTO_OR_FOLDER")

@@ -26,8 +26,8 @@ def demo(
     output
         The folder for the pictures; made if missing.
     """
-    from ugatit_fast.demo import run_demo
     from ugatit_fast.machine import pip_install
+    from ugatit_fast.translate.demo import run_demo
 
     result = run_demo(output, say, loading.device)
     for stage, seconds in result.seconds.items():

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import torch
 
 from ugatit_fast.backends.runtimes import RUNTIMES, choose_backend
-from ugatit_fast.checkpoint import NETWORKS, read_checkpoint
+from ugatit_fast.checkpoint import NETWORKS, read_checkpoint, ugatit_config
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
@@ -27,7 +27,7 @@ from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import make_folder, written_whole
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 from ugatit_fast.progress import Say
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.train.data import TEST_FOLDERS, image_files
@@ -71,8 +71,9 @@ def test_as_published(flags: OfficialFlags, say: Say) -> Outcome:
     say(f"results: {folder}, in the layout of the {'TensorFlow' if as_tensorflow else 'PyTorch'} repository")
     engines = (folder if as_tensorflow else folder.parent) / "engines"
     there = read_checkpoint(checkpoint)
-    if looks_like_bundle(checkpoint) and flags.light not in (None, str(there.config.light)):
-        say(f"note: the folder is one of --light {flags.light}, the weights in it are of --light {there.config.light}")
+    light = str(ugatit_config(there, "compat").light)
+    if looks_like_bundle(checkpoint) and flags.light not in (None, light):
+        say(f"note: the folder is one of --light {flags.light}, the weights in it are of --light {light}")
     directions = translatable(checkpoint, there.directions, pictures, say)
     stacked = not as_tensorflow and len(directions) == len(DOMAINS)
     with ExitStack() as stack:
@@ -119,7 +120,7 @@ def open_engine(
 ) -> Translator:
     """The engine of one direction, from `folder` if the last test left it there, else built."""
     source = read_direction(flags, checkpoint, direction)
-    side = default(flags.img_size, source.config.img_size)
+    side = default(flags.img_size, source.config.training_side)
     device: Device = default(flags.device, "auto")
     path = folder / f"{direction}{RUNTIMES[choose_backend('auto', lambda _: None, device=device)].suffix}"
     if not serves(path, source.sha256, side, heatmap=heatmap):
@@ -128,7 +129,7 @@ def open_engine(
     return Translator(path, device=device, heatmap=heatmap)
 
 
-def generator(flags: OfficialFlags, checkpoint: Path, direction: Direction) -> Generator:
+def generator(flags: OfficialFlags, checkpoint: Path, direction: Direction) -> Reference:
     """The reference generator of one direction, where the flags say that it runs."""
     device = default(flags.device, "cuda" if torch.cuda.is_available() else "cpu")
     return read_direction(flags, checkpoint, direction).generator().to(device)

@@ -269,13 +269,14 @@ def add_state(app: FastAPI, engines: Engines) -> None:
 def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
     """An engine, as /v1/model tells of it."""
     return {
+        "architecture": spec.network.architecture if spec.network else None,
         "direction": spec.direction,
         "kind": spec.kind,
         "device": translator.device,
         "precision": spec.precision,
         "height": spec.height,
         "width": spec.width,
-        "light": spec.network.light if spec.network else None,
+        "light": spec.network.settings.get("light") if spec.network else None,
         "heatmap": translator.heatmap,
         "batch_sizes": spec.batch_sizes,
         "checkpoint_sha256": spec.checkpoint_sha256,

@@ -1,0 +1,45 @@
+"""The generators that can be translated with: U-GAT-IT and its neighbours, one small module a family.
+
+    architecture.py  what every one of them says about itself
+    ugatit.py        U-GAT-IT (its reference, graph and folds: ugatit_fast/model.py, graph.py, fold.py)
+    foreign.py       what is known by its tensors' names and isn't read
+
+An architecture is recognised by names and shapes of tensors, never by a file's name.
+"""
+
+from typing import Any
+
+from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
+from ugatit_fast.architectures.ugatit import Ugatit
+from ugatit_fast.graph import FoldedNetwork
+from ugatit_fast.model import Config, Reference
+
+ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(),)
+"""In the order in which they are looked for."""
+
+
+def architecture_called(name: str) -> Architecture[Any]:
+    """KeyError for a name that there is none of."""
+    by_name: dict[str, Architecture[Any]] = {one.name: one for one in ARCHITECTURES}
+    return by_name[name]
+
+
+def architecture_of(config: Config) -> Architecture[Any]:
+    """The one that a config is of."""
+    return architecture_called(config.architecture)
+
+
+def fold(reference: Reference) -> FoldedNetwork:
+    """The inference graph of a generator, in its dtype (float32 from a checkpoint)."""
+    return architecture_of(reference.config).fold(reference)
+
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Shapes",
+    "Understood",
+    "architecture_called",
+    "architecture_of",
+    "fold",
+]
