@@ -48,7 +48,7 @@ def test_the_shipped_weights_translate(direction: Direction) -> None:
 
 @pytest.mark.parametrize("direction", ["A2B", "B2A"])
 def test_the_shipped_engine_is_that_of_the_shipped_weights(direction: Direction) -> None:
-    """`verify` compares their SHA-256 first; where this fails, run `python -m benchmarks.shipped_engines`."""
+    """`verify` compares their SHA-256 first; where this fails, run `python -m benchmarks.shipped_engines --force`."""
     weights = read_checkpoint(shipped_weights(direction))
     spec = read_spec(shipped_engine(direction))
     assert (spec.network.direction, spec.heatmap, spec.any_size) == (direction, True, True)

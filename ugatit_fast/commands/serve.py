@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import Named, Weights, all_but, options, say
 from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
+from ugatit_fast.errors import InputError
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.listening import Listening
 from ugatit_fast.serve.settings import ServeSettings
@@ -54,6 +55,8 @@ def serve_command(
     from ugatit_fast.serve.server import serve_engines
     from ugatit_fast.weights.known import known_weights
 
+    if on == "ray" and listening.access_log:
+        raise InputError("--access-log is not written on Ray, which has logs of its own; leave it out")
     engines = [engine_for(weights, flags, heatmap=True)]
     if second_weights is not None:
         engines.append(engine_back(second_weights, engines[0], flags, heatmap=True))
@@ -66,4 +69,5 @@ def serve_command(
 
         serve_on_ray(engines, settings, replace(ray, **vars(flags.loading)), host=host, port=port, say=say)
     else:
-        serve_engines(engines, settings, flags.loading, host=host, port=port, say=say)
+        log = listening.access_log
+        serve_engines(engines, settings, flags.loading, host=host, port=port, access_log=log, say=say)

@@ -41,7 +41,7 @@ class UnroundedWayBack:
         cycles = []
         for photo in photos:
             cycled, heatmap = self.back.pictures(reference_pictures(self.there, photo[None])[0])
-            assert heatmap is not None, "U-GAT-IT's"
+            assert heatmap is not None, "what the published code trains has one"
             cycles.append((image_of(cycled), heatmap))
         pictures, heatmaps = (torch.cat(parts).cpu().numpy() for parts in zip(*cycles, strict=True))
         return Translated(pictures, heatmaps)
