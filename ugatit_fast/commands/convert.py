@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ugatit_fast.choices import ConvertDirection, Precision
+from ugatit_fast.choices import ConvertDirection, StoredPrecision
 from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Network, Offline, Smoothed, say, smooths
 
 
@@ -13,7 +13,7 @@ def convert(
     *,
     direction: ConvertDirection | None = None,
     network: Network = None,
-    precision: Precision = "fp32",
+    precision: StoredPrecision = "fp32",
     smoothing: Smoothed = None,
     verify: Checksums = False,
     offline: Offline = False,
