@@ -22,8 +22,13 @@ EngineKind = Literal[BuiltKind, "eager"]
 BackendChoice = Literal["auto", BuiltKind]
 """What to build an engine for; auto is the fastest that this machine can run."""
 
-Precision = Literal["fp32", "fp16"]
-"""Of weights and activations; statistics and long sums are float32 in either."""
+Precision = Literal["fp32", "fp16", "int8"]
+"""Of what convolutions read, weights and activations; statistics and long sums are float32 in all. int8 rounds these to
+8 bits by scales that were found on photos (see `export.eight_bits`).
+"""
+
+StoredPrecision = Literal["fp32", "fp16"]
+"""Of the tensors in a checkpoint."""
 
 Form = Literal["rows", "convolutions", "channels last"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
