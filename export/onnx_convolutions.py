@@ -96,9 +96,12 @@ class ConvolutionOperations(ActivationWriter):
         matrix = weights.weight.numpy()[:, :, 0, 0].T
         return self.node("MatMul", x, self.builder.constant(matrix, weights.name("weight")))
 
-    def heatmap(self, attended: str) -> str:
-        channels = self.builder.integers(self.layout.channels)
-        return self.node("ReduceSum", self.interior(attended), channels, keepdims=0)
+    def heatmap(self, attended: str, weights: AttentionWeights) -> str:
+        channels, inside = self.builder.integers(self.layout.channels), self.interior(attended)
+        if weights.heat is not None:
+            heat = self.per_channel(weights.heat.numpy(), weights.name("heat"))
+            inside = self.node("Mul", self.wide(inside), heat)
+        return self.node("ReduceSum", inside, channels, keepdims=0)
 
     def style(self, attended: str, weights: StyleWeights) -> Style:
         """gamma and beta in float32; a float16 first layer is widened, so that its long sums are float32 too."""

@@ -86,8 +86,11 @@ class RowOperations(RowConvolutions, RowNorms):
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
         return gamma, beta
 
-    def heatmap(self, attended: Rows) -> str:
-        total = self.node("ReduceSum", self.in_raster_order(attended), self.builder.integers(2), keepdims=0)
+    def heatmap(self, attended: Rows, weights: AttentionWeights) -> str:
+        features = self.in_raster_order(attended)
+        if weights.heat is not None:
+            features = self.node("Mul", features, self.vector(weights, "heat"))
+        total = self.node("ReduceSum", features, self.builder.integers(2), keepdims=0)
         layout = attended.layout
         shape = self.shape_of(layout.height, layout.width)
         return self.node("Reshape", total, shape)

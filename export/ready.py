@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine
@@ -24,7 +25,6 @@ from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
 from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Phased, Say
-from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.version import __version__
 from ugatit_fast.weights.locate import Located, fetched, stamp, unpacked, unpacking_folder
 

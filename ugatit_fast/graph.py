@@ -81,8 +81,10 @@ class AttentionWeights(Weights):
 
     weight: Tensor
     bias: Tensor
+    heat: Tensor | None
+    """What each channel adds to the heat map by the unit, where channels were scaled; 1 where it is None."""
     required = ("weight", "bias")
-    optional = ()
+    optional: ClassVar[tuple[str, ...]] = ("heat",)
 
 
 class StyleWeights(Weights):
@@ -140,8 +142,8 @@ class Operations(Protocol[Picture, Value, Style]):
     def style(self, attended: Value, weights: StyleWeights) -> Style:
         """gamma and beta from the interior of the attended features."""
 
-    def heatmap(self, attended: Value) -> Picture:
-        """float32 (n, h, w): the sum of the attended features' interior over channels."""
+    def heatmap(self, attended: Value, weights: AttentionWeights) -> Picture:
+        """float32 (n, h, w): the sum of the attended features' interior over channels, each by its `heat`."""
 
     def to_image(self, x: Value, weights: ConvolutionWeights) -> Picture:
         """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
@@ -258,7 +260,7 @@ class FoldedGenerator(FoldedNetwork):
             x = ops.stage(hidden, second, residual=x, pad=0 if i == last else 1)
 
         x = ops.attend(x, self.attention, pad_mode="replicate" if last < 0 else "reflect")
-        heatmap = ops.heatmap(x)
+        heatmap = ops.heatmap(x, self.attention)
         style = ops.style(x, self.style)
 
         for i, (first, second) in enumerate(self.decoder_blocks):
@@ -299,7 +301,7 @@ class TorchOperations:
         pad_mode: str = "reflect",
         norm: bool = True,
     ) -> Tensor:
-        convolved = F.conv2d(x, weights.weight, stride=stride)
+        convolved = self.convolved(x, weights, stride)
         if not norm:
             return moved(convolved, weights, relu, residual, pad, pad_mode)
         style = None if style is None else self.ready(style)
@@ -310,20 +312,26 @@ class TorchOperations:
     def up_stage(
         self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
     ) -> Tensor:
-        phases = F.conv2d(x, weights.weight)
+        phases = self.convolved(x, weights)
         if not norm:
             return moved(interleave_phases(phases), weights, True, None, pad, pad_mode)
         return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
-        return bias_relu(F.conv2d(x, weights.weight), weights.bias, 1, pad_mode)
+        return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)
 
-    def heatmap(self, attended: Tensor) -> Tensor:
-        return interior(attended, 1).sum(dim=1, dtype=torch.promote_types(attended.dtype, torch.float32))
+    def heatmap(self, attended: Tensor, weights: AttentionWeights) -> Tensor:
+        inside = interior(attended, 1)
+        heated = inside if weights.heat is None else inside * weights.heat[:, None, None]
+        return heated.sum(dim=1, dtype=torch.promote_types(attended.dtype, torch.float32))
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         biases = (weights.bias1, weights.bias2, weights.bias3)
         return style(interior(attended, 1), weights.first, weights.second, weights.heads, *biases)
+
+    def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
+        """The convolution of one place, without its bias, of an activation with its border."""
+        return F.conv2d(x, weights.weight, stride=stride)
 
     def ready(self, style: Tensor) -> Tensor:
         """The style, when a normalisation needs it."""
@@ -331,7 +339,7 @@ class TorchOperations:
 
     def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
         kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
-        return rows_to_image(F.conv2d(x, weights.weight), weights.bias, kernel_rows)
+        return rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows)
 
 
 def normalised(

@@ -118,7 +118,7 @@ class CountingOperations:
         read = [self.size(attended.inside(1)), *[matrix.nbytes for matrix in matrices]]
         self.add("style", macs, read, attended.n * len(weights.heads) * FLOAT32_BYTES)
 
-    def heatmap(self, attended: Activation) -> Activation:
+    def heatmap(self, attended: Activation, weights: AttentionWeights) -> Activation:
         """Nothing: an engine for pictures leaves it out."""
         return attended._replace(c=1)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ugatit_fast.checkpoint import DIRECTIONS, check_pictures, read_checkpoint
 from ugatit_fast.checkpoint.contents import Checkpoint
 from ugatit_fast.checkpoint.own_file import describe, serialise
-from ugatit_fast.choices import HINTS, Direction, Hints, Precision
+from ugatit_fast.choices import HINTS, Direction, Hints, StoredPrecision
 from ugatit_fast.errors import CheckpointError, InputError
 from ugatit_fast.files import written_whole
 from ugatit_fast.progress import Say
@@ -43,7 +43,7 @@ def convert(
     direction: Direction | Literal["both"] | None = None,
     network: str | None = None,
     hints: Hints = HINTS,
-    precision: Precision = "fp32",
+    precision: StoredPrecision = "fp32",
     smoothing: bool | None = None,
     verify: bool = False,
     offline: bool = False,
@@ -96,7 +96,7 @@ def target_path(target: Path, checkpoint: Checkpoint, both: bool) -> Path:
     return path
 
 
-def write_generator(path: Path, checkpoint: Checkpoint, precision: Precision) -> int:
+def write_generator(path: Path, checkpoint: Checkpoint, precision: StoredPrecision) -> int:
     """Check and write one generator, not atomically. Returns the size in bytes."""
     check_pictures(checkpoint, checkpoint.generator())
     cast = halved if precision == "fp16" else single

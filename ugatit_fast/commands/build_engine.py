@@ -53,6 +53,12 @@ def build_engine_command(
 
     The check compares its pictures with those of the reference generator.
 
+    ```
+    ugatit-fast build-engine selfie2anime.pt
+    ugatit-fast build-engine selfie2anime.zip -o anime.onnx --heatmap --size 256
+    ugatit-fast build-engine selfie2anime.pt --backend cuda --batch 1,8
+    ```
+
     Parameters
     ----------
     output

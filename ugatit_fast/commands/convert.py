@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from ugatit_fast.choices import ConvertDirection, Precision
+from ugatit_fast.choices import ConvertDirection, StoredPrecision
 from ugatit_fast.commands.arguments import READING, CheckpointSource, Checksums, Offline, Reading, options, say
 
 
@@ -14,13 +14,18 @@ def convert(
     *,
     direction: ConvertDirection | None = None,
     reading: Annotated[Reading, options()] = READING,
-    precision: Precision = "fp32",
+    precision: StoredPrecision = "fp32",
     verify: Checksums = False,
     offline: Offline = False,
 ) -> None:
     """Convert any checkpoint to one small .safetensors generator.
 
     Every command reads such a file.
+
+    ```
+    ugatit-fast convert selfie2anime.pt small.safetensors --precision fp16
+    ugatit-fast convert selfie2anime.zip generators/ --direction both
+    ```
 
     Parameters
     ----------

@@ -16,6 +16,11 @@ def demo(
 ) -> None:
     """Translate sample photos with the small engine in the package.
 
+    ```
+    ugatit-fast demo
+    ugatit-fast demo pictures --device cpu
+    ```
+
     Parameters
     ----------
     output

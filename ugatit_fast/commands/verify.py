@@ -31,16 +31,26 @@ def verify(
 
     Exit 1 where they differ too much.
 
+    ```
+    ugatit-fast verify selfie2anime.onnx selfie2anime.pt
+    ugatit-fast verify half.onnx selfie2anime.zip --layers
+    ```
+
     Parameters
     ----------
     layers
-        Also walk the network, stage by stage, to the first place where the engine drifts from float32.
+        Also walk the network, stage by stage, to the first place where the engine drifts from float32; not for float32
+        engines of onnxruntime, whose stages have no counterpart.
     """
     from ugatit_fast.checkpoint import read_checkpoint
     from ugatit_fast.export.verify import verify as compare_with_reference
     from ugatit_fast.translator import describe_engine
 
     spec = describe_engine(engine, loading.trust_plan)
+    if layers:
+        from ugatit_fast.export.stages import subject_of, walk
+
+        say(f"--layers will look into {subject_of(engine, spec)}")
     source = read_checkpoint(
         checkpoint,
         spec.direction,
@@ -55,8 +65,6 @@ def verify(
     passes = found.passes(precision)
     print(found.describe())
     if layers:
-        from ugatit_fast.export.stages import walk
-
         print(walk(engine, spec, source).describe())
     print(f"{'passes' if passes else 'FAILS'} the {precision} gate")
     return 0 if passes else 1
