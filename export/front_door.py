@@ -10,6 +10,7 @@ from ugatit_fast.choices import HINTS, Device, Direction, Hints, Precision
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.export.ready import ready_engine
 from ugatit_fast.progress import Say
+from ugatit_fast.translator import GivenStyle
 from ugatit_fast.translator import Translator as EngineTranslator
 
 
@@ -28,6 +29,7 @@ class Translator(EngineTranslator):
         heatmap: bool = False,
         threads: int | None = None,
         trust_plan: bool = False,
+        style: "GivenStyle | None" = None,
         direction: Direction | None = None,
         size: tuple[int, int] | None = None,
         precision: Precision | None = None,
@@ -44,7 +46,7 @@ class Translator(EngineTranslator):
             training size, and the runtime's own choice.
         hints: what is known of the weights' generator that its tensors don't say.
         offline: as for `ReadyOptions`.
-        device, heatmap, threads, trust_plan: as for the translator of an engine.
+        device, heatmap, threads, trust_plan, style: as for the translator of an engine.
         say: called with a line of progress now and then.
         Raises what `ready_engine` does, and EngineError or BackendUnavailable where the engine can't be loaded.
         """
@@ -54,4 +56,4 @@ class Translator(EngineTranslator):
             if trust_plan
             else ready_engine(weights, options, device=device, size=size, heatmap=heatmap, say=say)
         )
-        super().__init__(engine, device=device, heatmap=heatmap, threads=threads, trust_plan=trust_plan)
+        super().__init__(engine, device=device, heatmap=heatmap, threads=threads, trust_plan=trust_plan, style=style)

@@ -44,7 +44,7 @@ KernelChoice = Literal["auto", "native", "triton"]
 
 Device = Literal["auto", "cpu", "cuda"]
 
-ArchitectureName = Literal["ugatit", "cyclegan", "unit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "unit", "munit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -123,6 +123,9 @@ class Loading:
     """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
     trust_plan: bool = False
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
+    style: str | None = None
+    """Of an engine that draws in styles (MUNIT), which: a seed, such as 7; its numbers, with commas between them; or a
+    picture of the target domain, whose style is taken. Seed 0 unless given."""
 
 
 def parse_crop(text: str) -> Crop:

@@ -129,6 +129,11 @@ class EngineSpec:
         return self.network is None
 
     @property
+    def style_length(self) -> int:
+        """Numbers in the style that it takes with pictures; 0 where it draws in one style only."""
+        return int((self.network.settings.get("style_dim") if self.network else None) or 0)
+
+    @property
     def direction(self) -> Direction:
         """What people call it by. A2B for a bare plan, as for a bare state dict."""
         return self.network.direction if self.network else "A2B"

@@ -24,6 +24,8 @@ class CapturedOperations(TorchOperations):
         super().__init__(dtype, channels)
         self.wants_heatmap = heatmap
         self.beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self.apart = False
+        """Whether something was queued on the other stream that nobody has waited for."""
 
     def translated(self, folded: FoldedNetwork, image: Tensor) -> tuple[Tensor, Tensor]:
         """Picture and heat map, the latter empty where nobody wants one. Everything is queued on the current stream,
@@ -34,7 +36,9 @@ class CapturedOperations(TorchOperations):
         return picture, image.new_empty(0, dtype=torch.float32) if heatmap is None else heatmap
 
     def join(self) -> None:
-        torch.cuda.current_stream().wait_stream(self.beside)
+        if self.apart:  # a graph that is captured must not wait for a stream that has no part in it
+            torch.cuda.current_stream().wait_stream(self.beside)
+            self.apart = False
 
     def heatmap(self, attended: Tensor, weights: AttentionWeights) -> Tensor:
         return super().heatmap(attended, weights) if self.wants_heatmap else attended.new_empty(0)
@@ -43,6 +47,7 @@ class CapturedOperations(TorchOperations):
         """On the other stream. `attended` is the residual of a stage after `ready`, so its memory isn't used again
         before.
         """
+        self.apart = True
         self.beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.beside):
             return super().style(attended, weights)
@@ -112,11 +117,23 @@ class CapturedBatch:
     With a host, copies from and to its memory are part of the launch: nothing is left for the processor to queue.
     """
 
-    def __init__(self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, host: Host | None = None) -> None:
-        """Capture on the current stream, with memory from `pool`. Raises torch.OutOfMemoryError."""
+    def __init__(
+        self,
+        folded: FoldedNetwork,
+        size: int,
+        spec: EngineSpec,
+        pool: Any,
+        style: Tensor | None,
+        host: Host | None = None,
+    ) -> None:
+        """Capture on the current stream, with memory from `pool`. Raises torch.OutOfMemoryError.
+
+        style: where the graph finds it, of a network that draws in styles.
+        """
         stem = folded.stem.weight
         self.folded, self.host = folded, host
         self.operations = CapturedOperations(stem.dtype, stem.shape[1], heatmap=spec.heatmap)
+        self.operations.given = style
         self.image = torch.zeros(size, spec.height, spec.width, 3, dtype=torch.uint8, device=stem.device)
         self.replay = recorded(self.work, stem.device, pool)
 
@@ -145,10 +162,12 @@ class Streams:
 class WholeSlot:
     """See `relay.Slot`: for a batch that is one piece, with its copies inside the graph."""
 
-    def __init__(self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, streams: Streams) -> None:
+    def __init__(
+        self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, streams: Streams, style: Tensor | None
+    ) -> None:
         """As `CapturedBatch`."""
         self.streams, self.host = streams, Host.of(size, spec)
-        self.graph = CapturedBatch(folded, size, spec, pool, self.host)
+        self.graph = CapturedBatch(folded, size, spec, pool, style, self.host)
         self.returned = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
     def send(self, images: Images) -> None:

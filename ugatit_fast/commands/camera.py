@@ -1,6 +1,6 @@
 """`ugatit-fast camera`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +66,8 @@ def camera_command(
     engine = engine_for(weights, flags, size=framed.size)
     reader = VideoReader(input) if input else CameraReader(device)
     say(f"loading {engine.name}")
-    with Translator(engine, device=flags.device, threads=threads, trust_plan=flags.trust_plan) as translator:
+    loading = replace(flags.loading, threads=threads)
+    with Translator(engine, **vars(loading)) as translator:
         framing = Framing(framed, served_size(translator.spec, framed))
         translator.warmup()
         live = Live(translator, reader, framing, paced=input is not None)

@@ -179,6 +179,7 @@ def serve_engines(
                     heatmap=spec.heatmap,
                     threads=loading.threads,
                     trust_plan=loading.trust_plan,
+                    style=loading.style,
                 )
             )
             for engine, spec in zip(engines, specs, strict=True)

@@ -45,7 +45,7 @@ from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
 from ugatit_fast.translate.sources import ZIP_SUFFIX, ClipSource, Source, find_images
-from ugatit_fast.translator import Translated, Translates, Translator
+from ugatit_fast.translator import Translated, Translates, Translator, describe_engine
 from ugatit_fast.version import __version__
 
 PICTURE_SUFFIX = ".png"
@@ -183,7 +183,14 @@ class Run:
 
     def load(self, method: Method, file: Path, stack: ExitStack) -> Opened:
         loading = self.loading
-        translator = Translator(file, device=loading.device, threads=loading.threads, trust_plan=loading.trust_plan)
+        styled = describe_engine(file, loading.trust_plan).style_length > 0  # others draw in one style only
+        translator = Translator(
+            file,
+            device=loading.device,
+            threads=loading.threads,
+            trust_plan=loading.trust_plan,
+            style=loading.style if styled else None,
+        )
         stack.callback(translator.close)
         spec = translator.spec
         size = self.options.size if self.options.size and spec.any_size else (spec.height, spec.width)

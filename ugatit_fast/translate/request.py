@@ -96,6 +96,7 @@ def opened(engine: Path, request: Request, loading: Loading) -> Iterator[tuple[T
                     heatmap=request.heatmap or request.stack is not None,
                     threads=loading.threads,
                     trust_plan=loading.trust_plan,
+                    style=loading.style,
                 )
             )
 
