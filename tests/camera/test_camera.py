@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -235,6 +236,8 @@ def test_bad_input(light_engine: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_in_a_browser(light_engine: Path, tmp_path: Path) -> None:
     """The real command, the real page: the picture changes, can be held, and the page says why it ended."""
     playwright = pytest.importorskip("playwright.sync_api")
+    from tests.axe import FORCED, SCHEMES, SIZES, violations
+
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine")
@@ -295,8 +298,13 @@ def test_in_a_browser(light_engine: Path, tmp_path: Path) -> None:
         page.get_by_role("button", name="Hold").click()
         assert eventually(lambda: looks() != held)
         assert problems == []
+        for scheme, forced, (width, height) in product(SCHEMES, FORCED, SIZES):
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme=scheme, forced_colors=forced)
+            assert violations(page) == []
         running.send_signal(signal.SIGINT)
         page.get_by_role("alert").wait_for(timeout=10_000)
+        assert violations(page) == []
         assert "ended" in (page.get_by_role("alert").text_content() or "")
         assert running.wait(timeout=20) == 130
         browser.close()

@@ -100,7 +100,8 @@ def failure_list(failures: Sequence[str]) -> str:
     if not failures:
         return ""
     items = "\n".join(f"<li>{escape(failure)}</li>" for failure in failures)
-    return f"<section>\n<h2>{len(failures)} not translated</h2>\n<ul>\n{items}\n</ul>\n</section>"
+    heading = f'<h2 id="failures">{len(failures)} not translated</h2>'
+    return f'<section aria-labelledby="failures">\n{heading}\n<ul>\n{items}\n</ul>\n</section>'
 
 
 def title_of(sources: Sequence[Source]) -> str:
