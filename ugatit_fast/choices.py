@@ -1,6 +1,6 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
@@ -39,6 +39,17 @@ KernelChoice = Literal["auto", "native", "triton"]
 
 Device = Literal["auto", "cpu", "cuda"]
 
+ArchitectureName = Literal["ugatit", "cyclegan"]
+"""The generators that there are: the names of `ugatit_fast.architectures`."""
+
+BatchStatistics = Literal["batch-image", "batch-running"]
+"""Whose mean and variance a batch norm uses: those of the picture itself, as the published test.py of pix2pix does, or
+those that the training gathered, as with its --eval.
+"""
+
+Setting = bool | int | float | str | None
+"""One of the plain values that shape a generator."""
+
 Fit = Literal["squash", "crop", "pad"]
 """How a photo of another shape meets the engine's: see `ugatit_fast.media.fitting.fit_image`."""
 
@@ -47,6 +58,41 @@ KeepMetadata = Literal["date", "all", "none"]
 
 Format = Literal["png", "jpg", "webp"]
 """What translations are written as."""
+
+
+class Sides(NamedTuple):
+    """Which pictures a generator of any size takes."""
+
+    multiple: int
+    """Of their sides in pixels: what the encoder halves them by."""
+    smallest: int
+    """Pixels; below it a border at the lowest resolution has nothing to reflect."""
+
+    def refusal(self, height: int, width: int) -> str | None:
+        """Why a picture of this size isn't taken; None where it is."""
+        if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
+            return f"height and width must be multiples of {self.multiple}, at least {self.smallest}"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What people can say about a file of weights where its tensors don't, or say it otherwise."""
+
+    architecture: ArchitectureName | None = None
+    """What kind of generator it is; by its tensors' names and shapes unless given."""
+    norm: BatchStatistics | None = None
+    """Of a generator with batch norm, whose statistics: each picture's own unless given, or the training's."""
+
+    @property
+    def alone(self) -> "Hints":
+        """The hints without what else these options hold."""
+        return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
+
+
+HINTS = Hints()
+QUARTERED = Sides(multiple=4, smallest=8)
+"""Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""
 
 
 class Box(NamedTuple):

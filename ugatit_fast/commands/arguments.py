@@ -5,13 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter, Token, default_name_transform
 
-from ugatit_fast.choices import Crop, Smoothing, parse_crop, parse_size
+from ugatit_fast.choices import Crop, Hints, Smoothing, parse_crop, parse_size
 from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Counted, Phased, Say
 
@@ -90,11 +90,6 @@ def file_name(_: object, tokens: Sequence[Token]) -> str:
     return name
 
 
-def smooths(smoothing: Smoothing | None) -> bool | None:
-    """`--smoothing` as `read_checkpoint` takes it."""
-    return None if smoothing is None else smoothing == "yes"
-
-
 Size = Annotated[tuple[int, int] | None, as_text(parse_size)]
 Part = Annotated[Crop | None, as_text(parse_crop)]
 
@@ -104,15 +99,17 @@ Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 EngineFile = Annotated[Path, Parameter(help="The engine file, from build-engine.")]
+Named = str | Path
+"""A word that may be a file's name, which a shell completes; it comes as it was typed."""
 Weights = Annotated[
-    str,
+    Named,
     Parameter(
         help="An engine; or weights, of which one is built once and kept: a checkpoint, a folder or an archive with "
         "one, a name from `ugatit-fast weights`, hf://ORG/REPO[@REVISION][/FILE] or https://..."
     ),
 ]
 CheckpointSource = Annotated[
-    str,
+    Named,
     Parameter(
         help="A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file "
         "or folder); a folder or an archive with one; a name from `ugatit-fast weights`, "
@@ -126,17 +123,24 @@ Offline = Annotated[
 Checksums = Annotated[
     bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
 ]
-Smoothed = Annotated[
-    Smoothing | None,
-    Parameter(
-        help="Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."
-    ),
-]
 
-Network = Annotated[
-    str | None,
-    Parameter(help="Of a file with several generators, the one of this name, such as genA2B_ema."),
-]
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hints):
+    """What a file of weights is understood by."""
+
+    network: str | None = None
+    """Of a file with several generators, the one of this name, such as genA2B_ema."""
+    smoothing: Smoothing | None = None
+    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
+
+    @property
+    def smooths(self) -> bool | None:
+        """As `read_checkpoint` takes it."""
+        return None if self.smoothing is None else self.smoothing == "yes"
+
+
+READING = Reading()
 
 # Progress ---------------------------------------------------------------------------------------------------------
 

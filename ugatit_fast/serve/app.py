@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive
 
+from ugatit_fast.assets import SAMPLE_PHOTOS, asset
 from ugatit_fast.choices import Direction, Format
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
-from ugatit_fast.samples import SAMPLE_PHOTOS, asset
 from ugatit_fast.serve import reference
 from ugatit_fast.serve.asked import CropQuery, FitQuery, PasteQuery, SizeQuery, as_asked, faces_of, treatment
 from ugatit_fast.serve.batching import Overloaded, Places
@@ -284,6 +284,7 @@ def add_state(app: FastAPI, engines: Engines) -> None:
 def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
     """An engine, as /v1/model tells of it."""
     return {
+        "architecture": spec.network.architecture if spec.network else None,
         "direction": spec.direction,
         "kind": spec.kind,
         "device": translator.device,
@@ -291,7 +292,7 @@ def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
         "height": spec.height,
         "width": spec.width,
         "any_size": spec.any_size,
-        "light": spec.network.light if spec.network else None,
+        "light": spec.network.settings.get("light") if spec.network else None,
         "heatmap": translator.heatmap,
         "batch_sizes": spec.batch_sizes,
         "checkpoint_sha256": spec.checkpoint_sha256,

@@ -2,12 +2,21 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
-from ugatit_fast.serve.service import Part, Picture
 from ugatit_fast.serve.uploads import FORM, SUFFIXES
 
+Name = TypeVar("Name", bound=str)
 
-def form_of(files: Mapping[Part, Picture]) -> tuple[bytes, str]:
+
+class Picture(NamedTuple):
+    """A picture as a file."""
+
+    content: bytes
+    suffix: str
+
+
+def form_of(files: Mapping[Name, Picture]) -> tuple[bytes, str]:
     """A multipart/form-data body of pictures by name, and its Content-Type."""
     kinds = {suffix: kind for kind, suffix in SUFFIXES.items() if kind != FORM}
     boundary = secrets.token_hex(16)
