@@ -18,6 +18,7 @@ import av
 import pytest
 
 from tests.media.videos import grey, write_video
+from tests.translate.face_models import Sure, write_yunet
 from tests.translate.fake_translator import FakeTranslator
 from ugatit_fast.camera import live as live_module
 from ugatit_fast.camera.capture import CameraReader, reason_of, system_of
@@ -212,9 +213,14 @@ def test_a_port_in_use(served: tuple[Live, CameraServer]) -> None:
 # On the command line
 
 
-def test_a_video_in_place_of_the_camera(light_engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("following", [False, True])
+def test_a_video_in_place_of_the_camera(
+    light_engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], following: bool
+) -> None:
     video = write_video(tmp_path / "a.mp4", 5)
-    assert main(["camera", str(light_engine), "--input", str(video), "--port", "0"]) == 0
+    model = write_yunet(tmp_path / "yunet.onnx", [Sure(8, row=2, column=2, face=(12, 16))])
+    faces = ["--crop", "face", "--face-model", str(model)] if following else []
+    assert main(["camera", str(light_engine), "--input", str(video), "--port", "0", *faces]) == 0
     said = capsys.readouterr()
     assert "look at http://127.0.0.1:" in said.out
     assert "the video has ended" in said.err
