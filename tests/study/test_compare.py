@@ -89,6 +89,8 @@ def test_what_fails_is_told_and_the_others_go_on(
         assert sum(name in line for line in told.splitlines() if line.startswith("error: ")) == 1
         assert name in page
     assert "3 went wrong" in page
+    assert str(tmp_path) in told
+    assert str(tmp_path) not in page + (out / REPORT).read_text() + (out / "comparison.csv").read_text()
     found = read_report(out)
     assert [method.name for method in found.made()] == ["Good"]
     assert [photo.name for photo in found.photos] == ["a.png"]

@@ -94,9 +94,9 @@ def ready(name: str, weights: str, flags: EngineFlags) -> "Named":
     from ugatit_fast.study.compare import Named
 
     try:
-        return Named(name, engine_for(weights, flags, size=None))
+        return Named(name, engine_for(weights, flags), weights)
     except UgatitFastError as error:
-        return Named(name, error)
+        return Named(name, error, weights)
 
 
 def labels_of(methods: Sequence[str]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ What goes wrong with a method is its own failure, and with a photo that photo's:
 """
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from ugatit_fast.choices import Loading
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
 from ugatit_fast.files import make_folder
+from ugatit_fast.machine import cache_folder
 from ugatit_fast.media.folders import IMAGE_SUFFIXES
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.serve.turns import turns_of
@@ -62,6 +64,8 @@ class Named:
     name: str
     engine: Path | UgatitFastError
     """Its file; or why there is none."""
+    weights: str = ""
+    """What was named, where that isn't the file."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,8 @@ class Run:
         self.methods: dict[str, Method] = {}
         self.opened: dict[str, Opened] = {}
         self.photos: dict[PurePath, Photo] = {}
+        self.folders: set[Path] = {Path.cwd(), Path.home(), cache_folder()}
+        """Of this machine: what the report says leaves them out."""
 
     # Before ---------------------------------------------------------------------------------------------------------
 
@@ -168,6 +174,7 @@ class Run:
         refused: dict[str, UgatitFastError] = {}
         for one in named:
             method = self.methods[one.name] = Method(one.name, folders[one.name])
+            self.folders |= {Path(one.weights).parent, *([one.engine.parent] if isinstance(one.engine, Path) else [])}
             try:
                 if isinstance(one.engine, UgatitFastError):
                     raise one.engine
@@ -224,6 +231,7 @@ class Run:
             width=largest[1],
             notes=tuple(self.notes()),
         )
+        self.folders |= {source.path.parent for source in sources}
         make_folder(self.out)
         now_planned = self.so_far()
         if before is not None:
@@ -256,7 +264,7 @@ class Run:
         )
         spec = replace(largest.translator.spec, heatmap=False, batch_sizes=())
         unread = self.run_of(Untranslated(spec), largest.size, self.out / PHOTOS, sources, "photos")
-        self.comparison = replace(self.comparison, unread=tuple(unread.values()))
+        self.comparison = replace(self.comparison, unread=tuple(map(self.homeless, unread.values())))
         for relative, reason in unread.items():
             self.say(reason)
             del self.photos[relative]
@@ -268,14 +276,14 @@ class Run:
             try:
                 for relative, reason in self.run_of(one.translator, one.size, folder, readable, name).items():
                     self.say(f"{name}: {reason}")
-                    self.photo_fails(relative, name, reason)
+                    self.photo_fails(relative, name, self.homeless(reason))
             except PlaceError:
                 raise
             except UgatitFastError as error:
                 self.fail(name, error)
                 for source in readable:
                     if not (folder / source.relative).exists():
-                        self.photo_fails(source.relative, name, str(error))
+                        self.photo_fails(source.relative, name, self.homeless(str(error)))
         write_report(self.out, self.so_far())
 
     def run_of(
@@ -338,8 +346,15 @@ class Run:
     def fail(self, name: str, error: UgatitFastError) -> None:
         """Tell why a method doesn't go on."""
         self.say(f"{name}: {error}")
-        self.methods[name] = replace(self.methods[name], failure=str(error))
+        self.methods[name] = replace(self.methods[name], failure=self.homeless(str(error)))
         self.opened.pop(name, None)
+
+    def homeless(self, text: str) -> str:
+        """A message without the folders of this machine: reports are passed on."""
+        paths = {str(path) for folder in self.folders for path in (folder, folder.resolve()) if path.name}
+        for path in sorted(paths, key=len, reverse=True):
+            text = text.replace(path + os.sep, "")
+        return text
 
     def photo_fails(self, relative: PurePath, name: str, reason: str) -> None:
         photo = self.photos[relative]
