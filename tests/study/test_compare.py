@@ -114,6 +114,17 @@ def test_a_method_that_dies_on_the_way(tmp_path: Path, light_engine: Path, monke
     assert '<figure class="none"><p>the engine has had enough</p>' in (tmp_path / "report/index.html").read_text()
 
 
+def test_clips_among_the_photos_are_left_out_and_said(tmp_path: Path, light_engine: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.mp4").touch()
+    with pytest.raises(InputError, match="holds no photos"):
+        compared(tmp_path, light_engine, light_engine)
+    write_photos(tmp_path / "photos", "a.png")
+    with pytest.warns(UserWarning, match=r"left out: a\.mp4"):
+        found = compared(tmp_path, light_engine, light_engine)
+    assert [photo.name for photo in found.photos] == ["a.png"]
+
+
 def test_where_no_method_opens_that_is_the_error(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", "a.png")
     named = [Named("A", EngineError("first")), Named("B", EngineError("second"))]
@@ -145,8 +156,13 @@ def test_a_report_among_the_photos_is_refused(tmp_path: Path, light_engine: Path
 
 
 def test_answers_keep_the_pictures_that_they_are_about(tmp_path: Path, light_engine: Path) -> None:
-    compared(tmp_path, light_engine, light_engine)
-    (tmp_path / "report" / ANSWERS).write_text("{}\n")
+    found = compared(tmp_path, light_engine, light_engine)
+    survey = open_survey(tmp_path / "report")
+    compared(tmp_path, light_engine, light_engine)  # nobody has answered yet
+    survey.answers.append("0" * 32, found.photos[0].picture, "method 1", ["method 1", "method 2"])
+    with pytest.raises(InputError, match="has answers"):
+        compared(tmp_path, light_engine, light_engine)
+    (tmp_path / "report" / ANSWERS).write_text("")
     with pytest.raises(InputError, match="has answers"):
         compared(tmp_path, light_engine, light_engine)
 

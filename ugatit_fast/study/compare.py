@@ -7,6 +7,7 @@ What goes wrong with a method is its own failure, and with a photo that photo's:
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -119,7 +120,7 @@ def compare(
     method can be opened.
     """
     refuse_names(named)
-    sources = sources_of(photos, say)
+    sources = sources_of(photos)
     refuse_output_among_inputs([photos, *([str(target.pictures)] if target else [])], out)
     before = claim(out)
     if target:
@@ -145,13 +146,14 @@ def refuse_names(named: Sequence[Named]) -> None:
         raise InputError(f"two methods are called {twice[0]}; give each a name: NAME=ENGINE")
 
 
-def sources_of(photos: str, say: Say) -> list[Source]:
+def sources_of(photos: str) -> list[Source]:
     found = find_images([photos], PICTURE_SUFFIX)
     clips = [source for source in found if isinstance(source, ClipSource)]
-    for clip in clips:
-        say(f"left out: {clip.path} is a {clip.kind}, and photos are compared")
     if len(clips) == len(found):
         raise InputError(f"{photos} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
+    if clips:
+        names = ", ".join(clip.path.name for clip in clips[:3]) + (" ..." if len(clips) > 3 else "")
+        warnings.warn(f"{photos} holds videos or animations, which are left out: {names}", stacklevel=1)
     return [source for source in found if not isinstance(source, ClipSource)]
 
 
