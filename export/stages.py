@@ -32,7 +32,7 @@ from ugatit_fast.graph import FoldedNetwork, TorchOperations
 AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
 
-DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
+DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 1e-1}
 """Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""
 STAGES = ("normalise", "stage", "up_stage", "attend")
 """The verbs whose results are activations (n, c, h, w)."""
@@ -78,15 +78,27 @@ class Recorder:
         return recorded
 
 
-def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
-    """Compare the stages on one photograph. InputError for an engine whose stages have no counterpart."""
+def subject_of(engine: Path, spec: EngineSpec) -> str:
+    """What of an engine is compared, in words. InputError for one whose stages have no counterpart."""
     runtime = runtime_of(engine, spec)
-    form = runtime.forms[spec.precision]
-    if form == "rows":
+    if runtime.forms[spec.precision] == "rows":
         raise InputError(
             "--layers can't look into a float32 onnxruntime engine: it computes with pixel rows in Winograd's form, "
             "which have no counterpart in the reference; build it with --precision fp16 to look at that"
         )
+    if runtime.contents == "tensors":
+        where = "in plain PyTorch on the CPU, since there is no GPU" if runtime.missing("run") else "on the GPU"
+        return f"the engine's own weights and operations, {where}"
+    if runtime.contents == "plans":
+        return "the ONNX graph that its plans were built from, in ONNX Runtime: what kernels of TensorRT do isn't seen"
+    return "the engine's graph, in ONNX Runtime"
+
+
+def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
+    """Compare the stages on one photograph. InputError as of `subject_of`."""
+    subject_of(engine, spec)
+    runtime = runtime_of(engine, spec)
+    form = runtime.forms[spec.precision]
     picture = sample_pictures(spec)[:1]
     folded = source.folded()
     reference = torch_stages(folded, picture)

@@ -24,10 +24,10 @@ import ugatit_fast
 from tests.serve.clients import decoded
 from tests.serve.hosts import ask, served
 from tests.weights.server import serving
+from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.media.images import load_image
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}

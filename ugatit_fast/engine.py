@@ -211,6 +211,7 @@ class EngineSpec:
         """Every fact by its name, for people; those of a group beside the others."""
         groups = ("network", "tensorrt", "tensorrt_rtx")
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in groups}
+        own |= {"batch_sizes": self.batch_sizes or "any"}
         if self.network:
             own |= {"direction": self.network.direction, "architecture": self.network.architecture}
             own |= self.network.settings

@@ -113,7 +113,7 @@ def size_of(path: Path) -> int:
 
 
 def facts_of(checkpoint: Checkpoint) -> dict[str, object]:
-    """What `inspect` prints of a checkpoint."""
+    """What `inspect` prints of a checkpoint, as far as it says it."""
     stored = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
     config = checkpoint.config
     sizes = {"img_size": f"any ({config.training_side} unless given)"} if config.any_size else {}
@@ -122,13 +122,13 @@ def facts_of(checkpoint: Checkpoint) -> dict[str, object]:
         "format": checkpoint.format,
         "direction": checkpoint.direction,
         "directions_in_it": ", ".join(checkpoint.directions),
-        "step": "not said" if checkpoint.step is None else checkpoint.step,
+        "step": checkpoint.step,
         **asdict(config),
         **sizes,
         **{f"note_{i}": note for i, note in enumerate(checkpoint.notes, start=1)},
         "parameters": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
         "generator_megabytes": round(stored / 1e6, 1),
         "file_megabytes": round(checkpoint.size_bytes / 1e6, 1),
-        "would_be_dropped": ", ".join(checkpoint.dropped) or "nothing",
+        "would_be_dropped": ", ".join(checkpoint.dropped),
         "sha256": checkpoint.sha256,
     }

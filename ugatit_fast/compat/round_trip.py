@@ -10,7 +10,7 @@ from ugatit_fast.backends.base import Images
 from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.kernels.image import image_of
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 from ugatit_fast.translator import Translated, Translates
 
 
@@ -22,7 +22,7 @@ class UnroundedWayBack:
 
     heatmap = True
 
-    def __init__(self, engine: Translates, there: Generator, back: Generator) -> None:
+    def __init__(self, engine: Translates, there: Reference, back: Reference) -> None:
         """engine: of the direction of `back`, with heat maps. The generators are on one device, in float32."""
         self.engine, self.there, self.back = engine, there, back
 
@@ -40,7 +40,8 @@ class UnroundedWayBack:
         """As `products.WayBack.there_and_back`; one picture at a time takes the memory of one."""
         cycles = []
         for photo in photos:
-            cycled, _, heatmap = self.back(reference_pictures(self.there, photo[None])[0])
-            cycles.append((image_of(cycled), heatmap[:, 0]))
+            cycled, heatmap = self.back.pictures(reference_pictures(self.there, photo[None])[0])
+            assert heatmap is not None, "what the published code trains has one"
+            cycles.append((image_of(cycled), heatmap))
         pictures, heatmaps = (torch.cat(parts).cpu().numpy() for parts in zip(*cycles, strict=True))
         return Translated(pictures, heatmaps)

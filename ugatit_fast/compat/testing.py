@@ -27,7 +27,7 @@ from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import make_folder, written_whole
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 from ugatit_fast.progress import Say
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.train.data import TEST_FOLDERS, image_files
@@ -129,7 +129,7 @@ def open_engine(
     return Translator(path, device=device, heatmap=heatmap)
 
 
-def generator(flags: OfficialFlags, checkpoint: Path, direction: Direction) -> Generator:
+def generator(flags: OfficialFlags, checkpoint: Path, direction: Direction) -> Reference:
     """The reference generator of one direction, where the flags say that it runs."""
     device = default(flags.device, "cuda" if torch.cuda.is_available() else "cpu")
     return read_direction(flags, checkpoint, direction).generator().to(device)
