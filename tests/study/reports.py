@@ -74,7 +74,7 @@ def write_fake_report(
         for number, method in enumerate(made):
             assert method.engine is not None
             shape = (method.engine.height, method.engine.width, 3)
-            save_image(picture_file(folder, method, photo), np.full(shape, 20 + 60 * number, np.uint8))
+            save_image(picture_file(folder, method, photo), np.full(shape, (20 + 60 * number) % 256, np.uint8))
     write_report(folder, comparison)
     write_page(folder, comparison)
     return comparison
