@@ -50,7 +50,9 @@ def write_fake_report(
     made = []
     for number, name in enumerate(methods):
         size = sizes[number % len(sizes)]
-        engine = Engine(f"{name}.onnx", "0" * 64, 1000 + number, "onnxruntime", "fp32", "A2B", size, size, "CPU")
+        engine = Engine(
+            f"{name}.onnx", "0" * 64, 1000 + number, "ugatit", "onnxruntime", "fp32", "A2B", size, size, "CPU"
+        )
         made.append(Method(name, name.lower().replace(" ", "-"), engine))
     rows = tuple(Photo(f"{number}.jpg", f"{number}.png", "") for number in range(photos))
     comparison = Comparison(

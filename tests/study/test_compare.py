@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from tests.architectures.published import Published, randomised
 from tests.study.reports import CPU, UNTIMED, compared, write_fake_report
 from tests.translate.fake_translator import picture, write_photos
 from ugatit_fast import cli
@@ -60,6 +62,19 @@ def test_every_method_at_its_own_size_and_the_photos_as_the_largest_sees_them(
     rows = list(csv.DictReader((out / "comparison.csv").open()))
     assert [row["method"] for row in rows] == ["method 1", "method 2"]
     assert float(rows[0]["median_ms"]) > 0
+
+
+def test_methods_of_different_families_by_their_weights(tmp_path: Path, light_engine: Path) -> None:
+    torch.save(randomised(Published(ngf=4, n_blocks=1)).state_dict(), tmp_path / "latest_net_G.pth")
+    photos = write_photos(tmp_path / "photos", "a.png")
+    out = tmp_path / "report"
+    methods = [f"U-GAT-IT={light_engine}", f"CycleGAN={tmp_path / 'latest_net_G.pth'}"]
+    assert cli.main(["compare", *methods, "--photos", str(photos), "-o", str(out), "--rounds", "1"]) == 0
+    found = read_report(out)
+    assert [method.engine.architecture for method in found.methods if method.engine] == ["ugatit", "cyclegan"]
+    pictures = [load_image(out / "methods" / method.folder / "a.png") for method in found.methods]
+    assert [picture.shape for picture in pictures] == [(32, 32, 3), (256, 256, 3)]
+    assert load_image(out / "photos" / "a.png").shape == (256, 256, 3)
 
 
 def test_a_size_is_for_those_that_serve_any(tmp_path: Path, light_engine: Path, full_engine: Path) -> None:

@@ -203,6 +203,7 @@ class Run:
             file=file.name,
             sha256=sha256_of(file),
             bytes=file.stat().st_size,
+            architecture=spec.network.architecture if spec.network else "",
             kind=spec.kind,
             precision=spec.precision,
             direction=spec.direction,

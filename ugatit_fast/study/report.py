@@ -36,6 +36,8 @@ class Engine:
     """Its name, without folders."""
     sha256: str
     bytes: int
+    architecture: str
+    """The family of the generator; empty where the file doesn't say."""
     kind: EngineKind
     precision: Precision
     direction: Direction
