@@ -21,7 +21,7 @@ from ugatit_fast.export.verify import Difference, difference, exact_pictures
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.samples import sample_photos
+from ugatit_fast.assets import sample_photos
 
 BIASED = replace(LIGHT, bias=True, affine_encoder=True, unbiased=False)
 SHALLOW = replace(LIGHT, n_res=0)
