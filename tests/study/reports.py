@@ -50,7 +50,9 @@ def write_fake_report(
     made = []
     for number, name in enumerate(methods):
         size = sizes[number % len(sizes)]
-        engine = Engine(f"{name}.onnx", "0" * 64, 1000 + number, "onnxruntime", "fp32", "A2B", size, size, "CPU")
+        engine = Engine(
+            f"{name}.onnx", "0" * 64, 1000 + number, "ugatit", "onnxruntime", "fp32", "A2B", size, size, "CPU"
+        )
         made.append(Method(name, name.lower().replace(" ", "-"), engine))
     rows = tuple(Photo(f"{number}.jpg", f"{number}.png", "") for number in range(photos))
     comparison = Comparison(
@@ -74,7 +76,7 @@ def write_fake_report(
         for number, method in enumerate(made):
             assert method.engine is not None
             shape = (method.engine.height, method.engine.width, 3)
-            save_image(picture_file(folder, method, photo), np.full(shape, 20 + 60 * number, np.uint8))
+            save_image(picture_file(folder, method, photo), np.full(shape, (20 + 60 * number) % 256, np.uint8))
     write_report(folder, comparison)
     write_page(folder, comparison)
     return comparison

@@ -14,20 +14,25 @@ if (location.hash.length > 1) {
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-function person() { // drawn once a browser; one that keeps nothing draws it once a page
-  const drawn = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const KEPT = "ugatit-study-person";
+let me = kept() ?? drawn();
+
+function drawn() { // a browser that keeps nothing draws anew with every page
+  const fresh = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   try {
-    const kept = localStorage.getItem("ugatit-study-person");
-    if (/^[0-9a-f]{32}$/.test(kept)) return kept;
-    const fresh = drawn();
-    localStorage.setItem("ugatit-study-person", fresh);
-    return fresh;
-  } catch {
-    return drawn();
-  }
+    localStorage.setItem(KEPT, fresh);
+  } catch { /* then only this page knows it */ }
+  return fresh;
 }
 
-const me = person();
+function kept() {
+  try {
+    const number = localStorage.getItem(KEPT);
+    return /^[0-9a-f]{32}$/.test(number) ? number : null;
+  } catch {
+    return null;
+  }
+}
 
 async function answered(address, request) {
   const response = await ask(address, request);
@@ -132,6 +137,11 @@ $("question").onsubmit = (event) => {
 $("back").onclick = () => attempt(() => show(shown.before));
 $("review").onclick = () => attempt(() => show(shown.before));
 $("retry").onclick = () => again();
+$("other").onclick = () => {
+  me = drawn();
+  shown = null;
+  attempt(() => show());
+};
 
 document.onkeydown = (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("question").hidden || $("key-dialog").open) return;
