@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ugatit_fast.architectures import architecture_of, fold
 from ugatit_fast.choices import Precision
-from ugatit_fast.fold import fold
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
 from ugatit_fast.kernels.image import COLOURS
-from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.model import Config
 
 FLOAT32_BYTES = 4
 
@@ -136,10 +136,10 @@ def padded(x: Activation, pad: int) -> Activation:
     return x._replace(h=x.h + 2 * pad, w=x.w + 2 * pad)
 
 
-def count(config: GeneratorConfig, batch: int, height: int, width: int, precision: Precision) -> list[Work]:
+def count(config: Config, batch: int, height: int, width: int, precision: Precision) -> list[Work]:
     """The cost of every operation of the folded graph for a batch, in order. No weights are made."""
     with torch.device("meta"):
-        folded: FoldedGenerator = fold(Generator(config))
+        folded = fold(architecture_of(config).reference(config))
     if precision == "fp16":
         folded = folded.half_precision()
     operations = CountingOperations(2 if precision == "fp16" else 4)
