@@ -42,6 +42,11 @@ def compare_command(
     Pictures, times, sizes and, with --target, KID and FID; comparison.csv and comparison.json hold them too. A run that
     was cut off goes on. Exit 1 where a method or a photo failed.
 
+    ```
+    ugatit-fast compare selfie2anime.zip half.onnx --photos holiday/ -o report
+    ugatit-fast compare a=selfie2anime.onnx b=half.onnx --photos me.jpg -o two
+    ```
+
     Parameters
     ----------
     methods
