@@ -44,8 +44,8 @@ def compare_command(
     was cut off goes on. Exit 1 where a method or a photo failed.
 
     ```
-    ugatit-fast compare U-GAT-IT=selfie2anime.zip CycleGAN=cyclegan.onnx --photos selfie2anime/testA -o report
-    ugatit-fast compare run1/best.pt run2/best.pt --photos testA --target testB --download -o report
+    ugatit-fast compare selfie2anime.zip half.onnx --photos holiday/ -o report
+    ugatit-fast compare a=selfie2anime.onnx b=half.onnx --photos me.jpg -o two
     ```
 
     Parameters
