@@ -1,6 +1,6 @@
 // One question after another: a photo, the methods' pictures, a choice.
 
-import { ask, reason } from "../server.js";
+import { ask, NoKey, reason } from "../server.js";
 
 const $ = (id) => document.getElementById(id);
 const RETRY_MS = 4000; // a server that is being started again is back by itself
@@ -10,7 +10,11 @@ let timer = 0;
 
 // A link may bring the key behind #, which browsers send to nobody.
 if (location.hash.length > 1) {
-  sessionStorage.setItem("key", decodeURIComponent(location.hash.slice(1)));
+  let key = location.hash.slice(1);
+  try {
+    key = decodeURIComponent(key);
+  } catch { /* a % of its own */ }
+  sessionStorage.setItem("key", key);
   history.replaceState(null, "", location.pathname + location.search);
 }
 
@@ -54,7 +58,7 @@ async function attempt(work) { // what fails is said, and done again by itself o
     $("error").textContent = `${error.message} Your answers so far are kept.`;
     $("retry").textContent = error.changed ? "Go on" : "Try again";
     if (error.changed) again = () => attempt(() => show());
-    else timer = setTimeout(() => again(), RETRY_MS);
+    else if (!(error instanceof NoKey)) timer = setTimeout(() => again(), RETRY_MS);
     $("trouble").hidden = false;
   } finally {
     $("question").inert = false;
@@ -126,10 +130,10 @@ $("question").onchange = () => { $("on").disabled = !chosen(); };
 $("question").onsubmit = (event) => {
   event.preventDefault();
   if (!chosen()) return;
-  const [question, choice] = [shown.question, Number(chosen().value) || null];
+  const { question } = shown;
   let sent = false;
-  attempt(async () => {
-    if (!sent) await send(question, choice);
+  attempt(async () => { // until it is sent, the choice may still change
+    if (!sent) await send(question, Number(chosen().value) || null);
     sent = true; // what fails from here on is only the next question
     await show();
   });
@@ -144,7 +148,8 @@ $("other").onclick = () => {
 };
 
 document.onkeydown = (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("question").hidden || $("key-dialog").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if ($("question").hidden || $("question").inert || $("key-dialog").open) return;
   const input = /^[0-9]$/.test(event.key) && choices().find((one) => one.value === event.key);
   if (input) {
     input.checked = true;
