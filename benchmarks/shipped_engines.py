@@ -8,10 +8,10 @@ The same weights, version and libraries give the same bytes; a test holds the en
 from pathlib import Path
 from typing import get_args
 
+from ugatit_fast.assets import shipped_engine, shipped_weights
 from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.choices import Direction
 from ugatit_fast.export.build import build_engine
-from ugatit_fast.samples import shipped_engine, shipped_weights
 
 SIZE = (256, 256)
 """Height and width that the engines name as theirs; they serve any."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ugatit_fast.assets import shipped_weights
 from ugatit_fast.backends.eager import EagerBackend
 from ugatit_fast.bench.outputs import script_parser
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.samples import shipped_weights
 from ugatit_fast.train.data import image_files
 
 STEEPNESS = np.concatenate([[0], np.geomspace(0.5, 256, 24)])

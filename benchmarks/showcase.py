@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ugatit_fast.assets import sample_photos, shipped_weights
 from ugatit_fast.backends.eager import EagerBackend
 from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.media.tiles import heatmap_overlay
-from ugatit_fast.samples import sample_photos, shipped_weights
 from ugatit_fast.train.example.photographs import COLLECTIONS, load_reduced
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

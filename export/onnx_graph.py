@@ -75,13 +75,14 @@ def rename_results(builder: OnnxBuilder, names: dict[str, str]) -> None:
 
 
 def drop_unused(builder: OnnxBuilder, wanted: set[str]) -> None:
-    """Remove the nodes that no output depends on (a heat map nobody asked for)."""
+    """Remove the nodes that no output depends on (a heat map nobody asked for), and their constants."""
     needed, kept = set(wanted), []
     for node in reversed(builder.nodes):
         if needed.intersection(node.output):
             needed.update(node.input)
             kept.append(node)
     builder.nodes = kept[::-1]
+    builder.initializers = {name: value for name, value in builder.initializers.items() if name in needed}
 
 
 def save_onnx(model: ModelProto, path: Path) -> None:

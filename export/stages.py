@@ -32,7 +32,7 @@ from ugatit_fast.graph import FoldedNetwork, TorchOperations
 AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
 
-DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
+DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 1e-1}
 """Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""
 STAGES = ("normalise", "stage", "up_stage", "attend")
 """The verbs whose results are activations (n, c, h, w)."""

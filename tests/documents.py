@@ -32,11 +32,11 @@ from tests.benchmarks.examples import RESULTS
 from tests.serve.hosts import hosted
 from tests.weights.server import serving
 from ugatit_fast import Translator
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.cli import main
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.samples import sample_photos
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = GeneratorConfig(ch=8, n_res=1, light=True, img_size=32)

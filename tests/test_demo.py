@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.shipped_engines import SIZE, build_shipped
+from ugatit_fast.assets import SHIPPED_PAIR, card_of, sample_photos, shipped_card, shipped_engine, shipped_weights
 from ugatit_fast.backends.eager import EagerBackend
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Direction
@@ -16,7 +17,6 @@ from ugatit_fast.engine import read_spec
 from ugatit_fast.export.verify import verify
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.samples import SHIPPED_PAIR, card_of, sample_photos, shipped_card, shipped_engine, shipped_weights
 
 BUILDERS = ("torch", "onnx", "onnxscript", "triton")
 """What building an engine takes, and running one for CPUs does not."""

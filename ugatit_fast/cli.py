@@ -60,6 +60,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "camera": ("camera:camera_command", ("cpu", "video")),
     "serve": ("serve:serve_command", ("cpu", "serve")),
     "compare": ("compare:compare_command", ("cpu",)),
+    "study": ("study:study_app", ("serve",)),
     "export-triton-repo": ("export_triton_repo:triton_repo_command", ()),
     "compat": ("compat:compat_command", ("cpu", "train")),
 }

@@ -17,6 +17,7 @@ from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior
+from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.kernels.style import style
 from ugatit_fast.model import EPS, Config, GeneratorConfig
 
@@ -80,8 +81,10 @@ class AttentionWeights(Weights):
 
     weight: Tensor
     bias: Tensor
+    heat: Tensor | None
+    """What each channel adds to the heat map by the unit, where channels were scaled; 1 where it is None."""
     required = ("weight", "bias")
-    optional = ()
+    optional: ClassVar[tuple[str, ...]] = ("heat",)
 
 
 class StyleWeights(Weights):
@@ -120,13 +123,18 @@ class Operations(Protocol[Picture, Value, Style]):
         residual: Value | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Value:
         """Convolution, normalisation, ReLU, addition of the interior of `residual` (which has a border of 1),
-        border.
+        border: "reflect", "replicate" or "zero".
+
+        norm: False where there is no normalisation, or it is folded into the convolution: the bias is added.
         """
 
-    def up_stage(self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Value:
-        """Up-sampling convolution of x (with a replicated border of 1), ILN, ReLU, border."""
+    def up_stage(
+        self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Value:
+        """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -134,8 +142,8 @@ class Operations(Protocol[Picture, Value, Style]):
     def style(self, attended: Value, weights: StyleWeights) -> Style:
         """gamma and beta from the interior of the attended features."""
 
-    def heatmap(self, attended: Value) -> Picture:
-        """float32 (n, h, w): the sum of the attended features' interior over channels."""
+    def heatmap(self, attended: Value, weights: AttentionWeights) -> Picture:
+        """float32 (n, h, w): the sum of the attended features' interior over channels, each by its `heat`."""
 
     def to_image(self, x: Value, weights: ConvolutionWeights) -> Picture:
         """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
@@ -252,7 +260,7 @@ class FoldedGenerator(FoldedNetwork):
             x = ops.stage(hidden, second, residual=x, pad=0 if i == last else 1)
 
         x = ops.attend(x, self.attention, pad_mode="replicate" if last < 0 else "reflect")
-        heatmap = ops.heatmap(x)
+        heatmap = ops.heatmap(x, self.attention)
         style = ops.style(x, self.style)
 
         for i, (first, second) in enumerate(self.decoder_blocks):
@@ -291,26 +299,39 @@ class TorchOperations:
         residual: Tensor | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Tensor:
-        convolved = F.conv2d(x, weights.weight, stride=stride)
+        convolved = self.convolved(x, weights, stride)
+        if not norm:
+            return moved(convolved, weights, relu, residual, pad, pad_mode)
         style = None if style is None else self.ready(style)
         return normalised(
             convolved, weights, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad, pad_mode=pad_mode
         )
 
-    def up_stage(self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Tensor:
-        phases = F.conv2d(x, weights.weight)
+    def up_stage(
+        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Tensor:
+        phases = self.convolved(x, weights)
+        if not norm:
+            return moved(interleave_phases(phases), weights, True, None, pad, pad_mode)
         return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
-        return bias_relu(F.conv2d(x, weights.weight), weights.bias, 1, pad_mode)
+        return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)
 
-    def heatmap(self, attended: Tensor) -> Tensor:
-        return interior(attended, 1).sum(dim=1, dtype=torch.promote_types(attended.dtype, torch.float32))
+    def heatmap(self, attended: Tensor, weights: AttentionWeights) -> Tensor:
+        inside = interior(attended, 1)
+        heated = inside if weights.heat is None else inside * weights.heat[:, None, None]
+        return heated.sum(dim=1, dtype=torch.promote_types(attended.dtype, torch.float32))
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         biases = (weights.bias1, weights.bias2, weights.bias3)
         return style(interior(attended, 1), weights.first, weights.second, weights.heads, *biases)
+
+    def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
+        """The convolution of one place, without its bias, of an activation with its border."""
+        return F.conv2d(x, weights.weight, stride=stride)
 
     def ready(self, style: Tensor) -> Tensor:
         """The style, when a normalisation needs it."""
@@ -318,7 +339,7 @@ class TorchOperations:
 
     def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
         kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
-        return rows_to_image(F.conv2d(x, weights.weight), weights.bias, kernel_rows)
+        return rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows)
 
 
 def normalised(
@@ -337,6 +358,14 @@ def normalised(
     gamma, beta = own_style(weights) if style is None else style
     added = None if residual is None else interior(residual, 1)
     return adalin(x, gamma, beta, weights.rho, weights.bias, added, relu, pad, pad_mode, unbiased, EPS, phases)
+
+
+def moved(x: Tensor, weights: StageWeights, relu: bool, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
+    """What follows the convolution of a stage without a normalisation."""
+    bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+    added = None if residual is None else interior(residual, 1)
+    slope = 0.0 if relu else 1.0
+    return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
 
 
 def own_style(weights: StageWeights) -> tuple[Tensor | None, Tensor | None]:

@@ -56,7 +56,7 @@ class Config(ABC):
 
     def settings(self) -> dict[str, Setting]:
         """What an engine of it says, and needs: enough to make the config again for pictures of a size."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "img_size"}
 
 
 class Reference(nn.Module):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.study import compare as module
 from ugatit_fast.study.compare import Named, compare, data_set_of, folders_of
 from ugatit_fast.study.options import CompareOptions
+from ugatit_fast.study.questions import open_survey, questions_of
 from ugatit_fast.study.report import ANSWERS, REPORT, Comparison, claim, read_report
 from ugatit_fast.study.timing import interleaved, rotated
 from ugatit_fast.translator import Translator
@@ -270,6 +272,26 @@ def test_a_data_set_is_called_as_its_folder(tmp_path: Path) -> None:
     assert data_set_of(str(folder)) == "selfie2anime"
     assert data_set_of(str(folder / "*.png")) == "selfie2anime"
     assert data_set_of(str(folder.parent)) == "selfie2anime"
+    assert data_set_of(str(tmp_path / "horses.zip")) == "horses"
+
+
+def test_names_are_shown_and_never_run(tmp_path: Path, light_engine: Path) -> None:
+    """Of files also those that are no text."""
+    photos = write_photos(tmp_path / "photos", "<img src=x onerror=alert(1)>.png")
+    (photos / "<img src=x onerror=alert(1)>.png").rename(photos / os.fsdecode(b"<b>\xff&.png"))
+    named = [Named("<script>alert(1)</script>", light_engine), Named('"$title', light_engine)]
+    options = replace(UNTIMED, data_set="<i>", target_name="</p>")
+    found = compare(named, str(photos), tmp_path / "report", options, CPU)
+    page = (tmp_path / "report/index.html").read_text()
+    for text in ("<script>alert", "<b>", "<i>", "translated into </p>"):
+        assert text not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "methods/title/%3Cb%3E%FF%26.png" in page
+    assert read_report(tmp_path / "report") == found
+    survey = open_survey(tmp_path / "report")
+    (question,) = questions_of([survey], "0" * 32, None)
+    survey.answers.append("0" * 32, question.photo.picture, question.shown[0], question.shown)
+    assert len(open_survey(tmp_path / "report").answers.latest) == 1
 
 
 # Times ---------------------------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.ort import import_onnxruntime
 from ugatit_fast.choices import Box
 from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.media.turning import Turned
-from ugatit_fast.samples import sample_photos
 from ugatit_fast.translate.centerface import (
     HEAT,
     OFFSET,

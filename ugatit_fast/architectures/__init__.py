@@ -2,6 +2,9 @@
 
     architecture.py  what every one of them says about itself
     ugatit.py        U-GAT-IT (its reference, graph and folds: ugatit_fast/model.py, graph.py, fold.py)
+    cyclegan.py      CycleGAN, pix2pix with residual blocks, pix2pixHD's global generator
+    resnet_tensors.py  what the tensors of such a generator say
+    rewrites.py      exact rewrites that several of them share
     foreign.py       what is known by its tensors' names and isn't read
 
 An architecture is recognised by names and shapes of tensors, never by a file's name.
@@ -10,11 +13,12 @@ An architecture is recognised by names and shapes of tensors, never by a file's 
 from typing import Any
 
 from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
+from ugatit_fast.architectures.cyclegan import CycleGan
 from ugatit_fast.architectures.ugatit import Ugatit
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
-ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(),)
+ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(), CycleGan())
 """In the order in which they are looked for."""
 
 

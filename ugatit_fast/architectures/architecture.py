@@ -4,11 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor
 
-from ugatit_fast.choices import ArchitectureName, Hints, Setting
+from ugatit_fast.choices import ArchitectureName, Direction, Hints
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
@@ -26,6 +26,8 @@ class Understood(Generic[C]):
     """State dict of the reference network, any float dtype."""
     notes: tuple[str, ...] = ()
     """What was inferred from what, and what was chosen where nothing says it: one sentence each."""
+    direction: Direction | None = None
+    """Where something beside the file says it."""
     chosen: str = ""
     """What hints or their defaults decided about the network, as `norm=batch-image`: part of its digest."""
 
@@ -54,8 +56,8 @@ class Architecture(ABC, Generic[C]):
         """
 
     @abstractmethod
-    def configured(self, settings: Mapping[str, Setting], side: int) -> C:
-        """The config that has these `Config.settings`, for pictures of a side. TypeError, KeyError for others."""
+    def configured(self, settings: Mapping[str, Any], side: int) -> C:
+        """The config that has these `Config.settings`, for pictures of a side. TypeError or ValueError for others."""
 
     @abstractmethod
     def reference(self, config: C) -> Reference:

@@ -7,12 +7,13 @@ Its reference is `ugatit_fast.model`, which the trainer shares; its graph and it
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from ugatit_fast.architectures.architecture import Architecture, Understood
 from ugatit_fast.architectures.foreign import kin
-from ugatit_fast.choices import Hints, Setting
+from ugatit_fast.choices import Hints
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
@@ -105,14 +106,8 @@ class Ugatit(Architecture[GeneratorConfig]):
         config = infer_config(path, tensors)
         return Understood(config=config, tensors=tensors, notes=tuple(about_size(config)))
 
-    def configured(self, settings: Mapping[str, Setting], side: int) -> GeneratorConfig:
-        return GeneratorConfig(
-            ch=int(settings["ch"] or 0),
-            n_res=int(settings["n_res"] or 0),
-            light=bool(settings["light"]),
-            unbiased=bool(settings["unbiased"]),
-            img_size=side,
-        )
+    def configured(self, settings: Mapping[str, Any], side: int) -> GeneratorConfig:
+        return GeneratorConfig(**dict(settings) | {"img_size": side})
 
     def reference(self, config: GeneratorConfig) -> Generator:
         return Generator(config)

@@ -121,7 +121,7 @@ def load_folded(path: Path, spec: EngineSpec) -> FoldedNetwork:
         ) from error
     try:
         config = architecture.configured(network.settings, spec.height)
-    except (KeyError, TypeError) as error:
+    except (TypeError, ValueError) as error:
         raise EngineError(f"{path} has a damaged description ({error!r}); build it again") from error
     try:
         return architecture.folded(config, load_file(path))

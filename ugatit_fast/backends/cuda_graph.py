@@ -11,7 +11,7 @@ from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.cudnn import OurConvolutions
 from ugatit_fast.backends.relay import Results
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.graph import FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights, TorchOperations
 from ugatit_fast.kernels.counters import graph_counters
 
 
@@ -36,8 +36,8 @@ class CapturedOperations(TorchOperations):
     def join(self) -> None:
         torch.cuda.current_stream().wait_stream(self.beside)
 
-    def heatmap(self, attended: Tensor) -> Tensor:
-        return super().heatmap(attended) if self.wants_heatmap else attended.new_empty(0)
+    def heatmap(self, attended: Tensor, weights: AttentionWeights) -> Tensor:
+        return super().heatmap(attended, weights) if self.wants_heatmap else attended.new_empty(0)
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         """On the other stream. `attended` is the residual of a stage after `ready`, so its memory isn't used again

@@ -4,12 +4,12 @@ import warnings
 
 import torch
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.checkpoint.contents import Checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import load_image
 from ugatit_fast.model import Reference
-from ugatit_fast.samples import sample_photos
 
 SMALL_SIDE = 128
 """Pixels, of a generator that serves any size: this one costs a quarter of a training image."""

@@ -27,8 +27,11 @@ from ugatit_fast.model import Config
 
 NETWORKS: dict[Direction, str] = {"A2B": "genA2B", "B2A": "genB2A"}
 """The generators' names in the published files."""
-WAYS: dict[Direction, str] = {"A2B": r"a_?(2|to)_?b", "B2A": r"b_?(2|to)_?a"}
-"""What in a name says a direction."""
+WAYS: dict[Direction, str] = {
+    "A2B": r"a_?(2|to)_?b|(?<![a-z])(net_?)?g_a(?![a-z0-9])",
+    "B2A": r"b_?(2|to)_?a|(?<![a-z])(net_?)?g_b(?![a-z0-9])",
+}
+"""What in a name says a direction: genA2B, or CycleGAN's netG_A."""
 MOST_CONTAINERS = 20_000
 """Looked into: far more than any run's record has. A few bytes of pickle can stand for billions."""
 MODULE_PARTS = ("_parameters", "_buffers", "_modules")
@@ -265,8 +268,7 @@ def what_it_holds(tree: object, states: Sequence[Found], among: Sequence[Archite
     """Of a file without a generator, for an error message."""
     tensors = [".".join((*state.path, name)) for state in states for name in state.tensors]
     if tensors:
-        lacking = "; ".join(f"no {' or '.join(one.anchors)}, as in {one.title}" for one in among)
-        return f"holds no generator that is known ({lacking}): {kin(tensors)}"
+        return f"holds no generator of {' or '.join(one.title for one in among)}: {kin(tensors)}"
     objects = sorted({type(node).named for node in everything_in(tree) if isinstance(node, Foreign)})
     if objects:
         return (

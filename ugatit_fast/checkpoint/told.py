@@ -37,7 +37,7 @@ def understood(path: Path, choice: Choice, asked: Asked) -> Understood[Config]:
 def checkpoint_of(path: Path, kind: str, choice: Choice, asked: Asked, found: Understood[Config]) -> Checkpoint:
     """What is known of the generator that was found."""
     candidate = choice.candidate
-    direction, about_direction = direction_of(path, choice, asked)
+    direction, about_direction = direction_of(path, choice, asked, found.direction)
     notes = [*about_direction, *about_others(choice, asked), *found.notes]
     return Checkpoint(
         path=path,
@@ -54,8 +54,8 @@ def checkpoint_of(path: Path, kind: str, choice: Choice, asked: Asked, found: Un
     )
 
 
-def direction_of(path: Path, choice: Choice, asked: Asked) -> tuple[Direction, list[str]]:
-    """By the network's name, else as asked for, else by the file's name, else A2B."""
+def direction_of(path: Path, choice: Choice, asked: Asked, beside: Direction | None) -> tuple[Direction, list[str]]:
+    """By the network's name, else as asked for, else by the file's name, else by what lies beside it, else A2B."""
     said = choice.candidate.way
     if said:
         only = (
@@ -74,6 +74,8 @@ def direction_of(path: Path, choice: Choice, asked: Asked) -> tuple[Direction, l
         return by_file, [
             f"called {by_file} by the file's name; if it translates the other way, say so with --direction"
         ]
+    if beside:
+        return beside, [f"called {beside} by the options of its run, which lie beside it"]
     return "A2B", ["nothing says which way it translates; called A2B: if it is the other way, --direction B2A"]
 
 

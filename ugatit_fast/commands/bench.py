@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import App
 
 from ugatit_fast.bench.options import BenchOptions
-from ugatit_fast.commands.arguments import MaybeOutput, as_text, options, parse_batch, parse_names, parse_size, say
+from ugatit_fast.choices import parse_size
+from ugatit_fast.commands.arguments import MaybeOutput, as_text, options, parse_batch, parse_names, say
 from ugatit_fast.commands.tables import show
 from ugatit_fast.errors import InputError
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ugatit_fast.commands.arguments import (
+    READING,
     CheckpointSource,
     MaybeOutput,
     Offline,
+    Reading,
     Size,
-    Smoothed,
     as_text,
     options,
     parse_batch,
@@ -16,7 +17,6 @@ from ugatit_fast.commands.arguments import (
     phase_bars,
     say,
     say_next,
-    smooths,
 )
 from ugatit_fast.export.options import BuildOptions, TensorRTOptions
 
@@ -45,7 +45,7 @@ def build_engine_command(
     *,
     output: MaybeOutput = None,
     wanted: Annotated[BuildFlags, options()] = WANTED,
-    smoothing: Smoothed = None,
+    reading: Annotated[Reading, options(without=["network"])] = READING,
     offline: Offline = False,
     tensorrt: Annotated[PlanFlags, options(workspace_mib="workspace")] = TENSORRT,
 ) -> None:
@@ -72,7 +72,8 @@ def build_engine_command(
             checkpoint,
             wanted.direction,
             network=wanted.network,
-            smoothing=smooths(smoothing),
+            hints=reading,
+            smoothing=reading.smooths,
             offline=offline,
             say=say,
             progress=progress,

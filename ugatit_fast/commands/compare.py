@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 from ugatit_fast.commands.arguments import Output, Size, options, phase_bars, say
 from ugatit_fast.commands.ready import EngineFlags, engine_for
+from ugatit_fast.commands.tables import show
 from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.train.evaluation.protocols import Measure
@@ -59,14 +60,17 @@ def compare_command(
         A folder of real pictures that translations should look like, or an .npz file of their features.
     """
     from ugatit_fast.study.compare import Target, compare
+    from ugatit_fast.study.figures import markdown
 
     names = labels_of(methods)
+    compared = replace(compared, target_name=compared.target_name or listed_target([weights for _, weights in names]))
     found = [ready(name, weights, flags) for name, weights in names]
     asked = None if target is None else Target(target, measured)
     with phase_bars() as progress:
         comparison = compare(
             found, photos, output, compared, flags.loading, target=asked, say=say_failure, on_progress=progress
         )
+    show(markdown(comparison), str(output / "index.html"))
     done = f"{len(comparison.made())} methods, {len(comparison.photos)} photos"
     wrong = len(comparison.failures)
     print(f"{done}, {wrong} went wrong" if wrong else done)
@@ -76,6 +80,13 @@ def compare_command(
 
 def say_failure(line: str) -> None:
     say(f"error: {line}")
+
+
+def listed_target(weights: Sequence[str]) -> str | None:
+    """What the first of the weights that are on the list turn photos into."""
+    from ugatit_fast.weights.known import known_weights
+
+    return next((known.turns[1] for name in weights if (known := known_weights().get(name))), None)
 
 
 def ready(name: str, weights: str, flags: EngineFlags) -> "Named":

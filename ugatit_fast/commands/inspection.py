@@ -1,9 +1,10 @@
 """`ugatit-fast inspect`."""
 
 from pathlib import Path
+from typing import Annotated
 
 from ugatit_fast.choices import Direction
-from ugatit_fast.commands.arguments import Checksums, Named, Network, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import READING, Checksums, Named, Offline, Reading, options, say
 
 
 def inspect(
@@ -11,8 +12,7 @@ def inspect(
     /,
     *,
     direction: Direction | None = None,
-    network: Network = None,
-    smoothing: Smoothed = None,
+    reading: Annotated[Reading, options()] = READING,
     verify: Checksums = False,
     offline: Offline = False,
     kernels: bool = False,
@@ -33,10 +33,10 @@ def inspect(
     kernels
         Also list and count the kernels that a TensorRT engine will run, as far as its plans carry their source.
     """
+    from ugatit_fast.assets import card_of
     from ugatit_fast.backends.runtimes import RUNTIMES, is_engine
     from ugatit_fast.engine import read_spec
     from ugatit_fast.errors import InputError
-    from ugatit_fast.samples import card_of
 
     if is_engine(Path(file)):
         spec = read_spec(file)
@@ -45,9 +45,15 @@ def inspect(
         from ugatit_fast.checkpoint import facts_of, read_checkpoint
 
         has_plans = False
-        smoothed = smooths(smoothing)
         source = read_checkpoint(
-            file, direction, network=network, smoothing=smoothed, verify=verify, offline=offline, say=say
+            file,
+            direction,
+            network=reading.network,
+            hints=reading,
+            smoothing=reading.smooths,
+            verify=verify,
+            offline=offline,
+            say=say,
         )
         facts, file = facts_of(source), str(source.path)
     if kernels and not has_plans:

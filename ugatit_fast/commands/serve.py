@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import Named, Weights, all_but, options, say
+from ugatit_fast.commands.arguments import Named, Part, Weights, all_but, options, say
 from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
 from ugatit_fast.errors import InputError
 from ugatit_fast.on_ray.options import RayOptions
@@ -21,7 +21,14 @@ class ListeningFlags(Listening):
     port: Annotated[int, Parameter(name=["--port", "-p"])] = Listening.port
 
 
-LISTENING, SETTINGS, FLAGS, RAY = ListeningFlags(), ServeSettings(), EngineFlags(), RayOptions()
+@dataclass(frozen=True, kw_only=True)
+class ServeFlags(ServeSettings):
+    """The settings as people type them."""
+
+    crop: Part = ServeSettings.crop
+
+
+LISTENING, SETTINGS, FLAGS, RAY = ListeningFlags(), ServeFlags(), EngineFlags(), RayOptions()
 
 
 def serve_command(
@@ -30,7 +37,7 @@ def serve_command(
     /,
     *,
     listening: Annotated[ListeningFlags, options()] = LISTENING,
-    settings: Annotated[ServeSettings, options(without=["threads", "api_key", "hosts"])] = SETTINGS,
+    settings: Annotated[ServeFlags, options(without=["threads", "api_key", "hosts"])] = SETTINGS,
     flags: Annotated[EngineFlags, options()] = FLAGS,
     on: Literal["here", "ray"] = "here",
     ray: Annotated[RayOptions, options(without=all_but(Loading), address="ray_address")] = RAY,
@@ -62,12 +69,12 @@ def serve_command(
         engines.append(engine_back(second_weights, engines[0], flags, heatmap=True))
     listed = known_weights().get(str(weights))
     turns = settings.turns or (listed.turns if listed else None)
-    settings = replace(listening.guarded(settings), threads=flags.threads, turns=turns)
-    host, port = listening.host, listening.port
+    settings = replace(settings, threads=flags.threads, turns=turns)
+    guarded, host, port = listening.guarded(settings), listening.host, listening.port
     if on == "ray":
         from ugatit_fast.on_ray.server import serve_on_ray
 
-        serve_on_ray(engines, settings, replace(ray, **vars(flags.loading)), host=host, port=port, say=say)
+        serve_on_ray(engines, guarded, replace(ray, **vars(flags.loading)), host=host, port=port, say=say)
     else:
         log = listening.access_log
-        serve_engines(engines, settings, flags.loading, host=host, port=port, access_log=log, say=say)
+        serve_engines(engines, guarded, flags.loading, host=host, port=port, access_log=log, say=say)

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from ugatit_fast.choices import Crop, Loading
+from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import (
     Named,
+    Part,
     Size,
     Weights,
     all_but,
-    as_text,
     file_name,
     options,
-    parse_crop,
     progress_bar,
     say,
 )
@@ -44,7 +43,7 @@ class RequestFlags(Request):
 class TranslateFlags(TranslateOptions):
     """The options as people type them."""
 
-    crop: Annotated[Crop | None, as_text(parse_crop)] = TranslateOptions.crop
+    crop: Part = TranslateOptions.crop
     size: Size = TranslateOptions.size
     gallery: Annotated[bool, Parameter(negative="--no-gallery")] = TranslateOptions.gallery
 

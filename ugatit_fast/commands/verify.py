@@ -4,15 +4,14 @@ from typing import Annotated
 
 from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import (
+    READING,
     CheckpointSource,
     EngineFile,
     Flag,
-    Network,
     Offline,
-    Smoothed,
+    Reading,
     options,
     say,
-    smooths,
 )
 
 LOADING = Loading()
@@ -24,8 +23,7 @@ def verify(
     /,
     *,
     loading: Annotated[Loading, options(without=["threads"])] = LOADING,
-    network: Network = None,
-    smoothing: Smoothed = None,
+    reading: Annotated[Reading, options()] = READING,
     offline: Offline = False,
     layers: Flag = False,
 ) -> int:
@@ -54,7 +52,13 @@ def verify(
 
         say(f"--layers will look into {subject_of(engine, spec)}")
     source = read_checkpoint(
-        checkpoint, spec.direction, network=network, smoothing=smooths(smoothing), offline=offline, say=say
+        checkpoint,
+        spec.direction,
+        network=reading.network,
+        hints=reading,
+        smoothing=reading.smooths,
+        offline=offline,
+        say=say,
     )
     found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
     precision = spec.precision

@@ -131,12 +131,26 @@ def serve(
 
     Raises InputError where the address can't be had, or can be reached from elsewhere and there is no API key.
     """
+    directions = " and ".join(f"{translator.spec.direction} ({translator.device})" for translator in translators)
+    host_app(
+        create_app(settings, translators),
+        settings,
+        f"serving {directions}",
+        host=host,
+        port=port,
+        access_log=access_log,
+        say=say,
+    )
+
+
+def host_app(
+    app: FastAPI, settings: ServeSettings, doing: str, *, host: str, port: int, access_log: bool = False, say: Say
+) -> None:
+    """As `serve`, for any app behind a `Guard`; `doing` is what it says that it does at its address."""
     check_address(host, settings)
-    app = create_app(settings, translators)
     with listen(host, port) as listening:
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-        directions = " and ".join(f"{translator.spec.direction} ({translator.device})" for translator in translators)
-        say(f"serving {directions} at {address}; Ctrl-C stops")
+        say(f"{doing} at {address}; Ctrl-C stops")
         server = server_of(app, settings, access_log=access_log)
         # uvicorn raises the signal again once it has stopped; a service that stops when told to has succeeded.
         with stopping_signals(signal.SIGTERM):

@@ -44,7 +44,7 @@ from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
-from ugatit_fast.translate.sources import ClipSource, Source, find_images
+from ugatit_fast.translate.sources import ZIP_SUFFIX, ClipSource, Source, find_images
 from ugatit_fast.translator import Translated, Translates, Translator
 from ugatit_fast.version import __version__
 
@@ -391,8 +391,10 @@ def name_of(source: Source, photos: str) -> str:
 
 
 def data_set_of(photos: str) -> str:
-    """The name of the folder of photos, or of that above it where it is called testA."""
+    """The name of the folder of photos, or of that above it where it is called testA; of an archive, its own."""
     path = Path(photos).resolve()
+    if path.suffix.lower() == ZIP_SUFFIX:
+        return path.stem
     path = path if path.is_dir() else path.parent
     parts = [part for part in path.parts[1:] if part.casefold() not in FOLDERS_OF_SETS]
     return parts[-1] if parts else path.name

@@ -1,13 +1,25 @@
-"""The figures of a comparison: as words for its page, and as a table for programs (comparison.csv)."""
+"""The figures of a comparison: as words for people, and as a table for programs (comparison.csv)."""
 
 import csv
 import io
 from pathlib import Path
 
+from ugatit_fast.bench.tables import table
 from ugatit_fast.files import written_whole
 from ugatit_fast.study.report import TABLE, Comparison, Method
 
 NOTHING = "–"
+
+
+def heading_of(metrics: list[str]) -> list[str]:
+    """What `row_for_people` has under each other."""
+    return ["method", *metrics, "picture", "ms", "file", "runs as"]
+
+
+def markdown(comparison: Comparison) -> str:
+    """A table for people."""
+    metrics = metrics_of(comparison)
+    return table(heading_of(metrics), [row_for_people(method, metrics) for method in comparison.methods])
 
 
 def metrics_of(comparison: Comparison) -> list[str]:

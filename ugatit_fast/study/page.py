@@ -10,12 +10,10 @@ from string import Template
 
 from ugatit_fast.files import written_whole
 from ugatit_fast.media.folders import PAGE
-from ugatit_fast.study.figures import metrics_of, row_for_people
+from ugatit_fast.study.figures import heading_of, metrics_of, row_for_people
 from ugatit_fast.study.report import METHODS, PHOTOS, REPORT, TABLE, Comparison, Method, Photo
 from ugatit_fast.translate.gallery import failure_list, link_to
 from ugatit_fast.version import __version__
-
-HEADINGS = ("picture", "ms", "file", "runs as")
 
 
 def write_page(folder: Path, comparison: Comparison) -> Path:
@@ -67,7 +65,7 @@ def explained(comparison: Comparison) -> list[str]:
 
 def figures_table(comparison: Comparison) -> str:
     metrics = metrics_of(comparison)
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("method", *metrics, *HEADINGS))
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heading_of(metrics))
     rows = []
     for method in comparison.methods:
         name, *cells = (escape(text) for text in row_for_people(method, metrics))
@@ -84,7 +82,9 @@ def row_of(comparison: Comparison, photo: Photo, methods: list[Method]) -> str:
         else:
             reason = escape(photo.failures.get(method.name, ""))
             cells.append(f'<figure class="none"><p>{reason}</p><figcaption>{escape(method.name)}</figcaption></figure>')
-    return f'<section>\n<h3>{escape(photo.name)}</h3>\n<div class="row">{"".join(cells)}</div>\n</section>'
+    return (
+        f'<section class="photo">\n<h2>{escape(photo.name)}</h2>\n<div class="row">{"".join(cells)}</div>\n</section>'
+    )
 
 
 def cell_of(name: str, photo: Photo, folder: PurePath) -> str:

@@ -154,7 +154,7 @@ def read_report(folder: Path) -> Comparison:
         raise InputError(
             f"{folder} holds no comparison ({REPORT}: {error.strerror or error}); make one: ugatit-fast compare"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}); compare again, into another folder") from error
     version = document.get("schema") if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:

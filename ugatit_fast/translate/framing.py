@@ -29,12 +29,15 @@ class Framed:
 class Framing:
     """How a run's photos meet its engine. Safe to use from several threads at once."""
 
-    def __init__(self, options: TranslateOptions, size: tuple[int, int]) -> None:
-        """size: (h, w) that is translated at. Raises as `FaceFinder` does, where faces are to be found."""
+    def __init__(self, options: TranslateOptions, size: tuple[int, int], faces: FaceFinder | None = None) -> None:
+        """size: (h, w) that is translated at. faces: finds them, in place of a detector that is loaded for it.
+
+        Raises as `FaceFinder` does.
+        """
         self.size = size
         self.crop = options.crop
         self.fit: Fit = "crop" if options.crop == "center" else options.fit
-        self.faces = FaceFinder(options.face_model) if options.crop == "face" else None
+        self.faces = (faces or FaceFinder(options.face_model)) if options.crop == "face" else None
         whole = isinstance(options.crop, Box) or self.faces is not None or options.paste_back
         self.at_least = None if whole else (size[1], size[0])
         """(w, h) that photos may be decoded at, as `decode_image` takes it; None where their own pixels matter."""
@@ -59,7 +62,9 @@ class Framing:
         if self.faces is not None:
             face = self.faces.largest(photo)
             if face is None:
-                raise InputError(f"{name} shows no face that the detector can find; give its place: crop box=X,Y,W,H")
+                raise InputError(
+                    f"{name} shows no face that the detector can find; translate all of it, or a box that you choose"
+                )
             return portrait(face, (height, width))
         return Turned(Box(0, 0, width, height))
 

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from tests.machines import ABSENT, BROKEN, GPU_MACHINE, FakeMachine, library, torch_build
-from ugatit_fast import doctor
-from ugatit_fast.backends import needs
+from ugatit_fast.backends import doctor, needs
+from ugatit_fast.backends.doctor import Check, as_text, check_engine, check_ort_distributions, report
 from ugatit_fast.backends.extras import EXTRAS, PURPOSES
 from ugatit_fast.backends.needs import Library, find_library
 from ugatit_fast.backends.runtimes import ROWS, RUNTIMES
-from ugatit_fast.doctor import Check, as_text, check_engine, check_ort_distributions, report
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -54,7 +53,7 @@ def test_text() -> None:
 def test_importing_the_module_imports_no_library() -> None:
     """Nothing beside the standard library: doctor is for machines where the rest is broken."""
     heavy = set(doctor.LIBRARIES) | {"cyclopts", "rich"}
-    code = f"import sys, ugatit_fast.doctor; sys.exit(', '.join({heavy!r} & sys.modules.keys()) or 0)"
+    code = f"import sys, ugatit_fast.backends.doctor; sys.exit(', '.join({heavy!r} & sys.modules.keys()) or 0)"
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")
@@ -79,7 +78,7 @@ def test_a_machine_where_everything_is_broken(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_extra_has_a_line_that_says_what_it_is_for() -> None:
-    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert set(EXTRAS) == set(PURPOSES) == set(declared["optional-dependencies"]) - {"dev"}
     checks = by_name(report())
     assert all(checks[f"extra {extra}"].value.startswith(purpose) for extra, purpose in PURPOSES.items())
