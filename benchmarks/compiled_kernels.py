@@ -203,11 +203,14 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         )
 
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
-        return {"c": c, "RELU": True, "PAD": pad, "REFLECT": reflect, "UNBIASED": 1, "EPS": 1e-5}
+        ending: dict[str, Any] = {"RELU": True, "SLOPE": 0.0, "PAD": pad, "REFLECT": reflect, "ZERO": False}
+        return {"c": c, **ending, "UNBIASED": 1, "EPS": 1e-5}
 
-    def size(c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1) -> dict[str, Any]:
+    def size(
+        c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1, zero: bool = False
+    ) -> dict[str, Any]:
         reflect = not phases or pad > 1
-        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect)}
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect), "ZERO": zero}
 
     def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
@@ -259,6 +262,11 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             **size(128, 128, phases=True), **rows(resident), **partials(resident, 32, 128),
         ),
         case(
+            "resident instance norm of phases, zero 1", resident_kernel, resident,
+            resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
+            **plain, **size(128, 128, phases=True, zero=True), **rows(resident), **partials(resident, 32, 128),
+        ),
+        case(
             "resident ILN of phases, reflect 3, two tiles", resident_kernel, resident,
             resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
             bias=None, **size(64, 256, 3, phases=True, tiles=2), **rows(resident), **partials(resident, 128, 64),
@@ -274,7 +282,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "bias_relu, reflect 1", pointwise_triton.bias_relu_kernel, streamed, streamed.rows * streamed.channels,
-            c=256, PAD=1, REFLECT=True, **rows(streamed),
+            c=256, residual=None, SLOPE=0.0, PAD=1, REFLECT=True, ZERO=False, **rows(streamed),
         ),
         case(
             "interleave_phases", pointwise_triton.interleave_kernel, streamed, streamed.rows * streamed.channels,

@@ -73,10 +73,13 @@ class Sides(NamedTuple):
     smallest: int
     """Pixels; below it a border at the lowest resolution has nothing to reflect."""
 
+    def __str__(self) -> str:
+        return f"multiples of {self.multiple}, at least {self.smallest}"
+
     def refusal(self, height: int, width: int) -> str | None:
         """Why a picture of this size isn't taken; None where it is."""
         if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
-            return f"height and width must be multiples of {self.multiple}, at least {self.smallest}"
+            return f"height and width must be {self}"
         return None
 
 
