@@ -97,3 +97,26 @@ def source_of_padded(
     i = source_of_border(padded_pixel // padded_w - PAD, h, REFLECT)
     j = source_of_border(padded_pixel % padded_w - PAD, w, REFLECT)
     return i, j
+
+
+@triton.jit
+def store_row(
+    y,  # the padded image: (h + 2 PAD, w + 2 PAD, c)
+    value,  # (ROWS, CHANNELS)
+    i,  # (ROWS,) coordinates in the image
+    j,
+    channels,
+    real,  # mask of value
+    h: tl.constexpr,
+    w: tl.constexpr,
+    c: tl.constexpr,
+    SIDE: tl.constexpr,  # where vertically, as in `place_in_border`
+    PAD: tl.constexpr,
+    REFLECT: tl.constexpr,
+):
+    """Store a tile wherever it appears in one vertical part of the padded image: within, and on both sides."""
+    row, row_exists = place_in_border(i, h, SIDE, PAD, REFLECT)
+    for side in tl.static_range(3 if PAD else 1):
+        column, column_exists = place_in_border(j, w, side, PAD, REFLECT)
+        place = ((row * (w + 2 * PAD) + column) * c)[:, None] + channels[None, :]
+        tl.store(y + place, value, mask=real & (row_exists & column_exists)[:, None])

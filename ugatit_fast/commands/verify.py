@@ -46,7 +46,9 @@ def verify(
     source = read_checkpoint(
         checkpoint, spec.direction, network=network, smoothing=smooths(smoothing), offline=offline, say=say
     )
-    found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
+    found = compare_with_reference(
+        engine, source, device=loading.device, tune=loading.tune, trust_plan=loading.trust_plan, say=say
+    )
     precision = spec.precision
     passes = found.passes(precision)
     print(found.describe())
