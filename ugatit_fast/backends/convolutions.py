@@ -5,7 +5,7 @@ bias, ReLU and border itself where the attention asks for them. Which is faster 
 GPU: `tuning.py` measures it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,8 @@ from ugatit_fast.model import EPS
 Way = ConvolutionTile | None
 """How a layer runs: by ours with a tile, or by cuDNN."""
 CUDNN = "cudnn"
+Follows = Literal["instance norm", "AdaLIN", "ILN", "bias and ReLU"]
+"""What follows a convolution: ILN after the up-sampling ones."""
 
 
 def name_of(way: Way) -> str:
@@ -40,7 +42,7 @@ def name_of(way: Way) -> str:
 class Layer:
     """A convolution and what follows it, as far as that decides how fast it is. Equal layers share a choice."""
 
-    follows: Literal["instance norm", "AdaLIN", "ILN", "bias and ReLU"]
+    follows: Follows
     x: tuple[int, int, int, int]
     """Shape of the input, border included."""
     weight: tuple[int, int, int, int]
@@ -78,10 +80,11 @@ class Layer:
         return usual_tile(tiles, self.x[0], self.outputs, self.splits, gpu) if tiles else None
 
 
-def layer_of(follows: Literal["instance norm", "AdaLIN", "ILN", "bias and ReLU"], x: Tensor, weight: Tensor) -> Layer:
-    n, c, h, w = x.shape
+def layer_of(follows: Follows, shape: Sequence[int], weight: Tensor) -> Layer:
+    """shape: of the padded input."""
+    n, c, h, w = shape
     k, _, kernel_h, kernel_w = weight.shape
-    return Layer(follows, (n, c, h, w), (k, c, kernel_h, kernel_w), x.dtype)
+    return Layer(follows, (n, c, h, w), (k, c, kernel_h, kernel_w), weight.dtype)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,9 @@ class ChosenOperations(TorchOperations):
 
         if stride != 1:
             return run(None)
-        return self.by_choice(layer_of("instance norm" if weights.rho is None else "AdaLIN", x, weights.weight), run)
+        return self.by_choice(
+            layer_of("instance norm" if weights.rho is None else "AdaLIN", x.shape, weights.weight), run
+        )
 
     def up_stage(self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Tensor:
         plain = super().up_stage
@@ -140,7 +145,7 @@ class ChosenOperations(TorchOperations):
                 return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode)
             return self.ours(x, weights, way, None, unbiased, True, None, pad, pad_mode, phases=True)
 
-        return self.by_choice(layer_of("ILN", x, weights.weight), run)
+        return self.by_choice(layer_of("ILN", x.shape, weights.weight), run)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         plain = super().attend
@@ -150,7 +155,7 @@ class ChosenOperations(TorchOperations):
                 return plain(x, weights, pad_mode)
             return convolution_bias_relu(x, weights.weight, weights.bias, 1, pad_mode, way.rows, way.channels)
 
-        return self.by_choice(layer_of("bias and ReLU", x, weights.weight), run)
+        return self.by_choice(layer_of("bias and ReLU", x.shape, weights.weight), run)
 
     def ours(
         self,
