@@ -274,8 +274,8 @@ def convolution_case(
         tile.rows * tile.channels,
         wide=not descriptors, loops=True, **(boxes if descriptors else {}), **without,
         h=shape.h, w=shape.w, padded_h=shape.h + shape.pitch - shape.w, pitch=shape.pitch, inputs=inputs, c=c,
-        R=kernel, S=kernel, PHASES=shape.phases, PAD=pad, REFLECT=True, TILES=tiles, DESCRIPTORS=descriptors,
-        ROWS=tile.rows, CHANNELS=tile.channels, INPUTS=tile.inputs,
+        R=kernel, S=kernel, PHASES=shape.phases, PAD=pad, REFLECT=True, ZERO=False, TILES=tiles,
+        DESCRIPTORS=descriptors, ROWS=tile.rows, CHANNELS=tile.channels, INPUTS=tile.inputs,
     )  # fmt: skip
 
 
@@ -300,7 +300,7 @@ def streamed_case(
         dtype, name, adalin_streamed_triton.streamed_kernel, tile.options, tile.rows * tile.channels, **missing,
         h=side, w=side, c=c, residual_row=66 * c if residual else 0, residual_pixel=c if residual else 0,
         pitch=splits.pitch, PHASES=splits.phases, SPLIT_ROWS=splits.rows, PARTIAL_CHANNELS=of_convolution.channels,
-        RELU=True, PAD=pad, REFLECT=True, UNBIASED=1, EPS=1e-5,
+        RELU=True, SLOPE=0.0, PAD=pad, REFLECT=True, ZERO=False, UNBIASED=1, EPS=1e-5,
         SPLITS=min(SPLITS_AT_ONCE, power_of_two(splits.count)),
         PAIRS=power_of_two(splits.count * cdiv(c, of_convolution.channels)), ROWS=tile.rows, CHANNELS=tile.channels,
     )  # fmt: skip

@@ -41,22 +41,31 @@ class RowOperations(RowConvolutions, RowNorms):
         residual: Rows | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Rows:
         if x.channels == 3:
-            convolved = self.first_convolution(x, weights)
+            convolved = self.first_convolution(x, weights, norm=norm)
         elif stride == 2:
-            convolved = self.strided_convolution(x, weights)
+            convolved = self.strided_convolution(x, weights, norm=norm)
         else:
             convolved = self.convolution(x, weights)
-        normalised = self.norm(convolved, weights, style, unbiased, relu)
+        if norm:
+            normalised = self.norm(convolved, weights, style, unbiased, relu)
+        else:
+            normalised = self.moved(convolved, weights, relu)
         if residual is not None:
             normalised = self.added(residual, normalised)
         return replace(normalised, pad_mode=pad_mode)
 
-    def up_stage(self, x: Rows, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Rows:
+    def up_stage(
+        self, x: Rows, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Rows:
+        if x.pad_mode == "zero":  # then phases needn't have taps that add up to the same, and no constant comes of one
+            x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
-        return replace(self.norm(up, weights, None, unbiased, relu=True), pad_mode=pad_mode)
+        normalised = self.norm(up, weights, None, unbiased, relu=True) if norm else self.moved(up, weights, relu=True)
+        return replace(normalised, pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
         matrix = self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)
@@ -77,8 +86,11 @@ class RowOperations(RowConvolutions, RowNorms):
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
         return gamma, beta
 
-    def heatmap(self, attended: Rows) -> str:
-        total = self.node("ReduceSum", self.in_raster_order(attended), self.builder.integers(2), keepdims=0)
+    def heatmap(self, attended: Rows, weights: AttentionWeights) -> str:
+        features = self.in_raster_order(attended)
+        if weights.heat is not None:
+            features = self.node("Mul", features, self.vector(weights, "heat"))
+        total = self.node("ReduceSum", features, self.builder.integers(2), keepdims=0)
         layout = attended.layout
         shape = self.shape_of(layout.height, layout.width)
         return self.node("Reshape", total, shape)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
@@ -16,14 +17,22 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 from ugatit_fast.progress import Say
-from ugatit_fast.samples import sample_photos
 from ugatit_fast.translator import describe_engine
 
 FP32_MAX_ABS = 1e-3
 FP16_PSNR_DB = 45.0
 FP16_SHARE_WITHIN_2 = 0.999
+INT8_PSNR_DB = 40.0
+INT8_SHARE_BEYOND_8 = 0.001
+GATES: dict[Precision, str] = {
+    "fp32": f"max |d| at most {FP32_MAX_ABS:g} beyond rounding",
+    "fp16": f"PSNR at least {FP16_PSNR_DB:g} dB and {FP16_SHARE_WITHIN_2:.1%} of values within 2 levels",
+    "int8": f"PSNR at least {INT8_PSNR_DB:g} dB and at most {INT8_SHARE_BEYOND_8:.1%} of values off by more than 8 "
+    "levels, on photos",
+}
+"""What an engine of a precision has to reach, in words; `Difference.passes` is what they mean."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,8 @@ class Difference:
     """Mean |d| in [-1, 1] between the engine's levels and the unrounded reference; rounding alone gives about 0.002."""
     share_off_by_more_than_1: float
     share_off_by_more_than_2: float
-    """Share of values further from the rounded reference than 1 and 2 of 255 levels."""
+    share_off_by_more_than_8: float
+    """Share of values further from the rounded reference than 1, 2 and 8 of 255 levels."""
     psnr_db: float
     """Against the rounded reference; infinite where they are identical."""
     ssim: float
@@ -50,13 +60,15 @@ class Difference:
             f"against the float32 reference: max |d| {self.max_abs:.2g} beyond rounding, "
             f"mean |d| {self.mean_abs:.2g} with rounding, PSNR {self.psnr_db:.1f} dB, SSIM {self.ssim:.4f}, "
             f"{self.share_off_by_more_than_1:.3%} of values off by more than 1 level, "
-            f"{self.share_off_by_more_than_2:.3%} by more than 2"
+            f"{self.share_off_by_more_than_2:.3%} by more than 2, {self.share_off_by_more_than_8:.3%} by more than 8"
         )
 
     def passes(self, precision: Precision) -> bool:
         """Whether an engine of this precision is good enough to be used."""
         if precision == "fp32":
             return self.max_abs <= FP32_MAX_ABS
+        if precision == "int8":
+            return self.psnr_db >= INT8_PSNR_DB and self.share_off_by_more_than_8 <= INT8_SHARE_BEYOND_8
         return self.psnr_db >= FP16_PSNR_DB and 1 - self.share_off_by_more_than_2 >= FP16_SHARE_WITHIN_2
 
 
@@ -71,6 +83,7 @@ def difference(translated: Images, reference: np.ndarray) -> Difference:
         mean_abs=float(distance.mean() / 127.5),
         share_off_by_more_than_1=float((levels > 1).mean()),
         share_off_by_more_than_2=float((levels > 2).mean()),
+        share_off_by_more_than_8=float((levels > 8).mean()),
         psnr_db=float(10 * np.log10(255**2 / mse)) if mse else float("inf"),
         ssim=structural_similarity(translated, np.rint(exact)),
     )
@@ -101,9 +114,8 @@ def verify(
 ) -> Difference:
     """Run an engine and the reference generator of the checkpoint it was made from on the same pictures.
 
-    The pictures are two photographs and one of noise, at the engine's size. say: called with a line where loading the
-    engine takes long. Raises EngineError where the engine was
-    made from another checkpoint, and what reading either raises.
+    The pictures are those of `sample_pictures`. say: called with a line where loading the engine takes long. Raises
+    EngineError where the engine was made from another checkpoint, and what reading either raises.
     """
     path = Path(engine)
     spec = describe_engine(path, trust_plan)
@@ -127,7 +139,7 @@ def compare(backend: Backend, pictures: Images, exact: np.ndarray) -> Difference
     return difference(translated, exact)
 
 
-def exact_pictures(generator: Generator, pictures: Iterable[Pixels]) -> np.ndarray:
+def exact_pictures(generator: Reference, pictures: Iterable[Pixels]) -> np.ndarray:
     """What the reference generator, on the CPU, makes of n pictures, uint8 (h, w, 3).
 
     Float (n, h, w, 3) in [-1, 1], unrounded. One at a time, so that memory stays that of one.
@@ -137,8 +149,12 @@ def exact_pictures(generator: Generator, pictures: Iterable[Pixels]) -> np.ndarr
 
 
 def sample_pictures(spec: EngineSpec) -> Images:
-    """Two photographs and noise, uint8 (3, h, w, 3)."""
+    """Two photographs and noise, uint8 (3, h, w, 3); in eight bits, whose scales are from photographs and clip noise,
+    the photographs alone.
+    """
     size = (spec.height, spec.width)
     pictures = [fit_image(load_image(photo), size, "crop") for photo in sample_photos()]
+    if spec.precision == "int8":
+        return np.stack(pictures)
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     return np.stack([*pictures, noise])

@@ -123,7 +123,7 @@ def _(*arguments: Any, **options: Any) -> Tensor:
 
     call = StreamedCall(*arguments, **options)
     check_streamed(call)
-    if call.x.dtype == torch.float64 or (call.pad > 1 and call.pad_mode == "replicate"):
+    if call.x.dtype == torch.float64 or (call.pad > 1 and call.pad_mode != "reflect"):
         return adalin_from_partials_reference(call)
     inputs = Normalised(call.x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps)
     partials = (call.channel_partials, call.layer_partials, call.splits, call.channels)

@@ -5,11 +5,11 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ugatit_fast.kernels.adalin_launch import Normalised, pixel_strides
+from ugatit_fast.kernels.adalin_launch import Normalised, ending_options
 from ugatit_fast.kernels.adalin_streamed_triton import streamed_kernel
 from ugatit_fast.kernels.convolution_layout import RowSplits
 from ugatit_fast.kernels.convolution_schedule import SPLITS_AT_ONCE
-from ugatit_fast.kernels.launch import channels_last, check_size, on_device_of, span
+from ugatit_fast.kernels.launch import channels_last, check_size, on_device_of, pixel_strides, span
 from ugatit_fast.kernels.schedule import Tile, cdiv, gpu_of, power_of_two, resident_tile
 
 
@@ -28,8 +28,8 @@ def adalin_streamed_on_gpu(
 ) -> Tensor:
     """`adalin_from_partials` for checked arguments, on the current stream, by `tile` (default: the resident kernel's).
 
-    splits, width: how the convolution split its result, and the channels of its tiles. A border that replicates is at
-    most 1 wide. Raises ValueError at 2^31 elements.
+    splits, width: how the convolution split its result, and the channels of its tiles. A border that doesn't reflect
+    is at most 1 wide. Raises ValueError at 2^31 elements.
     """
     n, c, h, w = inputs.shape
     x = inputs.x
@@ -48,7 +48,7 @@ def adalin_streamed_on_gpu(
             channel_partials.contiguous(), layer_partials.contiguous(), y, *inputs.strides(), image_stride,
             h=h, w=w, c=c, residual_row=row_stride, residual_pixel=pixel_stride, pitch=splits.pitch,
             PHASES=splits.phases, SPLIT_ROWS=splits.rows, PARTIAL_CHANNELS=width,
-            RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect", UNBIASED=int(inputs.unbiased), EPS=inputs.eps,
+            PAD=pad, **ending_options(relu, 0.0, pad_mode), UNBIASED=int(inputs.unbiased), EPS=inputs.eps,
             SPLITS=min(splits_at_once, power_of_two(splits.count)),
             PAIRS=power_of_two(splits.count * cdiv(c, width)),
             ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,

@@ -74,8 +74,10 @@ def streamed_kernel(
     SPLIT_ROWS: tl.constexpr,  # of a split of the convolution
     PARTIAL_CHANNELS: tl.constexpr,  # of a channel tile of the convolution
     RELU: tl.constexpr,
-    PAD: tl.constexpr,  # at most 1 where the border replicates
+    SLOPE: tl.constexpr,  # of the ReLU below zero
+    PAD: tl.constexpr,  # at most 1 unless the border reflects
     REFLECT: tl.constexpr,
+    ZERO: tl.constexpr,  # whether the border is zeros
     UNBIASED: tl.constexpr,
     EPS: tl.constexpr,
     SPLITS: tl.constexpr,  # power of two: splits that are combined at once
@@ -140,4 +142,4 @@ def streamed_kernel(
     else:  # one multiply-add: half precision has no mean so far above its spread that it would cancel in float32
         b -= a * mean
     a, b = spread(a), spread(b)
-    finish_tile(y, held, added, a, b, centre, tile, channels, h, w, c, RELU, PAD, REFLECT, ROWS)
+    finish_tile(y, held, added, a, b, centre, tile, channels, h, w, c, RELU, PAD, REFLECT, ROWS, ZERO, SLOPE)

@@ -182,7 +182,7 @@ def _(x: Tensor, weight: Tensor, bias: Tensor, pad: int, pad_mode: str, rows: in
     from ugatit_fast.kernels.convolution_launch import convolution_bias_relu_on_gpu
 
     check_bias_relu(x, weight, bias, pad, pad_mode, rows, channels)
-    if x.dtype not in HALF or (pad > 1 and pad_mode == "replicate"):
+    if x.dtype not in HALF or (pad > 1 and pad_mode != "reflect"):
         return convolution_bias_relu_reference(x, weight, bias, pad, pad_mode)
     return convolution_bias_relu_on_gpu(x, weight, bias, pad, pad_mode, rows, channels)
 

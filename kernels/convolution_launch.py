@@ -38,7 +38,7 @@ def convolution_on_gpu(
     if n:
         tile = tile or convolution_tile(rows, channels, x.shape[1], c, gpu_of(x.device))
         partials = (of_channels, of_layer if layer else None)
-        run(x, weight, bias, y, partials, phases, 0, True, tiles, tile, descriptors)
+        run(x, weight, bias, y, partials, phases, 0, "reflect", tiles, tile, descriptors)
     return y, of_channels, of_layer
 
 
@@ -53,14 +53,14 @@ def convolution_bias_relu_on_gpu(
     tile: ConvolutionTile | None = None,
     descriptors: bool | None = None,
 ) -> Tensor:
-    """`convolution_bias_relu`, likewise; a border that replicates is at most 1 wide."""
+    """`convolution_bias_relu`, likewise; a border that doesn't reflect is at most 1 wide."""
     n, c, h, w = result_shape(x.shape, weight.shape, False)
     shape = (n, c, h + 2 * pad, w + 2 * pad)
     check_size("convolution_bias_relu", x.numel(), weight.numel(), prod(shape))
     y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     if n:
         tile = tile or convolution_tile(rows, channels, x.shape[1], c, gpu_of(x.device))
-        run(x, weight, bias, y, (None, None), False, pad, pad_mode == "reflect", 1, tile, descriptors)
+        run(x, weight, bias, y, (None, None), False, pad, pad_mode, 1, tile, descriptors)
     return y
 
 
@@ -72,7 +72,7 @@ def run(
     partials: tuple[Tensor | None, Tensor | None],
     phases: bool,
     pad: int,
-    reflect: bool,
+    pad_mode: str,
     tiles: int,
     tile: ConvolutionTile,
     descriptors: bool | None,
@@ -91,8 +91,9 @@ def run(
         convolution_kernel[(n * splits * count * cdiv(c, tile.channels),)](
             pixels, weights, contiguous(bias), y, *partials,
             h=inner_h, w=inner_w, padded_h=padded_h, pitch=pitch, inputs=inputs, c=c, R=kernel_h, S=kernel_w,
-            PHASES=count, PAD=pad, REFLECT=reflect, TILES=tiles, DESCRIPTORS=descriptors,
-            ROWS=tile.rows, CHANNELS=tile.channels, INPUTS=tile.inputs, **tile.options(tiles),
+            PHASES=count, PAD=pad, REFLECT=pad_mode == "reflect", ZERO=pad_mode == "zero",
+            TILES=tiles, DESCRIPTORS=descriptors, ROWS=tile.rows, CHANNELS=tile.channels, INPUTS=tile.inputs,
+            **tile.options(tiles),
         )  # fmt: skip
 
 

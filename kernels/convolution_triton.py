@@ -90,8 +90,9 @@ def convolution_kernel(
     R: tl.constexpr,
     S: tl.constexpr,
     PHASES: tl.constexpr,  # 4, woven into one image, else 1
-    PAD: tl.constexpr,  # border that is stored; of bias and ReLU only
+    PAD: tl.constexpr,  # border that is stored, of bias and ReLU only; at most 1 unless it reflects
     REFLECT: tl.constexpr,
+    ZERO: tl.constexpr,  # whether the border is zeros
     TILES: tl.constexpr,  # of a split, one below the other
     DESCRIPTORS: tl.constexpr,
     ROWS: tl.constexpr,  # padded pixels of a tile; more than the border between two lines
@@ -130,12 +131,12 @@ def convolution_kernel(
         real = inside[:, None] & real_channels(channels, c)[None, :]
         if channel_partials is None:
             value = tl.maximum(value + load_channels(bias, 0, channels, c)[None, :], 0.0).to(y.dtype.element_ty)
-            store_row(y, value, i, j, channels, real, h, w, c, 0, PAD, REFLECT)
+            store_row(y, value, i, j, channels, real, h, w, c, 0, PAD, REFLECT, ZERO)
             if PAD:
                 if tile * ROWS // pitch <= PAD:
-                    store_row(y, value, i, j, channels, real, h, w, c, 1, PAD, REFLECT)
+                    store_row(y, value, i, j, channels, real, h, w, c, 1, PAD, REFLECT, ZERO)
                 if (tile * ROWS + ROWS - 1) // pitch >= h - 1 - PAD:
-                    store_row(y, value, i, j, channels, real, h, w, c, 2, PAD, REFLECT)
+                    store_row(y, value, i, j, channels, real, h, w, c, 2, PAD, REFLECT, ZERO)
         else:
             value = value.to(y.dtype.element_ty)
             place = (((scale * i + a) * (scale * w) + scale * j + b) * c)[:, None] + channels[None, :]

@@ -56,7 +56,9 @@ def source_of_border(
     size,  # height or width of the image
     REFLECT: tl.constexpr,  # reflect without repeating the edge, else replicate the edge
 ):
-    """The coordinate inside the image whose pixel the border shows at i."""
+    """The coordinate inside the image whose pixel the border shows at i. A border of zeros is a replicated one whose
+    values are not stored.
+    """
     last = size - 1
     return last - tl.abs(last - tl.abs(i)) if REFLECT else tl.minimum(tl.maximum(i, 0), last)
 
@@ -100,6 +102,28 @@ def source_of_padded(
 
 
 @triton.jit
+def is_border(
+    padded_pixel,  # flat index in the padded image
+    h,
+    w,  # height and width of the image without its border
+    PAD: tl.constexpr,
+):
+    """Whether it lies outside the image."""
+    padded_w = w + 2 * PAD
+    i, j = padded_pixel // padded_w - PAD, padded_pixel % padded_w - PAD
+    return (i < 0) | (i >= h) | (j < 0) | (j >= w)
+
+
+@triton.jit
+def rectified(
+    value,
+    SLOPE: tl.constexpr,  # below zero: 0 for a ReLU
+):
+    """LeakyReLU."""
+    return tl.where(value > 0, value, SLOPE * value) if SLOPE else tl.maximum(value, 0.0)
+
+
+@triton.jit
 def store_row(
     y,  # the padded image: (h + 2 PAD, w + 2 PAD, c)
     value,  # (ROWS, CHANNELS)
@@ -113,10 +137,12 @@ def store_row(
     SIDE: tl.constexpr,  # where vertically, as in `place_in_border`
     PAD: tl.constexpr,
     REFLECT: tl.constexpr,
+    ZERO: tl.constexpr,
 ):
     """Store a tile wherever it appears in one vertical part of the padded image: within, and on both sides."""
     row, row_exists = place_in_border(i, h, SIDE, PAD, REFLECT)
     for side in tl.static_range(3 if PAD else 1):
         column, column_exists = place_in_border(j, w, side, PAD, REFLECT)
         place = ((row * (w + 2 * PAD) + column) * c)[:, None] + channels[None, :]
-        tl.store(y + place, value, mask=real & (row_exists & column_exists)[:, None])
+        shown = tl.zeros_like(value) if ZERO and (SIDE or side) else value
+        tl.store(y + place, shown, mask=real & (row_exists & column_exists)[:, None])

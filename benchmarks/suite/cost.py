@@ -108,6 +108,7 @@ class CountingOperations:
         residual: Activation | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
@@ -117,7 +118,9 @@ class CountingOperations:
         self.normalisation(y, residual, padded(y, pad), partials)
         return padded(y, pad)
 
-    def up_stage(self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Activation:
+    def up_stage(
+        self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Activation:
         """cuDNN's: each of the four phases has one row and column that no pixel of the image comes from."""
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
         y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))
@@ -143,7 +146,7 @@ class CountingOperations:
         read = [self.size(attended.inside(1)), *[matrix.nbytes for matrix in matrices]]
         self.add("style", macs, read, attended.n * len(weights.heads) * FLOAT32_BYTES)
 
-    def heatmap(self, attended: Activation) -> Activation:
+    def heatmap(self, attended: Activation, weights: AttentionWeights) -> Activation:
         """Nothing: an engine for pictures leaves it out."""
         return attended._replace(c=1)
 

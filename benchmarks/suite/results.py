@@ -30,7 +30,11 @@ Axis = Literal["batch", "side", "channels", "threads"]
 AXIS_UNITS: dict[Axis, str] = {"batch": "image", "side": "megapixel", "channels": "GMAC", "threads": "thread^-1"}
 """What the cost along an axis is a line in."""
 COPY = "copy"
-PRODUCT: dict[Precision, str] = {"fp32": "matrix product, float32", "fp16": "matrix product, float16"}
+PRODUCT: dict[Precision, str] = {
+    "fp32": "matrix product, float32",
+    "fp16": "matrix product, float16",
+    "int8": "matrix product, int8",
+}
 CONVOLUTION = "convolution 3x3, float32"
 """Names of the limits."""
 

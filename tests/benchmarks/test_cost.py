@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.conftest import LIGHT
 from ugatit_fast.bench.cost import Activation, CountingOperations, Work, count, roofline_seconds
 from ugatit_fast.fold import fold
-from ugatit_fast.graph import TorchOperations
+from ugatit_fast.graph import AttentionWeights, TorchOperations
 from ugatit_fast.model import Generator, GeneratorConfig
 
 
@@ -82,7 +82,7 @@ class Comparing(CountingOperations):
     def style(self, attended: object, weights: object) -> object:
         return self.real.style(attended[1], weights)  # type: ignore[index, arg-type]
 
-    def heatmap(self, attended: object) -> object:
+    def heatmap(self, attended: object, weights: AttentionWeights) -> object:
         return attended
 
 

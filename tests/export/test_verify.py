@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import random_pictures
 from ugatit_fast.bench.random_weights import write_random_checkpoint
+from ugatit_fast.choices import Precision
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError
-from ugatit_fast.export.verify import Difference, difference, sample_pictures, structural_similarity, verify
+from ugatit_fast.export.verify import GATES, Difference, difference, sample_pictures, structural_similarity, verify
 from ugatit_fast.model import GeneratorConfig
 
 
@@ -66,18 +68,21 @@ def test_structural_similarity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "fp32", "fp16"),
+    ("changes", "passes"),
     [
-        ({}, True, True),
-        ({"max_abs": 1.1e-3}, False, True),
-        ({"psnr_db": 44.9}, True, False),
-        ({"share_off_by_more_than_2": 0.0011}, True, False),
+        ({}, {"fp32", "fp16", "int8"}),
+        ({"max_abs": 1.1e-3}, {"fp16", "int8"}),
+        ({"psnr_db": 44.9}, {"fp32", "int8"}),
+        ({"share_off_by_more_than_2": 0.0011}, {"fp32", "int8"}),
+        ({"psnr_db": 39.9}, {"fp32"}),
+        ({"share_off_by_more_than_8": 0.0011}, {"fp32", "fp16"}),
     ],
 )
-def test_gates(changes: dict[str, float], fp32: bool, fp16: bool) -> None:
-    good = Difference(1e-3, 1e-3, 0.0, 0.001, 45.0, 0.99)
+def test_gates(changes: dict[str, float], passes: set[Precision]) -> None:
+    good = Difference(1e-3, 1e-3, 0.0, 0.001, 0.001, 45.0, 0.99)
     found = replace(good, **changes)  # type: ignore[arg-type]
-    assert (found.passes("fp32"), found.passes("fp16")) == (fp32, fp16)
+    assert {precision for precision in get_args(Precision) if found.passes(precision)} == passes
+    assert set(GATES) == set(get_args(Precision))
 
 
 def test_verify_an_engine(light_engine: Path, light_checkpoint: Path) -> None:
@@ -98,3 +103,5 @@ def test_sample_pictures_fill_the_engines_size(full_engine: Path) -> None:
     pictures = sample_pictures(spec)
     assert pictures.shape == (3, spec.height, spec.width, 3)
     assert all(picture.std() > 20 for picture in pictures)
+    photographs = sample_pictures(replace(spec, precision="int8"))
+    np.testing.assert_array_equal(photographs, pictures[:2])

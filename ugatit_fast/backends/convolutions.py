@@ -1,4 +1,5 @@
-"""The folded network with a choice for every convolution of stride 1: cuDNN's, or ours with one of its tiles.
+"""The folded network with a choice for every convolution of stride 1 that a normalisation, or the attention's bias and
+ReLU, follows: cuDNN's, or ours with one of its tiles.
 
 Ours stores the statistics of what it writes, so that the normalisation after it is one pass without a barrier, and adds
 bias, ReLU and border itself where the attention asks for them. Which is faster depends on the layer, the batch and the
@@ -119,6 +120,7 @@ class ChosenOperations(TorchOperations):
         residual: Tensor | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Tensor:
         plain = super().stage
 
@@ -126,25 +128,29 @@ class ChosenOperations(TorchOperations):
             if way is None:
                 return plain(
                     x, weights, stride=stride, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad,
-                    pad_mode=pad_mode,
+                    pad_mode=pad_mode, norm=norm,
                 )  # fmt: skip
             added = None if residual is None else interior(residual, 1)
             return self.ours(x, weights, way, style, unbiased, relu, added, pad, pad_mode, phases=False)
 
-        if stride != 1:
+        if stride != 1 or not norm:
             return run(None)
         return self.by_choice(
             layer_of("instance norm" if weights.rho is None else "AdaLIN", x.shape, weights.weight), run
         )
 
-    def up_stage(self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Tensor:
+    def up_stage(
+        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Tensor:
         plain = super().up_stage
 
         def run(way: Way) -> Tensor:
             if way is None:
-                return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode)
+                return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode, norm=norm)
             return self.ours(x, weights, way, None, unbiased, True, None, pad, pad_mode, phases=True)
 
+        if not norm:
+            return run(None)
         return self.by_choice(layer_of("ILN", x.shape, weights.weight), run)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:

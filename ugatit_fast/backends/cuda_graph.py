@@ -12,7 +12,7 @@ from ugatit_fast.backends.convolutions import Choices, ChosenOperations
 from ugatit_fast.backends.cudnn import OurConvolutions
 from ugatit_fast.backends.relay import Results
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.graph import FoldedGenerator, StyleWeights
+from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights
 from ugatit_fast.kernels.counters import graph_counters
 
 
@@ -26,19 +26,19 @@ class CapturedOperations(ChosenOperations):
         self.wants_heatmap = heatmap
         self.beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
-    def translated(self, folded: FoldedGenerator, image: Tensor) -> tuple[Tensor, Tensor]:
+    def translated(self, folded: FoldedNetwork, image: Tensor) -> tuple[Tensor, Tensor]:
         """Picture and heat map, the latter empty where nobody wants one. Everything is queued on the current stream,
         or will be waited for there.
         """
-        results = folded.graph(self, image)
+        picture, heatmap = folded.graph(self, image)
         self.join()
-        return results
+        return picture, image.new_empty(0, dtype=torch.float32) if heatmap is None else heatmap
 
     def join(self) -> None:
         torch.cuda.current_stream().wait_stream(self.beside)
 
-    def heatmap(self, attended: Tensor) -> Tensor:
-        return super().heatmap(attended) if self.wants_heatmap else attended.new_empty(0)
+    def heatmap(self, attended: Tensor, weights: AttentionWeights) -> Tensor:
+        return super().heatmap(attended, weights) if self.wants_heatmap else attended.new_empty(0)
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         """On the other stream. `attended` is the residual of a stage after `ready`, so its memory isn't used again
@@ -115,7 +115,7 @@ class CapturedBatch:
 
     def __init__(
         self,
-        folded: FoldedGenerator,
+        folded: FoldedNetwork,
         size: int,
         spec: EngineSpec,
         choices: Choices | None,
@@ -156,7 +156,7 @@ class WholeSlot:
 
     def __init__(
         self,
-        folded: FoldedGenerator,
+        folded: FoldedNetwork,
         size: int,
         spec: EngineSpec,
         choices: Choices | None,

@@ -28,7 +28,7 @@ from ugatit_fast.choices import Tune
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError, first_line
 from ugatit_fast.files import make_folder, written_whole
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.kernels.convolution import HALF
 from ugatit_fast.kernels.schedule import Gpu, gpu_of
 from ugatit_fast.machine import cache_folder
@@ -46,7 +46,7 @@ Times = Mapping[str, float]
 Facts = dict[str, str]
 
 
-def choose(folded: FoldedGenerator, spec: EngineSpec, tune: Tune, say: Say) -> Choices | None:
+def choose(folded: FoldedNetwork, spec: EngineSpec, tune: Tune, say: Say) -> Choices | None:
     """How the layers of an engine run on the current GPU, where `folded` is; None: by cuDNN, all of them."""
     weight = folded.stem.weight
     gpu = gpu_of(weight.device)
@@ -105,10 +105,10 @@ class ListingOperations(ChosenOperations):
         return run(None)
 
 
-def layers_of(folded: FoldedGenerator, size: int, height: int, width: int) -> list[Layer]:
+def layers_of(folded: FoldedNetwork, size: int, height: int, width: int) -> list[Layer]:
     """Every convolution of stride 1 that a normalisation or the attention follows, found without computing anything."""
     tensors = {name: tensor.to("meta") for name, tensor in folded.tensors().items()}
-    shapes = FoldedGenerator(folded.config, tensors, unbiased=folded.unbiased)
+    shapes = folded.with_tensors(tensors)
     listing = ListingOperations(folded.stem.weight.dtype, folded.stem.weight.shape[1])
     shapes.graph(listing, torch.empty(size, height, width, 3, dtype=torch.uint8, device="meta"))
     return listing.layers
@@ -132,7 +132,7 @@ class MeasuringOperations(ChosenOperations):
 
 
 def measured(
-    folded: FoldedGenerator, spec: EngineSpec, sizes: Sequence[int], gpu: Gpu, known: Mapping[str, Times]
+    folded: FoldedNetwork, spec: EngineSpec, sizes: Sequence[int], gpu: Gpu, known: Mapping[str, Times]
 ) -> dict[str, Times]:
     """Times of all layers at these batch sizes; without those that the GPU has no memory for."""
     stem = folded.stem.weight

@@ -1,0 +1,152 @@
+"""Photos -> what each convolution of the folded network reads of them: the ranges that eight-bit scales are made from.
+
+From minimum to maximum, never clipped: what is rare is what a norm makes large, and clipping 0.01 % at either end costs
+3 to 5 dB. The sample photos are always among the photos, because `verify` knows those and no others.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ugatit_fast.assets import sample_photos
+from ugatit_fast.errors import InputError
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StyleWeights, TorchOperations
+from ugatit_fast.kernels.padding import interior
+from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.folders import photos_below
+from ugatit_fast.media.images import Pixels, load_image
+from ugatit_fast.progress import Phased, Say
+
+MOST_PHOTOS = 100
+"""Of a folder, evenly spread over it: ranges hardly grow beyond, and each photo takes a second."""
+STYLE = "style"
+"""The place of the first linear layer, which only a full generator has in eight bits."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one place reads, over all photos."""
+
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    """(c,) smallest and largest value of each channel, or zero where that is beyond: a scale has a place for zero."""
+    multiply_adds: int
+    """Of one photo there."""
+
+    def joined(self, other: "Reading") -> "Reading":
+        """Over the photos of both."""
+        return Reading(np.minimum(self.low, other.low), np.maximum(self.high, other.high), self.multiply_adds)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Every convolution's reading, by its place in the folded network ("down.0", "decoder.1.0", "out"); and of a full
+    generator the first linear layer's ("style").
+    """
+
+    readings: Mapping[str, Reading]
+    photos: int
+
+
+# Photos -----------------------------------------------------------------------------------------------------------
+
+
+def calibration_pictures(
+    folder: Path | None, size: tuple[int, int], say: Say = lambda _: None, progress: Phased = lambda *_: None
+) -> list[Pixels]:
+    """The sample photos and up to `MOST_PHOTOS` of a folder, cropped and resized to `size` (height, width): uint8
+    (h, w, 3) each.
+
+    Photos that can't be read, and those of one colour, which say nothing about ranges, are left out and counted.
+    Raises InputError where the folder can't be read or nothing in it can be used.
+    """
+    pictures = [fit_image(load_image(photo), size, "crop") for photo in sample_photos()]
+    if folder is None:
+        return pictures
+    if not folder.is_dir():
+        raise InputError(f"--calibration takes a folder of photos, and {folder} is none; check its name")
+    photos = evenly(photos_below(folder), MOST_PHOTOS)
+    if not photos:
+        raise InputError(
+            f"the calibration folder {folder} has no photos; name one with photos as they'll be translated"
+        )
+    broken = plain = 0
+    for done, photo in enumerate(photos):
+        progress("reading photos", done, len(photos))
+        try:
+            picture = fit_image(load_image(photo), size, "crop")
+        except InputError:
+            broken += 1
+            continue
+        if (picture == picture[0, 0]).all():
+            plain += 1
+        else:
+            pictures.append(picture)
+    progress("reading photos", len(photos), len(photos))
+    left_out = f"{broken} that can't be read, {plain} of one colour"
+    if broken + plain == len(photos):
+        raise InputError(f"no photo in the calibration folder {folder} can be used ({left_out}); name another")
+    if broken + plain:
+        say(f"calibration: {len(photos) - broken - plain} photos of {folder}, without {left_out}")
+    return pictures
+
+
+def evenly(photos: Sequence[Path], most: int) -> list[Path]:
+    """At most so many, spread over all."""
+    if len(photos) <= most:
+        return list(photos)
+    return [photos[i * len(photos) // most] for i in range(most)]
+
+
+# Ranges -----------------------------------------------------------------------------------------------------------
+
+
+class ReadingOperations(TorchOperations):
+    """The folded network in float32, noting what each place reads."""
+
+    def __init__(self, dtype: torch.dtype, channels: int) -> None:
+        super().__init__(dtype, channels)
+        self.seen: dict[str, Reading] = {}
+
+    def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
+        result = super().convolved(x, weights, stride)
+        pixels = result.shape[2] * result.shape[3]
+        self.note(weights.prefix, x, weights.weight.numel() * pixels)
+        return result
+
+    def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
+        if weights.first.shape[1] != attended.shape[1]:
+            self.note(STYLE, interior(attended, 1), weights.first.numel())
+        return super().style(attended, weights)
+
+    def note(self, place: str, x: Tensor, multiply_adds: int) -> None:
+        ends = (x.amin((0, 2, 3)).clamp_max(0), x.amax((0, 2, 3)).clamp_min(0))
+        low, high = (end.numpy().astype(np.float32) for end in ends)
+        reading = Reading(low, high, multiply_adds)
+        self.seen[place] = self.seen[place].joined(reading) if place in self.seen else reading
+
+
+def calibrate(folded: FoldedGenerator, pictures: Sequence[Pixels], progress: Phased = lambda *_: None) -> Calibration:
+    """Run pictures, uint8 (h, w, 3), through the folded network on the CPU, one at a time.
+
+    Raises InputError where there are none.
+    """
+    if not pictures:
+        raise InputError("no pictures to calibrate with; give some")
+    operations = ReadingOperations.of(folded.stem)
+    with torch.inference_mode():
+        for done, picture in enumerate(as_batches(pictures)):
+            progress("calibrating", done, len(pictures))
+            folded.graph(operations, picture)
+    progress("calibrating", len(pictures), len(pictures))
+    return Calibration(operations.seen, len(pictures))
+
+
+def as_batches(pictures: Sequence[Pixels]) -> Iterator[Tensor]:
+    """uint8 (1, h, w, 3) each."""
+    return (torch.from_numpy(picture[None]) for picture in pictures)

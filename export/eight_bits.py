@@ -1,0 +1,150 @@
+"""The folded network in eight bits: the scales that every runtime's form stands on, and what they do to a picture.
+
+    activation  uint8, one scale and zero point each, fixed by photos        x = scale * (q - zero)
+    kernel      int8 in [-127, 127], one scale an output channel             w = scale[o] * q
+    sums        int32, exact; norms, style and residual streams in float32
+
+A place (the convolutions by their names in the folded network, and "style", the first linear layer of a full generator)
+has eight bits where `EightBits.spans` names it, and float32 elsewhere. `Emulated` is the plain meaning of all this, in
+PyTorch: every integer here is far below 2^24, so that float32 holds it exactly.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ugatit_fast.export.calibration import STYLE, Calibration, Reading
+from ugatit_fast.export.equalise import equalised
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StyleWeights, TorchOperations
+from ugatit_fast.media.images import Pixels
+
+LEVELS = 255
+"""Steps of a uint8."""
+LARGEST_KERNEL = 127
+"""Of an int8 kernel: -128 has no counterpart, and none is needed."""
+SMALLEST_SCALE = 1e-12
+"""What a channel of zeros has: it stays zero, and nothing is divided by zero."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """What one place reads lies from low to high, and zero with it."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, reading: Reading) -> "Span":
+        return cls(float(reading.low.min()), float(reading.high.max()))
+
+    @property
+    def scale(self) -> float:
+        """Of uint8 with `zero`, as the nearest float32."""
+        return float(np.float32(max((self.high - self.low) / LEVELS, SMALLEST_SCALE)))
+
+    @property
+    def zero(self) -> int:
+        """The uint8 that stands for 0."""
+        return min(max(round(-self.low / self.scale), 0), LEVELS)
+
+    @property
+    def symmetric_scale(self) -> float:
+        """Of int8 around 0, for runtimes that know no zero points."""
+        return float(np.float32(max(-self.low, self.high, SMALLEST_SCALE * LARGEST_KERNEL) / LARGEST_KERNEL))
+
+
+@dataclass(frozen=True)
+class EightBits:
+    """A network, the same function as the float32 one, with what of it is rounded to eight bits, and how."""
+
+    folded: FoldedGenerator
+    """Its channels scaled, in float32."""
+    spans: Mapping[str, Span]
+    """Of the places in eight bits, in the order of the network."""
+    multiply_adds: Mapping[str, int]
+    """Of every place, whether it has eight bits or not."""
+    photos: int
+    """That the spans are from."""
+
+    @classmethod
+    def of(cls, folded: FoldedGenerator, calibration: Calibration) -> "EightBits":
+        """All places of a network in eight bits."""
+        even, measured = equalised(folded, calibration)
+        readings = measured.readings
+        return cls(
+            even,
+            {place: Span.of(reading) for place, reading in readings.items()},
+            {place: reading.multiply_adds for place, reading in readings.items()},
+            measured.photos,
+        )
+
+    def only(self, places: Collection[str]) -> "EightBits":
+        """The same with float32 everywhere else."""
+        return replace(self, spans={place: span for place, span in self.spans.items() if place in places})
+
+    def without(self, places: Collection[str]) -> "EightBits":
+        """The same with float32 there."""
+        return self.only(set(self.spans) - set(places))
+
+    @property
+    def in_float32(self) -> tuple[str, ...]:
+        """The places that have no eight bits."""
+        return tuple(place for place in self.multiply_adds if place not in self.spans)
+
+
+def eight_bit_kernels(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """(o, ...) float32 -> the nearest int8 of the same shape, and the scale (o,) of each output channel."""
+    outputs = len(weight)
+    largest = np.abs(weight.reshape(outputs, -1)).max(1)
+    scale = (np.maximum(largest, SMALLEST_SCALE * LARGEST_KERNEL) / LARGEST_KERNEL).astype(np.float32)
+    spread = scale.reshape(outputs, *[1] * (weight.ndim - 1))
+    return np.clip(np.rint(weight / spread), -LARGEST_KERNEL, LARGEST_KERNEL).astype(np.int8), scale
+
+
+class Emulated(TorchOperations):
+    """The folded network with eight bits where there are spans; sums are as exact as float32 makes them."""
+
+    def __init__(self, eight: EightBits) -> None:
+        super().__init__(torch.float32)
+        self.spans = eight.spans
+        self.kernels: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
+        span = self.spans.get(weights.prefix)
+        if span is None:
+            return super().convolved(x, weights, stride)
+        kernel, scale = self.kernel(weights.prefix, weights.weight)
+        return F.conv2d(levels(x, span), kernel, stride=stride) * (scale * span.scale)[:, None, None]
+
+    def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
+        span = self.spans.get(STYLE)
+        if span is None:
+            return super().style(attended, weights)
+        kernel, scale = self.kernel(STYLE, weights.first)
+        tensors = {weights.name(name): tensor for name, tensor in weights.named_buffers()}
+        first = {weights.name("first"): kernel * scale[:, None]}
+        return super().style(levels(attended, span) * span.scale, StyleWeights(tensors | first, weights.prefix))
+
+    def kernel(self, place: str, weight: Tensor) -> tuple[Tensor, Tensor]:
+        if place not in self.kernels:
+            kernel, scale = eight_bit_kernels(weight.numpy())
+            self.kernels[place] = torch.from_numpy(kernel.astype(np.float32)), torch.from_numpy(scale)
+        return self.kernels[place]
+
+
+def levels(x: Tensor, span: Span) -> Tensor:
+    """The nearest uint8 less the zero point, as float32 integers; what is beyond the span takes its ends."""
+    return ((x / span.scale).round() + span.zero).clamp(0, LEVELS) - span.zero
+
+
+def emulate(eight: EightBits, pictures: list[Pixels]) -> NDArray[np.uint8]:
+    """What an engine makes of pictures, uint8 (h, w, 3) each: uint8 (n, h, w, 3), one at a time."""
+    operations = Emulated(eight)
+    with torch.inference_mode():
+        results = [eight.folded.graph(operations, torch.from_numpy(picture[None]))[0] for picture in pictures]
+    return torch.cat(results).numpy()
