@@ -321,9 +321,11 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
         return {"c": c, "RELU": True, "PAD": pad, "REFLECT": reflect, "UNBIASED": 1, "EPS": 1e-5}
 
+    ending = {"ZERO": False, "SLOPE": 0.0}
+
     def size(c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1) -> dict[str, Any]:
         reflect = not phases or pad > 1
-        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect)}
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect), **ending}
 
     def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
@@ -351,12 +353,12 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "apply AdaLIN, residual, reflect 1", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            loops=True, PHASES=False, **norm(256, 1), **of_statistics, **rows(streamed),
+            loops=True, PHASES=False, **norm(256, 1), **ending, **of_statistics, **rows(streamed),
             **partials(tiles.statistics, MAX_SPLITS, 256),
         ),
         case(
             "apply ILN of phases, reflect 3", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **of_statistics, **rows(streamed),
+            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **ending, **of_statistics, **rows(streamed),
             **partials(tiles.statistics, MAX_SPLITS, 64),
         ),
         case(
@@ -390,7 +392,11 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "bias_relu, reflect 1", pointwise_triton.bias_relu_kernel, streamed, streamed.rows * streamed.channels,
-            c=256, PAD=1, REFLECT=True, **rows(streamed),
+            c=256, PAD=1, REFLECT=True, residual=None, **ending, **rows(streamed),
+        ),
+        case(
+            "bias_relu, residual, no ReLU, zero 1", pointwise_triton.bias_relu_kernel, streamed,
+            streamed.rows * streamed.channels, c=256, PAD=1, REFLECT=False, ZERO=True, SLOPE=1.0, **rows(streamed),
         ),
         case(
             "interleave_phases", pointwise_triton.interleave_kernel, streamed, streamed.rows * streamed.channels,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ugatit_fast.backends.convolutions import Follows, layer_of
+from ugatit_fast.backends.convolutions import layer_of
 from ugatit_fast.choices import Precision
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
@@ -62,10 +62,10 @@ class CountingOperations:
     def is_ours(self, x: Activation, weight: Tensor, stride: int = 1) -> bool:
         return self.gpu is not None and stride == 1 and bool(layer_of("AdaLIN", x, weight).tiles(self.gpu))
 
-    def partials(self, follows: Follows, x: Activation, weight: Tensor) -> int:
+    def partials(self, x: Activation, weight: Tensor, *, phases: bool = False) -> int:
         """Bytes of the statistics that a convolution of ours leaves for its normalisation."""
         assert self.gpu is not None, "only ours leaves any"
-        layer = layer_of(follows, x, weight)
+        layer = layer_of("AdaLIN", x, weight, phases)
         tile = layer.usual(self.gpu)
         assert tile is not None, "who is ours has a tile"
         tiles = tiles_of_split(tile, x.n, layer.outputs, layer.splits, self.gpu)
@@ -113,7 +113,7 @@ class CountingOperations:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
         ours = self.is_ours(x, weights.weight, stride)
-        partials = self.partials("AdaLIN", x, weights.weight) if ours else 0
+        partials = self.partials(x, weights.weight) if ours else 0
         self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements, partials)
         self.normalisation(y, residual, padded(y, pad), partials)
         return padded(y, pad)
@@ -125,7 +125,7 @@ class CountingOperations:
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
         y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))
         ours = self.is_ours(x, weights.weight)
-        partials = self.partials("ILN", x, weights.weight) if ours else 0
+        partials = self.partials(x, weights.weight, phases=True) if ours else 0
         stored = y if ours else phases
         self.convolution("up-convolution", x, weights.weight, stored, y.elements, partials)
         self.normalisation(stored, None, padded(y, pad), partials)

@@ -302,6 +302,6 @@ def test_a_choice_that_there_is_not_is_refused(engine: Path, monkeypatch: pytest
 
 
 def test_names_tell_layers_apart() -> None:
-    one = Layer("AdaLIN", (1, 256, 66, 66), (256, 256, 3, 3), torch.float16)
-    other = Layer("AdaLIN", (1, 256, 66, 66), (256, 256, 3, 3), torch.bfloat16)
+    one = Layer("AdaLIN", (1, 256, 66, 66), (256, 256, 3, 3), False, torch.float16)
+    other = Layer("AdaLIN", (1, 256, 66, 66), (256, 256, 3, 3), False, torch.bfloat16)
     assert one.name != other.name

@@ -31,8 +31,8 @@ from ugatit_fast.model import EPS
 Way = ConvolutionTile | None
 """How a layer runs: by ours with a tile, or by cuDNN."""
 CUDNN = "cudnn"
-Follows = Literal["instance norm", "AdaLIN", "ILN", "bias and ReLU"]
-"""What follows a convolution: ILN after the up-sampling ones."""
+Follows = Literal["instance norm", "AdaLIN", "bias and ReLU"]
+"""What follows a convolution; AdaLIN stands for whatever needs the statistics of whole layers too."""
 
 
 def name_of(way: Way) -> str:
@@ -47,27 +47,26 @@ class Layer:
     x: tuple[int, int, int, int]
     """Shape of the input, border included."""
     weight: tuple[int, int, int, int]
+    phases: bool
+    """Whether it makes the four phases of an image of twice the size."""
     dtype: torch.dtype
 
     @property
     def name(self) -> str:
         """For the file of choices."""
         x, weight = ("x".join(map(str, shape)) for shape in (self.x, self.weight))
-        return f"{x} by {weight}, {self.follows}, {str(self.dtype).removeprefix('torch.')}"
+        phases = " to phases" if self.phases else ""
+        return f"{x} by {weight}{phases}, {self.follows}, {str(self.dtype).removeprefix('torch.')}"
 
     @property
     def splits(self) -> RowSplits:
         """Of single rows, which no tile has."""
-        return RowSplits.of(result_shape(self.x, self.weight, self.is_up), self.x[3], 1, self.is_up)
-
-    @property
-    def is_up(self) -> bool:
-        return self.follows == "ILN"
+        return RowSplits.of(result_shape(self.x, self.weight, self.phases), self.x[3], 1, self.phases)
 
     @property
     def outputs(self) -> int:
         """Channels of the result."""
-        return self.weight[0] // 4 if self.is_up else self.weight[0]
+        return self.weight[0] // 4 if self.phases else self.weight[0]
 
     def tiles(self, gpu: Gpu) -> tuple[ConvolutionTile, ...]:
         """Those that ours may have, the smallest first; none where only cuDNN will do."""
@@ -81,11 +80,15 @@ class Layer:
         return usual_tile(tiles, self.x[0], self.outputs, self.splits, gpu) if tiles else None
 
 
-def layer_of(follows: Follows, shape: Sequence[int], weight: Tensor) -> Layer:
+def layer_of(follows: Follows, shape: Sequence[int], weight: Tensor, phases: bool = False) -> Layer:
     """shape: of the padded input."""
     n, c, h, w = shape
     k, _, kernel_h, kernel_w = weight.shape
-    return Layer(follows, (n, c, h, w), (k, c, kernel_h, kernel_w), weight.dtype)
+    return Layer(follows, (n, c, h, w), (k, c, kernel_h, kernel_w), phases, weight.dtype)
+
+
+def norm_of(weights: StageWeights) -> Follows:
+    return "instance norm" if weights.rho is None else "AdaLIN"
 
 
 @dataclass(frozen=True)
@@ -135,9 +138,7 @@ class ChosenOperations(TorchOperations):
 
         if stride != 1 or not norm:
             return run(None)
-        return self.by_choice(
-            layer_of("instance norm" if weights.rho is None else "AdaLIN", x.shape, weights.weight), run
-        )
+        return self.by_choice(layer_of(norm_of(weights), x.shape, weights.weight), run)
 
     def up_stage(
         self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
@@ -151,7 +152,7 @@ class ChosenOperations(TorchOperations):
 
         if not norm:
             return run(None)
-        return self.by_choice(layer_of("ILN", x.shape, weights.weight), run)
+        return self.by_choice(layer_of(norm_of(weights), x.shape, weights.weight, phases=True), run)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         plain = super().attend
