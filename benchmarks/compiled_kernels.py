@@ -358,8 +358,8 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "apply ILN of phases, reflect 3", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **ending, **of_statistics, **rows(streamed),
-            **partials(tiles.statistics, MAX_SPLITS, 64),
+            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **ending, **of_statistics,
+            **rows(streamed), **partials(tiles.statistics, MAX_SPLITS, 64),
         ),
         case(
             "resident instance norm, reflect 1", resident_kernel, resident, resident.rows * resident.channels,
