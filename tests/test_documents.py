@@ -31,8 +31,6 @@ NOT_RUN = {
     "ugatit-fast study result report/": "the same",
     "ugatit-fast study result selfie2anime/ horse2zebra/ --json study.json": "the same",
     "ugatit-fast evaluate anime/ my-set/testB --download": "needs the network; tests/train/evaluation",
-    "ugatit-fast study result report/": "needs people's answers; tests/study/test_result.py",
-    "ugatit-fast study result selfie2anime/ horse2zebra/ --json study.json": "the same",
 }
 """Examples of the help that aren't run, and why; they are read like the others."""
 
