@@ -8,20 +8,21 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.convolutions import Choices, ChosenOperations
 from ugatit_fast.backends.cudnn import OurConvolutions
 from ugatit_fast.backends.relay import Results
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights
 from ugatit_fast.kernels.counters import graph_counters
 
 
-class CapturedOperations(TorchOperations):
-    """The network as a graph holds it: no heat map that nobody wants, and the style beside the first convolution of the
-    decoder, which doesn't need it yet.
+class CapturedOperations(ChosenOperations):
+    """The network as a graph holds it: every layer by its choice, no heat map that nobody wants, and the style beside
+    the first convolution of the decoder, which doesn't need it yet.
     """
 
-    def __init__(self, dtype: torch.dtype, channels: int, *, heatmap: bool) -> None:
-        super().__init__(dtype, channels)
+    def __init__(self, dtype: torch.dtype, channels: int, choices: Choices | None, *, heatmap: bool) -> None:
+        super().__init__(dtype, channels, choices)
         self.wants_heatmap = heatmap
         self.beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self.apart = False
@@ -122,6 +123,7 @@ class CapturedBatch:
         folded: FoldedNetwork,
         size: int,
         spec: EngineSpec,
+        choices: Choices | None,
         pool: Any,
         style: Tensor | None,
         host: Host | None = None,
@@ -132,7 +134,7 @@ class CapturedBatch:
         """
         stem = folded.stem.weight
         self.folded, self.host = folded, host
-        self.operations = CapturedOperations(stem.dtype, stem.shape[1], heatmap=spec.heatmap)
+        self.operations = CapturedOperations(stem.dtype, stem.shape[1], choices, heatmap=spec.heatmap)
         self.operations.given = style
         self.image = torch.zeros(size, spec.height, spec.width, 3, dtype=torch.uint8, device=stem.device)
         self.replay = recorded(self.work, stem.device, pool)
@@ -163,11 +165,18 @@ class WholeSlot:
     """See `relay.Slot`: for a batch that is one piece, with its copies inside the graph."""
 
     def __init__(
-        self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, streams: Streams, style: Tensor | None
+        self,
+        folded: FoldedNetwork,
+        size: int,
+        spec: EngineSpec,
+        choices: Choices | None,
+        pool: Any,
+        streams: Streams,
+        style: Tensor | None,
     ) -> None:
         """As `CapturedBatch`."""
         self.streams, self.host = streams, Host.of(size, spec)
-        self.graph = CapturedBatch(folded, size, spec, pool, style, self.host)
+        self.graph = CapturedBatch(folded, size, spec, choices, pool, style, self.host)
         self.returned = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
     def send(self, images: Images) -> None:

@@ -37,6 +37,7 @@ def load(options: RayOptions, engine: Path, *, heatmap: bool) -> Translator:
         device=options.device,
         heatmap=heatmap,
         threads=options.cores,
+        tune=options.tune,
         trust_plan=options.trust_plan,
         style=options.style,
     )

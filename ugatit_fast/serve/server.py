@@ -178,8 +178,10 @@ def serve_engines(
                     device=loading.device,
                     heatmap=spec.heatmap,
                     threads=loading.threads,
+                    tune=loading.tune,
                     trust_plan=loading.trust_plan,
                     style=loading.style,
+                    say=say,
                 )
             )
             for engine, spec in zip(engines, specs, strict=True)
