@@ -12,6 +12,7 @@ def channel_affine(
     bias: Tensor | None,
     unbiased: bool,
     eps: float,
+    eps_outside: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Channel means of x (without bias), a and b, each float32 (n, c) (float64 where x is). Arguments as in
     `ugatit::adalin`."""
@@ -25,10 +26,15 @@ def channel_affine(
     if unbiased:
         var_c = var_c * (pixels / (pixels - 1))
         var = var * (c * pixels / (c * pixels - 1))
-    a, b = torch.rsqrt(var_c + eps), torch.zeros_like(mean_c)
+    a, b = inverse_deviation(var_c, eps, eps_outside), torch.zeros_like(mean_c)
     if rho is not None:
-        layer_part = (1 - rho) * torch.rsqrt(var + eps)
+        layer_part = (1 - rho) * inverse_deviation(var, eps, eps_outside)
         a, b = rho * a + layer_part, layer_part * (mean_c - mean)
     if gamma is not None:
         a, b = gamma * a, gamma * b
     return mean_x, a, b if beta is None else b + beta
+
+
+def inverse_deviation(variance: Tensor, eps: float, eps_outside: bool) -> Tensor:
+    """s of adalin.py."""
+    return 1 / (torch.sqrt(variance) + eps) if eps_outside else torch.rsqrt(variance + eps)

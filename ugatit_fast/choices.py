@@ -44,7 +44,7 @@ KernelChoice = Literal["auto", "native", "triton"]
 
 Device = Literal["auto", "cpu", "cuda"]
 
-ArchitectureName = Literal["ugatit", "cyclegan"]
+ArchitectureName = Literal["ugatit", "cyclegan", "unit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ugatit_fast.architectures import architecture_of, fold
 from ugatit_fast.choices import Precision
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.model import Config
 
@@ -104,6 +104,18 @@ class CountingOperations:
         y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))
         self.convolution("up-convolution", x, weights.weight, phases, y.elements)
         self.normalisation(phases, None, padded(y, pad))
+        return padded(y, pad)
+
+    def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
+        """What the outermost lines lack is two lines and two columns of a convolution of one dimension."""
+        phases = Activation(x.n, len(weights.weight), x.h - 2, x.w - 2)
+        y = Activation(x.n, phases.c // 4, 2 * phases.h, 2 * phases.w)
+        self.convolution("up-convolution", x, weights.weight, phases, y.elements)
+        for kernel, length in ((weights.top, y.w), (weights.left, y.h)):
+            macs, read = 2 * y.n * length * kernel.numel(), 2 * y.n * length * kernel.shape[1] * self.item_bytes
+            written = 2 * y.n * length * y.c * self.item_bytes
+            self.add("edges", macs, [read, 2 * kernel.nbytes, written], written)
+        self.normalisation(y, None, padded(y, pad))
         return padded(y, pad)
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:

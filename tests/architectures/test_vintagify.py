@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tests.architectures.published import Published
 from ugatit_fast.architectures.cyclegan import ResnetConfig
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import BuiltKind, Precision
@@ -20,7 +21,6 @@ from ugatit_fast.export.build import build_engine
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import load_image
-from ugatit_fast.samples import sample_photos
 from ugatit_fast.translator import Translator
 
 SHA256 = "c502cd44ca720d004f89775f593fc403acc6b36d27d65390cbe2f476f771e560"

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading, calibrate, calibration_pictures, evenly
 from ugatit_fast.export.eight_bits import EightBits, Emulated, Span, eight_bit_kernels, emulate, levels
@@ -21,7 +22,6 @@ from ugatit_fast.export.verify import Difference, difference, exact_pictures
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.samples import sample_photos
 
 BIASED = replace(LIGHT, bias=True, affine_encoder=True, unbiased=False)
 SHALLOW = replace(LIGHT, n_res=0)
