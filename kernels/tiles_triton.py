@@ -120,4 +120,4 @@ def rectified(
     SLOPE: tl.constexpr,  # below zero: 0 for a ReLU
 ):
     """LeakyReLU."""
-    return tl.where(value > 0, value, SLOPE * value) if SLOPE else tl.maximum(value, 0.0)
+    return tl.where(value > 0, value, SLOPE * value) if SLOPE != 0 else tl.maximum(value, 0.0)

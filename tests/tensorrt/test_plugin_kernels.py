@@ -37,11 +37,15 @@ def specs(dtype: str, channels_last: bool) -> list[KernelSpec]:
     found = []
     for tactic in (1, 2, 3):
         found.append(stats_spec(BLOCKS, dtype, channels_last, tactic))
-        for shape, residual, own, pad in ((BLOCKS, True, True, 1), (UP, False, False, 3)):
+        for shape, residual, own, pad, mode in (
+            (BLOCKS, True, True, 1, "reflect"),
+            (UP, False, False, 3, "reflect"),
+            (UP, False, False, 1, "constant"),
+        ):
             found.append(
                 apply_spec(
                     shape, dtype, channels_last, tactic, residual=residual, style_of_each_image=own, relu=not residual,
-                    pad=pad, mode="reflect", unbiased=True, eps=1e-5,
+                    pad=pad, mode=mode, unbiased=True, eps=1e-5,
                 )
             )  # fmt: skip
     return found
