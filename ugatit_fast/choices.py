@@ -44,6 +44,9 @@ KernelChoice = Literal["auto", "native", "triton"]
 
 Device = Literal["auto", "cpu", "cuda"]
 
+Tune = Literal["auto", "cudnn", "ours"]
+"""Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
+
 ArchitectureName = Literal["ugatit", "cyclegan", "unit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
@@ -124,6 +127,8 @@ class Loading:
     """Where the engine runs."""
     threads: int | None = None
     """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
+    tune: Tune = "auto"
+    """Of a cuda engine, the convolutions: cudnn, ours, or auto, the faster for each layer, timed once on each GPU."""
     trust_plan: bool = False
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
 
