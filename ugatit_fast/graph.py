@@ -329,7 +329,7 @@ class TorchOperations:
         """dtype: of the activations; channels: of the first convolution's input, colours and zeros."""
         self.dtype, self.channels = dtype, channels
         self.given: Tensor | None = None
-        """The style (style_length,), of a network that draws in styles."""
+        """The style (style_length,), of a network that draws in styles; the mean of all where there is none."""
 
     @classmethod
     def of(cls, stem: StageWeights) -> Self:
@@ -391,8 +391,8 @@ class TorchOperations:
         return F.conv2d(x, weights.weight, stride=stride)
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
-        assert self.given is not None, "a network that draws in styles is given one"
-        x = self.given[None].to(weights.layer1.dtype)
+        mean = weights.layer1.new_zeros(weights.layer1.shape[1])
+        x = (mean if self.given is None else self.given.to(mean))[None]
         x = torch.relu(F.linear(x, weights.layer1, weights.bias1))
         x = torch.relu(F.linear(x, weights.layer2, weights.bias2))
         numbers = F.linear(x, weights.layer3, weights.bias3)

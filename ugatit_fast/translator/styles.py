@@ -47,19 +47,23 @@ def style_of(given: "GivenStyle | None", spec: EngineSpec, engine: Path) -> Styl
 
 def parsed(text: str) -> int | list[float] | Path:
     """A seed, numbers with commas between them, or else the path of a picture. InputError where there is no file."""
-    if text.isascii() and text.strip().isdigit():
-        return int(text)
-    if "," in text:
-        try:
-            return [float(part) for part in text.split(",")]
-        except ValueError:
-            pass  # a path may have commas
-    if not Path(text).is_file():
+    said = numbers_in(text)
+    if said is None and not Path(text).is_file():
         raise InputError(
             f"a style is a seed such as 7, numbers such as 0.3,-1.2,... or a picture; {text!r} is none of these and no "
             "file"
         )
-    return Path(text)
+    return Path(text) if said is None else said
+
+
+def numbers_in(text: str) -> int | list[float] | None:
+    """A seed, or numbers with commas between them; None for anything else."""
+    if text.isascii() and text.strip().isdigit():
+        return int(text)
+    try:
+        return [float(part) for part in text.split(",")] if "," in text else None
+    except ValueError:  # a path may have commas
+        return None
 
 
 def is_picture(given: object) -> bool:
