@@ -83,6 +83,11 @@ class Waiting:
     since: float
     """On the event loop's clock."""
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What pictures of a batch have in common."""
+        return self.picture.shape, self.run
+
 
 class Batcher:
     """The queue before one engine. Bounding it is up to the callers: see `Places`."""
@@ -115,8 +120,9 @@ class Batcher:
     async def translate(
         self, picture: Pixels, run: Callable[[Pixels], Sequence[Translated]] | None = None
     ) -> Translated:
-        """Translate a picture, uint8 (h, w, 3). run: in place of the batcher's own; pictures of a batch have equal ones.
+        """Translate a picture, uint8 (h, w, 3).
 
+        run: in place of the batcher's own; pictures of a batch have equal ones.
         Raises what `run` raised for its batch. Cancelling gives up the place in the queue.
         """
         assert self.worker is not None, "start() comes first"
@@ -156,10 +162,7 @@ class Batcher:
 
     def take_batch(self) -> list[Waiting]:
         """The first that wait, as many as a batch takes, and as have the first one's size and are run as it is."""
-        first = self.waiting[0] if self.waiting else None
-        alike = (
-            one for one in self.waiting if first and one.picture.shape == first.picture.shape and one.run == first.run
-        )
+        alike = (one for one in self.waiting if one.kind == self.waiting[0].kind)
         batch = list(islice(alike, self.max_batch))
         for one in batch:
             self.waiting.remove(one)
