@@ -1,11 +1,13 @@
 """compare: methods side by side in a report that is whole whatever happens to one of them."""
 
 import csv
+import io
 import json
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,10 +22,11 @@ from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.commands.compare import labels_of
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
-from ugatit_fast.media.images import load_image, save_image
+from ugatit_fast.media.images import encode_image, load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.study import compare as module
-from ugatit_fast.study.compare import Named, compare, data_set_of, folders_of
+from ugatit_fast.study.compare import Named, compare
+from ugatit_fast.study.names import data_set_of, folders_of
 from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.study.questions import open_survey, questions_of
 from ugatit_fast.study.report import ANSWERS, REPORT, Comparison, claim, read_report
@@ -268,6 +271,19 @@ def test_another_engine_photo_or_frame_is_made_anew(tmp_path: Path, light_engine
         f"{folder}/d.png" for folder in ("photos", "methods/method-1", "methods/method-2")
     }
     assert not (out / "photos/b c.png").exists()
+
+
+def test_another_photo_through_stdin_is_another_photo(
+    tmp_path: Path, light_engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = [Named("A", light_engine), Named("B", light_engine)]
+    seen = []
+    for seed in (1, 2):
+        content = io.BytesIO(encode_image(picture(seed), ".png"))
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False, buffer=content))
+        compare(named, "-", tmp_path / "report", UNTIMED, CPU)
+        seen.append(load_image(tmp_path / "report/methods/a/stdin.png"))
+    assert (seen[0] != seen[1]).any()
 
 
 # Names ---------------------------------------------------------------------------------------------------------------

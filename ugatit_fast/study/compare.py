@@ -5,7 +5,6 @@
 What goes wrong with a method is its own failure, and with a photo that photo's: both are told, and the others go on.
 """
 
-import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path, PurePath
 
 from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.extras import libraries_needed
-from ugatit_fast.bench.environment import file_stem, machine, now
+from ugatit_fast.bench.environment import machine, now
 from ugatit_fast.bench.results import Spread
 from ugatit_fast.choices import Loading
 from ugatit_fast.engine import EngineSpec
@@ -27,6 +26,7 @@ from ugatit_fast.media.folders import IMAGE_SUFFIXES
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.serve.turns import turns_of
 from ugatit_fast.study.figures import write_table
+from ugatit_fast.study.names import data_set_of, folders_of, name_of, sha256_of, stamp_of
 from ugatit_fast.study.options import FEWEST_METHODS, CompareOptions
 from ugatit_fast.study.page import write_page
 from ugatit_fast.study.report import (
@@ -47,15 +47,13 @@ from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
-from ugatit_fast.translate.sources import ZIP_SUFFIX, ClipSource, Source, find_images
+from ugatit_fast.translate.sources import ClipSource, Source, find_images
 from ugatit_fast.translator import Translated, Translates, Translator
 from ugatit_fast.version import __version__
 
 PICTURE_SUFFIX = ".png"
 TIMED_PHOTOS = 4
 """Different photos that the clock sees; the engines' work doesn't depend on them."""
-FOLDERS_OF_SETS = ("testa", "testb", "traina", "trainb", "test", "train", "a", "b")
-"""Folders that are called for their part of a data set, whose name is the folder's above."""
 
 
 @dataclass(frozen=True)
@@ -381,54 +379,3 @@ def of_all(refused: Mapping[str, UgatitFastError]) -> UgatitFastError:
     if len(reasons) == 1:
         return next(iter(refused.values()))
     return InputError("no method can be opened: " + "; ".join(f"{name}: {why}" for name, why in refused.items()))
-
-
-# Names --------------------------------------------------------------------------------------------------------------
-
-
-def folders_of(names: Sequence[str]) -> dict[str, str]:
-    """A folder for each method: its name as far as any disk can hold it, with a number where two are alike."""
-    folders: dict[str, str] = {}
-    for name in names:
-        stem = file_stem(name)[:40].strip("-") or "method"
-        number = 1
-        folder = stem
-        while folder in folders.values():
-            number += 1
-            folder = f"{stem}-{number}"
-        folders[name] = folder
-    return folders
-
-
-def name_of(source: Source, photos: str) -> str:
-    """What the photo's file is called, below the folder that was named."""
-    given = Path(photos)
-    if given.is_dir() and source.path.is_relative_to(given):
-        return source.path.relative_to(given).as_posix()
-    return source.path.name
-
-
-def data_set_of(photos: str) -> str:
-    """The name of the folder of photos, or of that above it where it is called testA; of an archive, its own."""
-    path = Path(photos).resolve()
-    if path.suffix.lower() == ZIP_SUFFIX:
-        return path.stem
-    path = path if path.is_dir() else path.parent
-    parts = [part for part in path.parts[1:] if part.casefold() not in FOLDERS_OF_SETS]
-    return parts[-1] if parts else path.name
-
-
-def stamp_of(source: Source) -> str:
-    """Of the file that a photo is read from: its size and time, and empty where there is none to come back to."""
-    if source.file is None:
-        return ""
-    try:
-        status = source.file.stat()
-    except OSError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def sha256_of(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
