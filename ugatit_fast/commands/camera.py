@@ -71,7 +71,9 @@ def camera_command(
     engine = engine_for(weights, flags, size=framed.size)
     reader = VideoReader(input) if input else CameraReader(device)
     say(f"loading {engine.name}")
-    with Translator(engine, device=flags.device, threads=threads, trust_plan=flags.trust_plan) as translator:
+    with Translator(
+        engine, device=flags.device, threads=threads, tune=flags.tune, trust_plan=flags.trust_plan, say=say
+    ) as translator:
         faces = FaceFinder(framed.face_model, LOOK_SIDE) if framed.crop == "face" else None
         framing = Framing(framed, served_size(translator.spec, framed), faces)
         translator.warmup()
