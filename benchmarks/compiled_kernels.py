@@ -319,13 +319,14 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         return case_of(dtype, name, kernel, tile.options, elements, **arguments)
 
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
-        return {"c": c, "RELU": True, "PAD": pad, "REFLECT": reflect, "UNBIASED": 1, "EPS": 1e-5}
+        ending: dict[str, Any] = {"RELU": True, "SLOPE": 0.0, "PAD": pad, "REFLECT": reflect, "ZERO": False}
+        return {"c": c, **ending, "UNBIASED": 1, "EPS": 1e-5}
 
-    ending = {"ZERO": False, "SLOPE": 0.0}
-
-    def size(c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1) -> dict[str, Any]:
+    def size(
+        c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1, zero: bool = False
+    ) -> dict[str, Any]:
         reflect = not phases or pad > 1
-        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect), **ending}
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect), "ZERO": zero}
 
     def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
@@ -353,12 +354,12 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "apply AdaLIN, residual, reflect 1", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            loops=True, PHASES=False, **norm(256, 1), **ending, **of_statistics, **rows(streamed),
+            loops=True, PHASES=False, **norm(256, 1), **of_statistics, **rows(streamed),
             **partials(tiles.statistics, MAX_SPLITS, 256),
         ),
         case(
             "apply ILN of phases, reflect 3", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **ending, **of_statistics,
+            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **of_statistics,
             **rows(streamed), **partials(tiles.statistics, MAX_SPLITS, 64),
         ),
         case(
@@ -377,6 +378,11 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             **size(128, 128, phases=True), **rows(resident), **partials(resident, 32, 128),
         ),
         case(
+            "resident instance norm of phases, zero 1", resident_kernel, resident,
+            resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
+            **plain, **size(128, 128, phases=True, zero=True), **rows(resident), **partials(resident, 32, 128),
+        ),
+        case(
             "resident ILN of phases, reflect 3, two tiles", resident_kernel, resident,
             resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
             bias=None, **size(64, 256, 3, phases=True, tiles=2), **rows(resident), **partials(resident, 128, 64),
@@ -392,7 +398,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "bias_relu, reflect 1", pointwise_triton.bias_relu_kernel, streamed, streamed.rows * streamed.channels,
-            c=256, PAD=1, REFLECT=True, residual=None, **ending, **rows(streamed),
+            c=256, PAD=1, REFLECT=True, residual=None, SLOPE=0.0, ZERO=False, **rows(streamed),
         ),
         case(
             "bias_relu, residual, no ReLU, zero 1", pointwise_triton.bias_relu_kernel, streamed,

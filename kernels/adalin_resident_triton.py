@@ -220,6 +220,7 @@ def resident_kernel(
     CHANNELS: tl.constexpr,
     ZERO: tl.constexpr = False,  # whether the border is zeros, of a width of at most 1
     SLOPE: tl.constexpr = 0.0,  # of the ReLU below zero
+    EPS_OUTSIDE: tl.constexpr = False,
 ):
     """Grid: n * splits / TILES * channel tiles. A program's only tile stays in registers across the image's barrier.
 
@@ -281,7 +282,9 @@ def resident_kernel(
         layer_mean, layer_square = combined_layer(layer_partials, pixels, ROWS, splits, c, CHANNELS, PAIRS)
     count = run_counts(tl.arange(0, SPLITS), pixels, ROWS, splits)
     mean, square = combine_channels(means, squares, count, pixels, True)
-    a, b = affine_of(mean, square, layer_mean, layer_square, scale, shift, mix, moved, pixels, c, UNBIASED, EPS)
+    a, b = affine_of(
+        mean, square, layer_mean, layer_square, scale, shift, mix, moved, pixels, c, UNBIASED, EPS, EPS_OUTSIDE
+    )
     centre = None
     if x.dtype.element_ty == tl.float32:
         centre = spread(mean)

@@ -192,6 +192,16 @@ def combined_layer(
 
 
 @triton.jit
+def inverse_deviation(
+    variance,
+    EPS: tl.constexpr,
+    EPS_OUTSIDE: tl.constexpr,
+):
+    """s of adalin.py."""
+    return 1.0 / (tl.sqrt(variance) + EPS) if EPS_OUTSIDE else tl.rsqrt(variance + EPS)
+
+
+@triton.jit
 def affine(
     channels,  # (CHANNELS,) indices
     mean,  # (CHANNELS,) of x, without bias
@@ -209,6 +219,7 @@ def affine(
     EPS: tl.constexpr,
     PARTIAL_CHANNELS: tl.constexpr,
     PAIRS: tl.constexpr,
+    EPS_OUTSIDE: tl.constexpr = False,
 ):
     """a and b of y = a * (x - mean) + b, per channel: `affine_of` for what is still in memory."""
     layer_mean, layer_square = None, None
@@ -219,7 +230,7 @@ def affine(
     return affine_of(
         mean, square, layer_mean, layer_square, load_channels(gamma, 0, channels, c),
         load_channels(beta, 0, channels, c), load_channels(rho, 0, channels, c), load_channels(bias, 0, channels, c),
-        pixels, c, UNBIASED, EPS,
+        pixels, c, UNBIASED, EPS, EPS_OUTSIDE,
     )  # fmt: skip
 
 
@@ -237,15 +248,16 @@ def affine_of(
     c: tl.constexpr,
     UNBIASED: tl.constexpr,
     EPS: tl.constexpr,
+    EPS_OUTSIDE: tl.constexpr = False,  # whether EPS is added to deviations, not to variances
 ):
     """a and b of y = a * (x - mean) + b, per channel: the formula at the top of adalin.py."""
     count = pixels * 1.0
-    a = tl.rsqrt(square / (count - UNBIASED) + EPS)
+    a = inverse_deviation(square / (count - UNBIASED), EPS, EPS_OUTSIDE)
     b = tl.zeros_like(a)
     if rho is not None:
         if bias is not None:
             mean += bias
-        layer_part = (1 - rho) * tl.rsqrt(layer_square / (count * c - UNBIASED) + EPS)
+        layer_part = (1 - rho) * inverse_deviation(layer_square / (count * c - UNBIASED), EPS, EPS_OUTSIDE)
         a = rho * a + layer_part
         b = layer_part * (mean - layer_mean)
     if gamma is not None:

@@ -47,7 +47,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan"]
+ArchitectureName = Literal["ugatit", "cyclegan", "unit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -76,10 +76,13 @@ class Sides(NamedTuple):
     smallest: int
     """Pixels; below it a border at the lowest resolution has nothing to reflect."""
 
+    def __str__(self) -> str:
+        return f"multiples of {self.multiple}, at least {self.smallest}"
+
     def refusal(self, height: int, width: int) -> str | None:
         """Why a picture of this size isn't taken; None where it is."""
         if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
-            return f"height and width must be multiples of {self.multiple}, at least {self.smallest}"
+            return f"height and width must be {self}"
         return None
 
 

@@ -12,14 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ugatit_fast.architectures import architecture_of, fold
 from ugatit_fast.backends.convolutions import layer_of
 from ugatit_fast.choices import Precision
-from ugatit_fast.fold import fold
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
 from ugatit_fast.kernels.convolution_schedule import tiles_of_split
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.schedule import Gpu, cdiv
-from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.model import Config
 
 FLOAT32_BYTES = 4
 
@@ -131,6 +131,18 @@ class CountingOperations:
         self.normalisation(stored, None, padded(y, pad), partials)
         return padded(y, pad)
 
+    def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
+        """What the outermost lines lack is two lines and two columns of a convolution of one dimension."""
+        phases = Activation(x.n, len(weights.weight), x.h - 2, x.w - 2)
+        y = Activation(x.n, phases.c // 4, 2 * phases.h, 2 * phases.w)
+        self.convolution("up-convolution", x, weights.weight, phases, y.elements)
+        for kernel, length in ((weights.top, y.w), (weights.left, y.h)):
+            macs, read = 2 * y.n * length * kernel.numel(), 2 * y.n * length * kernel.shape[1] * self.item_bytes
+            written = 2 * y.n * length * y.c * self.item_bytes
+            self.add("edges", macs, [read, 2 * kernel.nbytes, written], written)
+        self.normalisation(y, None, padded(y, pad))
+        return padded(y, pad)
+
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         y = x._replace(c=len(weights.weight))
         if self.is_ours(x, weights.weight):
@@ -165,14 +177,14 @@ def padded(x: Activation, pad: int) -> Activation:
 
 
 def count(
-    config: GeneratorConfig, batch: int, height: int, width: int, precision: Precision, ours_on: Gpu | None = None
+    config: Config, batch: int, height: int, width: int, precision: Precision, ours_on: Gpu | None = None
 ) -> list[Work]:
     """The cost of every operation of the folded graph for a batch, in order. No weights are made.
 
     ours_on: as for `CountingOperations`.
     """
     with torch.device("meta"):
-        folded: FoldedGenerator = fold(Generator(config))
+        folded = fold(architecture_of(config).reference(config))
     if precision == "fp16":
         folded = folded.half_precision()
     operations = CountingOperations(2 if precision == "fp16" else 4, ours_on)
