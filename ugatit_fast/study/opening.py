@@ -11,7 +11,7 @@ from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.study.names import sha256_of
 from ugatit_fast.study.options import FEWEST_METHODS
 from ugatit_fast.study.report import Engine
-from ugatit_fast.translator import Translates, Translator
+from ugatit_fast.translator import Translates, Translator, describe_engine
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,14 @@ def open_all(
 
 def load(file: Path, wanted: tuple[int, int] | None, loading: Loading, stack: ExitStack) -> Opened:
     """An engine that has run once. Raises as `Translator` does, and InputError for a size that it doesn't serve."""
-    translator = Translator(file, device=loading.device, threads=loading.threads, trust_plan=loading.trust_plan)
+    styled = describe_engine(file, loading.trust_plan).style_length > 0  # others draw in one style only
+    translator = Translator(
+        file,
+        device=loading.device,
+        threads=loading.threads,
+        trust_plan=loading.trust_plan,
+        style=loading.style if styled else None,
+    )
     stack.callback(translator.close)
     spec = translator.spec
     size = wanted if wanted and spec.any_size else (spec.height, spec.width)
