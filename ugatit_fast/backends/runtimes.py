@@ -5,6 +5,7 @@ a row of `export.build.WRITERS`. Nothing else tells kinds apart by their names. 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -26,7 +27,7 @@ from ugatit_fast.backends.needs import (
     Part,
     ThisMachine,
 )
-from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, places_of
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.files import SHARED_SUFFIX, own_kind
@@ -40,8 +41,20 @@ Contents = Literal["graph", "tensors", "plans", "weights"]
 weights.
 """
 Purpose = Literal["build", "run"]
-Opener = Callable[[Path, EngineSpec, Device, int | None], "Backend"]
-"""(engine file, its description, device, threads of a CPU) -> ready to run"""
+
+
+class Place(NamedTuple):
+    """Where one copy of an engine runs."""
+
+    device: Device
+    gpu: int | None
+    """By its number; None is the one that CUDA takes by itself."""
+    threads: int | None
+    """Of a CPU; None is one a core."""
+
+
+Opener = Callable[[Path, EngineSpec, Place], "Backend"]
+"""(engine file, its description, place) -> ready to run"""
 
 
 class Server(NamedTuple):
@@ -132,25 +145,25 @@ class Runtime:
         return f'pip install ".[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
 
 
-def open_onnxruntime(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_onnxruntime(path: Path, spec: EngineSpec, place: Place) -> "Backend":
     from ugatit_fast.backends.ort import OrtBackend
 
-    return OrtBackend(path, spec, device=device, threads=threads)
+    return OrtBackend(path, spec, device=place.device, threads=place.threads, gpu=place.gpu)
 
 
-def open_cuda(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_cuda(path: Path, spec: EngineSpec, place: Place) -> "Backend":
     from ugatit_fast.backends.cuda import CudaBackend
 
-    return CudaBackend(path, spec)
+    return CudaBackend(path, spec, place.gpu)
 
 
-def open_tensorrt(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_tensorrt(path: Path, spec: EngineSpec, place: Place) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits
 
-    check_fits(path, spec)
+    check_fits(path, spec, place.gpu)
     from ugatit_fast.backends.trt import TrtBackend
 
-    return TrtBackend(path, spec)
+    return TrtBackend(path, spec, place.gpu)
 
 
 def unfit_rtx(spec: EngineSpec) -> str | None:
@@ -165,13 +178,13 @@ def describe_tensorrt_plan(path: Path) -> EngineSpec:
     return describe_plan(path)
 
 
-def open_tensorrt_rtx(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_tensorrt_rtx(path: Path, spec: EngineSpec, place: Place) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits_rtx
 
-    check_fits_rtx(path, spec)
+    check_fits_rtx(path, spec, place.gpu)
     from ugatit_fast.backends.trt_rtx import RtxBackend
 
-    return RtxBackend(path, spec)
+    return RtxBackend(path, spec, place.gpu)
 
 
 def describe_rtx_plan(path: Path) -> EngineSpec:
@@ -295,16 +308,46 @@ def describe_bare_plan(path: Path) -> EngineSpec:
     return runtime.describe(path)
 
 
-def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_backend(path: Path, spec: EngineSpec, device: str, threads: int | None) -> "Backend":
     """The runtime that an engine names, loaded with it; its library is imported here and not before.
 
-    Raises EngineError (of a kind that nobody knows, damaged, for another machine), BackendUnavailable.
+    device: as `choices.places_of` reads it; on several GPUs there is a copy of the engine on each. Raises InputError
+    for a device that there can't be, EngineError (of a kind that nobody knows, damaged, for another machine) and
+    BackendUnavailable, also for a GPU that isn't there.
     """
-    check_choice("device", device, Device)
+    kind, gpus = places_of(device)
     runtime = runtime_of(path, spec)
-    runtime.require(path, device)
+    runtime.require(path, kind)
+    require_gpus(gpus)
     assert runtime.open is not None, "what has a file can be opened"
-    return runtime.open(path, spec, device, threads)
+    with ExitStack() as made:
+        backends = [
+            made.enter_context(closing(runtime.open(path, spec, Place(kind, gpu, threads)))) for gpu in gpus or (None,)
+        ]
+        made.pop_all()
+    if len(backends) == 1:
+        return backends[0]
+    from ugatit_fast.backends.several import SeveralGpus
+
+    return SeveralGpus(backends)
+
+
+def require_gpus(gpus: Sequence[int]) -> None:
+    """BackendUnavailable where there is no GPU of one of these numbers."""
+    if not gpus:
+        return
+    from ugatit_fast.backends.driver import gpus_of_driver
+    from ugatit_fast.backends.gpu_parts import GpuError
+
+    try:
+        count = gpus_of_driver()
+    except GpuError as error:
+        raise BackendUnavailable(f"cuda:{gpus[0]} can't be had: {error}; or use --device cpu") from error
+    if missing := [gpu for gpu in gpus if gpu >= count]:
+        there = {0: "there is no GPU here", 1: "there is 1 GPU here, cuda:0"}.get(
+            count, f"there are {count} GPUs here, cuda:0 to cuda:{count - 1}"
+        )
+        raise BackendUnavailable(f"there is no cuda:{missing[0]}: {there}; choose among these")
 
 
 def choose_backend(

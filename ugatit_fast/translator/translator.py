@@ -9,7 +9,6 @@ import numpy as np
 
 from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
 from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
-from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.translator.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
@@ -54,7 +53,7 @@ class Translator:
         self,
         engine: str | Path,
         *,
-        device: Device = "auto",
+        device: str = "auto",
         heatmap: bool = False,
         threads: int | None = None,
         trust_plan: bool = False,
@@ -62,7 +61,8 @@ class Translator:
         """Load an engine; the object is ready when this returns.
 
         engine: an engine file from `build_engine`.
-        device: "auto" (the best that the engine can use here), "cpu" or "cuda".
+        device: "auto" (the best that the engine can use here), "cpu", "cuda", a GPU by its number ("cuda:1"), or
+            several ("cuda:0,cuda:1"): batches are shared out, and callers at once go where the least is in hand.
         heatmap: also return the attention heat maps; the engine must have been built with them.
         threads: of a CPU engine; None takes every core.
         trust_plan: also load a bare TensorRT plan, which says nothing about itself. A plan can carry code: whoever made
@@ -78,6 +78,7 @@ class Translator:
             raise EngineError(f"{path} was built without heat maps; build it again with --heatmap")
         self.heatmap = heatmap
         self.backend: Backend = open_backend(path, self.spec, device, threads)
+        self.spec = self.backend.spec
 
     def run(self, pictures: Pictures) -> Any:
         """Translate one picture or many, and give the same kind back. `translator(pictures)` is the same.
@@ -121,7 +122,7 @@ class Translator:
 
     def run_batch(self, batch: Batch) -> Any:
         """As `run`, of arrays with their n: a pair with heat maps."""
-        if is_on_gpu(batch) and isinstance(self.backend, DeviceBackend):
+        if isinstance(self.backend, DeviceBackend) and is_on_gpu(batch, self.backend.number):
             images = tensor_to_images(batch)
             self.check_size(*images.shape[1:3])
             translated, attention = self.backend.run_on_device(images)
