@@ -12,7 +12,7 @@ from ugatit_fast.backends.ort import OrtBackend
 from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, Runtime, article, choose_backend, open_backend, runtime_of
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Loading, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
@@ -236,4 +236,4 @@ def runners(path: Path, written: Written, request: BuildRequest) -> Iterator[Bac
         )
         yield from (OrtBackend(graph, spec, device="cpu") for graph in written.graphs)
     else:
-        yield open_backend(path, spec, request.device, None)
+        yield open_backend(path, spec, Loading(device=request.device), request.say)

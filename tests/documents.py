@@ -53,7 +53,10 @@ BRIEF = {
     "compat --phase train": "--iteration 1 --ch 2 --n_res 1 --img_size 96 --device cpu",
 }
 """How a command begins -> what makes its work small."""
-BEFORE = {"train export-official": "train --data my-set --output runs/my-set --light"}
+BEFORE = {
+    "train export-official": "train --data my-set --output runs/my-set --light",
+    "study report/": "compare a=selfie2anime.onnx b=half.onnx --photos me.jpg --rounds 0 -o report",
+}
 """How a command begins -> what must have been done before."""
 
 

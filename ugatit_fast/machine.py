@@ -15,6 +15,11 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 
+def cpu_in_words(threads: int) -> str:
+    """A CPU as the device of an engine."""
+    return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
+
+
 def available_cores() -> int:
     """Cores this process may use; taskset, batch schedulers and containers can make them fewer than there are."""
     if hasattr(os, "sched_getaffinity"):

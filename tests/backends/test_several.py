@@ -161,7 +161,7 @@ def test_the_cuda_engine_computes_on_its_own(
 
     with fake_cuda(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device", device)
-        backends = [CudaBackend(engine, read_spec(engine), number) for number in (0, 3)]
+        backends = [CudaBackend(engine, read_spec(engine), "cudnn", gpu=number) for number in (0, 3)]
         assert current == [0, 3]
         several = SeveralGpus(backends)
         pictures = random_pictures(4, 32, 32)

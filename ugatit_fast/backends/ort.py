@@ -18,7 +18,7 @@ from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.files import is_text
-from ugatit_fast.machine import available_cores, pip_install
+from ugatit_fast.machine import available_cores, cpu_in_words, pip_install
 
 
 class Value(Protocol):
@@ -73,7 +73,7 @@ class OrtBackend:
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
         number = "" if gpu is None else f" {gpu}"
-        self.device = f"CPU, {threads} threads" if self.on_cpu else f"NVIDIA GPU{number} through ONNX Runtime"
+        self.device = cpu_in_words(threads) if self.on_cpu else f"NVIDIA GPU{number} through ONNX Runtime"
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         if (

@@ -6,7 +6,7 @@ a row of `export.build.WRITERS`. Nothing else tells kinds apart by their names. 
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -27,7 +27,17 @@ from ugatit_fast.backends.needs import (
     Part,
     ThisMachine,
 )
-from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, places_of
+from ugatit_fast.choices import (
+    BackendChoice,
+    Device,
+    EngineKind,
+    Form,
+    Loading,
+    Precision,
+    Tune,
+    check_choice,
+    places_of,
+)
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.files import SHARED_SUFFIX, own_kind
@@ -41,20 +51,9 @@ Contents = Literal["graph", "tensors", "plans", "weights"]
 weights.
 """
 Purpose = Literal["build", "run"]
-
-
-class Place(NamedTuple):
-    """Where one copy of an engine runs."""
-
-    device: Device
-    gpu: int | None
-    """By its number; None is the one that CUDA takes by itself."""
-    threads: int | None
-    """Of a CPU; None is one a core."""
-
-
-Opener = Callable[[Path, EngineSpec, Place], "Backend"]
-"""(engine file, its description, place) -> ready to run"""
+Opener = Callable[[Path, EngineSpec, Loading, Say], "Backend"]
+"""(engine file, its description, how to load it, where to say what takes time) -> ready to run"""
+AS_USUAL = Loading()
 
 
 class Server(NamedTuple):
@@ -145,25 +144,25 @@ class Runtime:
         return f'pip install ".[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
 
 
-def open_onnxruntime(path: Path, spec: EngineSpec, place: Place) -> "Backend":
+def open_onnxruntime(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.ort import OrtBackend
 
-    return OrtBackend(path, spec, device=place.device, threads=place.threads, gpu=place.gpu)
+    return OrtBackend(path, spec, device=places_of(loading.device).kind, threads=loading.threads, gpu=gpu_of(loading))
 
 
-def open_cuda(path: Path, spec: EngineSpec, place: Place) -> "Backend":
+def open_cuda(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.cuda import CudaBackend
 
-    return CudaBackend(path, spec, place.gpu)
+    return CudaBackend(path, spec, loading.tune, say, gpu=gpu_of(loading))
 
 
-def open_tensorrt(path: Path, spec: EngineSpec, place: Place) -> "Backend":
+def open_tensorrt(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits
 
-    check_fits(path, spec, place.gpu)
+    check_fits(path, spec, gpu_of(loading))
     from ugatit_fast.backends.trt import TrtBackend
 
-    return TrtBackend(path, spec, place.gpu)
+    return TrtBackend(path, spec, gpu_of(loading))
 
 
 def unfit_rtx(spec: EngineSpec) -> str | None:
@@ -178,13 +177,13 @@ def describe_tensorrt_plan(path: Path) -> EngineSpec:
     return describe_plan(path)
 
 
-def open_tensorrt_rtx(path: Path, spec: EngineSpec, place: Place) -> "Backend":
+def open_tensorrt_rtx(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits_rtx
 
-    check_fits_rtx(path, spec, place.gpu)
+    check_fits_rtx(path, spec, gpu_of(loading))
     from ugatit_fast.backends.trt_rtx import RtxBackend
 
-    return RtxBackend(path, spec, place.gpu)
+    return RtxBackend(path, spec, gpu_of(loading))
 
 
 def describe_rtx_plan(path: Path) -> EngineSpec:
@@ -308,21 +307,29 @@ def describe_bare_plan(path: Path) -> EngineSpec:
     return runtime.describe(path)
 
 
-def open_backend(path: Path, spec: EngineSpec, device: str, threads: int | None) -> "Backend":
+def gpu_of(loading: Loading) -> int | None:
+    """The number of the GPU of one copy of an engine; None is the one that CUDA takes by itself."""
+    return next(iter(places_of(loading.device).gpus), None)
+
+
+def open_backend(path: Path, spec: EngineSpec, loading: Loading = AS_USUAL, say: Say = lambda _: None) -> "Backend":
     """The runtime that an engine names, loaded with it; its library is imported here and not before.
 
-    device: as `choices.places_of` reads it; on several GPUs there is a copy of the engine on each. Raises InputError
-    for a device that there can't be, EngineError (of a kind that nobody knows, damaged, for another machine) and
-    BackendUnavailable, also for a GPU that isn't there.
+    On several GPUs there is a copy of the engine on each. say: called with a line where loading takes long. Raises
+    InputError for a device that there can't be, EngineError (of a kind that nobody knows, damaged, for another machine)
+    and BackendUnavailable, also for a GPU that isn't there.
     """
-    kind, gpus = places_of(device)
+    kind, gpus = places_of(loading.device)
+    check_choice("tune", loading.tune, Tune)
     runtime = runtime_of(path, spec)
     runtime.require(path, kind)
     require_gpus(gpus)
     assert runtime.open is not None, "what has a file can be opened"
+    devices = [f"cuda:{gpu}" for gpu in gpus] or [loading.device]
     with ExitStack() as made:
         backends = [
-            made.enter_context(closing(runtime.open(path, spec, Place(kind, gpu, threads)))) for gpu in gpus or (None,)
+            made.enter_context(closing(runtime.open(path, spec, replace(loading, device=device), say)))
+            for device in devices
         ]
         made.pop_all()
     if len(backends) == 1:
