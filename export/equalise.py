@@ -54,9 +54,9 @@ def equalised(folded: FoldedGenerator, calibration: Calibration) -> tuple[Folded
             scale_maker(tensors, place, by_channel)
         for place in activation.read_by:
             tensors[f"{place}.weight"] /= by_channel[:, None, None]
-            readings[place] = scaled(readings[place], factors)
+            readings[place] = readings[place].scaled(factors)
         if STYLE in readings and "attention" in activation.made_by:
-            readings[STYLE] = scaled(readings[STYLE], factors)
+            readings[STYLE] = readings[STYLE].scaled(factors)
     again = FoldedGenerator(folded.config, tensors, unbiased=folded.unbiased)
     return again, Calibration(readings, calibration.photos)
 
@@ -69,10 +69,6 @@ def factors_of(readings: list[Reading]) -> np.ndarray:
     shares = np.max([one / max(one.max(), 1e-30) for one in magnitudes], axis=0)
     factors = 1 / np.maximum(shares, 1 / MOST_APART)
     return (factors / np.exp(np.log(factors).mean())).astype(np.float32)
-
-
-def scaled(reading: Reading, factors: np.ndarray) -> Reading:
-    return Reading(reading.low * factors, reading.high * factors, reading.multiply_adds)
 
 
 def scale_maker(tensors: dict[str, Tensor], place: str, factors: Tensor) -> None:

@@ -8,6 +8,8 @@ from onnx import ModelProto, TensorProto, helper
 
 from ugatit_fast.choices import Form
 from ugatit_fast.engine import EngineSpec
+from ugatit_fast.export.eight_bits import EightBits
+from ugatit_fast.export.int8_rows import Int8RowOperations
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, CHANNELS_LAST
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
@@ -27,16 +29,18 @@ def to_onnx(
     form: Form,
     batch: int | None = None,
     plugins: PluginShapes | None = None,
+    eight: EightBits | None = None,
 ) -> ModelProto:
     """The folded network as one ONNX model: uint8 NHWC in ("image"), uint8 NHWC out ("translated").
 
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
     dynamic unless given, height and width where the spec serves any size. plugins: let TensorRT run our normalisation
-    kernels, in the form of convolutions. The description of the engine travels in `metadata_props`.
+    kernels, in the form of convolutions. eight: what has eight bits in the form of rows, and of which network; `folded`
+    is that one. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
     size = None if spec.any_size else (spec.height, spec.width)
-    translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins), "image")
+    translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins, eight), "image")
     outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))
@@ -60,10 +64,11 @@ def operations_of(
     folded: FoldedGenerator,
     size: tuple[int, int] | None = None,
     plugins: PluginShapes | None = None,
+    eight: EightBits | None = None,
 ) -> Operations[str, Any, Any]:
     """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
     if form == "rows":
-        return RowOperations(builder)
+        return RowOperations(builder) if eight is None else Int8RowOperations(builder, eight)
     layout = CHANNELS_LAST if form == "channels last" else CHANNELS_FIRST
     return ConvolutionOperations(builder, folded, layout, size=size, plugins=plugins)
 
