@@ -50,18 +50,23 @@ class QuantisedConvolutions(ConvolutionOperations):
         return self.picture
 
     def up_stage(self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> str:
-        place, corners = weights.prefix, [(a, b) for a in (0, 1) for b in (0, 1)]
+        corners = [(a, b) for a in (0, 1) for b in (0, 1)]
         planes = []
         for (a, b), kernel in zip(corners, np.split(weights.weight.numpy(), 4), strict=True):
-            stored = self.kernel(place, kernel, f"{weights.name('weight')}.{a}{b}")
-            planes.append(self.node("Conv", self.read(x, place, (1 - a, 1 - b, a, b)), stored))
+            stored = self.kernel(weights.prefix, kernel, f"{weights.name('weight')}.{a}{b}")
+            planes.append(self.sum_of_products(self.read(x, weights.prefix, (1 - a, 1 - b, a, b)), stored))
         made = self.fused.phases(planes, weights, Ending(unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode))
         self.phases[made[0]] = made
         return self.bordered(made[0], pad, pad_mode)
 
     def convolved(self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> str:
         kernel = self.kernel(weights.prefix, weights.weight.numpy(), weights.name("weight"))
-        return self.node("Conv", self.read(x, weights.prefix), kernel, strides=[stride, stride])
+        return self.sum_of_products(self.read(x, weights.prefix), kernel, stride)
+
+    def sum_of_products(self, read: list[str], kernel: str, stride: int = 1) -> str:
+        """The convolution of all that a place reads."""
+        products = [self.node("Conv", one, kernel, strides=[stride, stride]) for one in read]
+        return products[0] if len(products) == 1 else self.node("Add", *products)
 
     def first_matrix(self, weights: StyleWeights) -> str:
         """Its columns are bytes, what it reads is float32: it is the matrix that takes the time to read."""
@@ -77,21 +82,27 @@ class QuantisedConvolutions(ConvolutionOperations):
     def interior(self, x: str) -> str:
         return x
 
-    def read(self, x: str, place: str, edges: Edges | None = None) -> str:
-        """An activation as the convolution of a place reads it, in float32 or dequantised.
+    def read(self, x: str, place: str, edges: Edges | None = None) -> list[str]:
+        """What the convolution of a place reads of an activation: float32, a dequantised byte, or two that add up.
 
-        edges: of its border, where it isn't the same on all sides.
+        edges: of the border, where it isn't the same on all sides.
         """
         pad, mode = self.borders[x]
         edges = edges or (pad, pad, pad, pad)
-        span = self.eight.spans.get(place)
+        span, parts = self.eight.span(place), self.phases.get(x, [x])
         if x == self.picture:
-            return self.read_picture(edges, mode, span)
+            return [self.read_picture(edges, mode, span)]
         if span is None:
-            return self.framed(self.woven(self.phases.get(x, [x])), edges, mode)
-        parameters = self.parameters(span.scale, span.zero)
-        levels = [self.node("QuantizeLinear", part, *parameters) for part in self.phases.get(x, [x])]
-        return self.node("DequantizeLinear", self.framed(self.woven(levels), edges, mode), *parameters)
+            return [self.framed(self.woven(parts), edges, mode)]
+        scales = [self.parameters(span.scale, span.zero)]
+        levels = [[self.node("QuantizeLinear", part, *scales[0]) for part in parts]]
+        if place in self.eight.fine:
+            scales.append(self.parameters(span.rest_scale, MIDDLE))
+            known = [self.node("DequantizeLinear", level, *scales[0]) for level in levels[0]]
+            rests = [self.node("Sub", *both) for both in zip(parts, known, strict=True)]
+            levels.append([self.node("QuantizeLinear", rest, *scales[1]) for rest in rests])
+        framed = [self.framed(self.woven(phases), edges, mode) for phases in levels]
+        return [self.node("DequantizeLinear", one, *scale) for one, scale in zip(framed, scales, strict=True)]
 
     def read_picture(self, edges: Edges, mode: str, span: Span | None) -> str:
         """No scale rounds it: it has eight bits."""
@@ -120,7 +131,7 @@ class QuantisedConvolutions(ConvolutionOperations):
 
     def kernel(self, place: str, weight: NDArray[np.float32], name: str) -> str:
         """(o, ...) in float32, or as int8 with a scale an output channel."""
-        if place not in self.eight.spans:
+        if self.eight.span(place) is None:
             return self.builder.constant(weight, name)
         levels, scale = eight_bit_kernels(weight)
         stored = self.builder.constant(levels, name), self.builder.constant(scale, f"{name}.scale")
