@@ -16,14 +16,14 @@ from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.files import METADATA_KEY
-from ugatit_fast.graph import FoldedGenerator, Operations
+from ugatit_fast.graph import FoldedNetwork, Operations
 
 PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
 """A protobuf message can't pass 2 GB; beyond it the weights go into a file of their own."""
 
 
 def to_onnx(
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     spec: EngineSpec,
     *,
     form: Form,
@@ -41,7 +41,7 @@ def to_onnx(
     builder = OnnxBuilder()
     size = None if spec.any_size else (spec.height, spec.width)
     translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins, eight), "image")
-    outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
+    outputs = {translated: "translated"} | ({heatmap: "heatmap"} if spec.heatmap and heatmap else {})
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))
 
@@ -61,7 +61,7 @@ def to_onnx(
 def operations_of(
     form: Form,
     builder: OnnxBuilder,
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     size: tuple[int, int] | None = None,
     plugins: PluginShapes | None = None,
     eight: EightBits | None = None,
@@ -80,13 +80,14 @@ def rename_results(builder: OnnxBuilder, names: dict[str, str]) -> None:
 
 
 def drop_unused(builder: OnnxBuilder, wanted: set[str]) -> None:
-    """Remove the nodes that no output depends on (a heat map nobody asked for)."""
+    """Remove the nodes that no output depends on (a heat map nobody asked for), and their constants."""
     needed, kept = set(wanted), []
     for node in reversed(builder.nodes):
         if needed.intersection(node.output):
             needed.update(node.input)
             kept.append(node)
     builder.nodes = kept[::-1]
+    builder.initializers = {name: value for name, value in builder.initializers.items() if name in needed}
 
 
 def save_onnx(model: ModelProto, path: Path) -> None:

@@ -22,6 +22,8 @@ Style = tuple[str, str]
 class Ending:
     """What a stage does after its convolution; see `ugatit_fast.graph.Operations.stage`."""
 
+    channels: int
+    """Of the activation that it is the ending of."""
     unbiased: bool
     relu: bool
     pad: int
@@ -59,11 +61,7 @@ class NativeNorms:
             y = self.instance_norm(deviation, variance, weights)
         else:
             y = self.mixed_norm(x, mean, deviation, variance, weights, ending)
-        if ending.relu:
-            y = node("Relu", y)
-        if ending.residual is not None:
-            y = node("Add", y, writer.interior(ending.residual))
-        return writer.bordered(writer.narrow(y), ending.pad, ending.pad_mode)
+        return writer.finished(y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode)
 
     def instance_norm(self, deviation: str, variance: str, weights: StageWeights) -> str:
         """The convolution's bias cancels."""
