@@ -24,11 +24,11 @@ check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(INSTALLED)  ## measure, and record in benchmarks/results/
-	$(BIN)/ugatit-fast bench --scaling
+bench: $(INSTALLED)  ## measure, and record in benchmarks/results/; over an older result: make bench ARGS=--force
+	$(BIN)/ugatit-fast bench --scaling $(ARGS)
 
 engines: $(INSTALLED)  ## build the engines in assets/ from the weights beside them
-	$(BIN)/python -m benchmarks.shipped_engines
+	$(BIN)/python -m benchmarks.shipped_engines --force
 
 gpu:  ## on a machine with a GPU, from a bare checkout: tests, kernels, races, training; or one: make gpu PART="race --batch 32"
 	PYTHONPATH=. python3 benchmarks/gpu.py $(PART)

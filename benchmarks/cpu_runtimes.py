@@ -18,13 +18,14 @@ from onnx.inliner import inline_local_functions
 from ugatit_fast.bench.contenders import CPU, MNN, ONNX, PLAIN_ORT, Case, Contender, Lazily
 from ugatit_fast.bench.environment import file_stem, machine
 from ugatit_fast.bench.mnn_rival import convert
+from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.bench.report import write_report
 from ugatit_fast.bench.results import Settings
 from ugatit_fast.bench.suite import Plan, run_suite
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.onnx_graph import to_onnx
-from ugatit_fast.fold import fold
+from ugatit_fast.files import make_folder
 from ugatit_fast.kernels.image import COLOURS
 
 RESULTS = Path(__file__).parent / "results" / "cpu-runtimes"
@@ -62,7 +63,7 @@ def folded_convolutions(case: Case) -> ModelProto:
     source = read_checkpoint(case.checkpoint, network.direction)
     size = (network.height, network.width)
     spec = EngineSpec.of(source, kind="onnxruntime", any_size=False, size=size)
-    model = to_onnx(fold(source.generator()), spec, form="convolutions", batch=network.batch)
+    model = to_onnx(source.folded(), spec, form="convolutions", batch=network.batch)
     model = inline_local_functions(model)
     shape = [network.batch, *size, COLOURS]
     for picture in (*model.graph.input, *model.graph.output):
@@ -115,8 +116,10 @@ def between_planes(model: ModelProto) -> ModelProto:
 
 
 def main() -> None:
-    RESULTS.mkdir(exist_ok=True)
-    output = RESULTS / f"{file_stem(machine().name)}.json"
+    parser = script_parser(__doc__)
+    add_output(parser, RESULTS / f"{file_stem(machine().name)}.json", "file for the results")
+    output = output_of(parser, parser.parse_args())
+    make_folder(output.parent)
     settings = Settings(throughput_rounds=0, callers=1, photos=0)
     results, path = run_suite(
         Plan(device="cpu"), output, settings=settings, table=contenders(), say=lambda line: print(line, file=sys.stderr)

@@ -11,7 +11,6 @@ part in the output folder. Needs torch for CUDA, triton, numpy, onnx, safetensor
 engine of ours failed.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from time import perf_counter
 
 from ugatit_fast.bench.environment import file_stem, has_nvidia_gpu, machine
 from ugatit_fast.bench.gate import failures
+from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.bench.report import write_report
 from ugatit_fast.bench.results import Settings
 from ugatit_fast.bench.suite import Plan, run_suite
@@ -40,20 +40,30 @@ WORKERS = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="What needs an NVIDIA GPU, in parts of at most ten minutes.")
+    parser = script_parser(__doc__)
     parser.add_argument("part", nargs="?", choices=PARTS, help="only this one")
     parser.add_argument(
         "--batch", type=int, metavar="N", help=f"of the race; both {BATCHES[0]} and {BATCHES[1]} unless given"
     )
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results", help="folder for the results")
+    add_output(parser, ROOT / "benchmarks" / "results", "folder for the results")
     chosen = parser.parse_args(arguments)
     if not has_nvidia_gpu():
         print("error: nvidia-smi finds no NVIDIA GPU here; `ugatit-fast bench` measures the CPU", file=sys.stderr)
         return 1
     batches = (chosen.batch,) if chosen.batch else BATCHES
-    chosen.output.mkdir(parents=True, exist_ok=True)
-    done = [run(part, batches, chosen.output) for part in ([chosen.part] if chosen.part else PARTS)]
+    parts = [chosen.part] if chosen.part else PARTS
+    output = output_of(parser, chosen, *(file.name for part in parts for file in files_of(part, batches)))
+    output.mkdir(parents=True, exist_ok=True)
+    done = [run(part, batches, output) for part in parts]
     return 0 if all(done) else 1
+
+
+def files_of(part: str, batches: Sequence[int]) -> list[Path]:
+    """What a part writes."""
+    if part == "tests":
+        return [log_of(Path())]
+    named = [f"batch-{batch}" for batch in batches] if part == "race" else [part]
+    return [result_file(name, Path()) for name in named]
 
 
 def run(part: str, batches: Sequence[int], output: Path) -> bool:
@@ -76,6 +86,10 @@ def result_file(part: str, output: Path) -> Path:
     return output / f"{file_stem(machine().name)}-{part}.json"
 
 
+def log_of(output: Path) -> Path:
+    return result_file("tests", output).with_suffix(".txt")
+
+
 def gpu_tests(output: Path) -> bool:
     """Whether all passed; what pytest says is in the output folder too."""
     if find_spec("pytest") is None:
@@ -84,7 +98,7 @@ def gpu_tests(output: Path) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-rf", "-m", "gpu or tensorrt", *test_files()]
     if find_spec("xdist") is not None:
         command += ["-n", str(WORKERS)]
-    log = result_file("tests", output).with_suffix(".txt")
+    log = log_of(output)
     with log.open("w") as file:
         try:
             done = subprocess.run(

@@ -1,6 +1,6 @@
 """What the compiler makes of the kernels, and what an H100 must at least take, in kernels/README.md.
 
-`python -m benchmarks.kernel_table` writes both tables anew.
+`python -m benchmarks.kernel_table --force` writes both tables anew; `--output FILE` writes them alone.
 """
 
 import os
@@ -13,6 +13,7 @@ import triton
 
 from benchmarks.compiled_kernels import SHARED_KIB, Compiled, cases, compile_case
 from ugatit_fast.bench.cost import Work, count, roofline_seconds
+from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.files import written_whole
 from ugatit_fast.model import GeneratorConfig
 
@@ -90,8 +91,13 @@ def with_table(readme: str, generated: str) -> str:
 
 def main() -> int:
     """Compile everything and write the table."""
-    text = with_table(README.read_text("utf-8"), table(compile_all()))
-    with written_whole(README) as partial:
+    parser = script_parser(__doc__)
+    add_output(parser, README, "file for the tables")
+    output = output_of(parser, parser.parse_args())
+    text = table(compile_all())
+    if output == README:
+        text = with_table(README.read_text("utf-8"), text)
+    with written_whole(output) as partial:
         partial.write_text(text, "utf-8")
     return 0
 

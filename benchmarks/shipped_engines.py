@@ -1,17 +1,17 @@
 """The shipped weights as engines, for machines without PyTorch:
 
-    python -m benchmarks.shipped_engines    # writes assets/*.onnx anew; run it whenever assets/*.safetensors change
+    python -m benchmarks.shipped_engines --force    # writes assets/*.onnx anew: whenever assets/*.safetensors change
 
 The same weights, version and libraries give the same bytes; a test holds the engines to the weights.
 """
 
-import argparse
 from pathlib import Path
 from typing import get_args
 
+from ugatit_fast.assets import shipped_engine, shipped_weights
+from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.choices import Direction
 from ugatit_fast.export.build import build_engine
-from ugatit_fast.samples import shipped_engine, shipped_weights
 
 SIZE = (256, 256)
 """Height and width that the engines name as theirs; they serve any."""
@@ -24,10 +24,13 @@ def build_shipped(direction: Direction, output: Path) -> None:
 
 def main() -> None:
     """Build both."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     directions: tuple[Direction, ...] = get_args(Direction)
-    for direction in directions:
-        engine = shipped_engine(direction)
+    names = [shipped_engine(direction).name for direction in directions]
+    parser = script_parser(__doc__)
+    add_output(parser, shipped_engine("A2B").parent, "folder for the engines")
+    output = output_of(parser, parser.parse_args(), *names)
+    for direction, name in zip(directions, names, strict=True):
+        engine = output / name
         build_shipped(direction, engine)
         print(f"{engine}: {engine.stat().st_size / 1e6:.1f} MB")
 

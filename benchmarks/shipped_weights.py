@@ -7,15 +7,15 @@ pixels: how fast lightness changes (log scale: flat colour, texture, ink) and ho
 of two sets is the total variation, 0 to 1, between their mean histograms, averaged over the two descriptions.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ugatit_fast.assets import shipped_weights
 from ugatit_fast.backends.eager import EagerBackend
+from ugatit_fast.bench.outputs import script_parser
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.samples import shipped_weights
 from ugatit_fast.train.data import image_files
 
 STEEPNESS = np.concatenate([[0], np.geomspace(0.5, 256, 24)])
@@ -44,8 +44,11 @@ def distance(a: list[Pixels], b: list[Pixels]) -> float:
     return float(np.mean([abs(one - other).sum() / 2 for one, other in zip(*sides, strict=True)]))
 
 
-def main(data: Path) -> None:
+def main() -> None:
     """Print the distances."""
+    parser = script_parser(__doc__)
+    parser.add_argument("data", type=Path, help="the folder of the data set")
+    data: Path = parser.parse_args().data
     photos, drawings = ([load_image(file) for file in image_files(data / name)] for name in ("testA", "testB"))
     translated = list(EagerBackend(shipped_weights()).run(np.stack(photos))[0])
     print(f"{len(photos)} held-out photos, {len(drawings)} held-out prints; 0 is alike, 1 is nothing in common")
@@ -56,4 +59,4 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

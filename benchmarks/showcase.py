@@ -1,6 +1,6 @@
 """The pictures in the README and beside the model card, made by the shipped weights from photos never trained on:
 
-    python benchmarks/showcase.py    # writes docs/before-after.jpg and docs/held-out.jpg
+    python benchmarks/showcase.py --force    # writes docs/before-after.jpg and docs/held-out.jpg anew
 
 Each photo is followed by where the network looked and what it made of it. Only photos that anybody may show, changed,
 are in them: in the public domain, under CC0 or CC BY (assets/PROVENANCE.md).
@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ugatit_fast.assets import sample_photos, shipped_weights
 from ugatit_fast.backends.eager import EagerBackend
+from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.media.tiles import heatmap_overlay
-from ugatit_fast.samples import sample_photos, shipped_weights
 from ugatit_fast.train.example.photographs import COLLECTIONS, load_reduced
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+PICTURES = ("before-after.jpg", "held-out.jpg")
 SIDE_PIXELS = 256
 """Of every picture that is translated."""
 SHOWN_PIXELS = 192
@@ -59,15 +61,18 @@ CROPS: tuple[tuple[str, Box], ...] = (
 
 def main() -> None:
     """Write both pictures."""
+    parser = script_parser(__doc__)
+    add_output(parser, DOCS, "folder for the pictures")
+    output = output_of(parser, parser.parse_args(), *PICTURES)
     backend = EagerBackend(shipped_weights())
     samples = [squared(load_reduced(photo), SIDE_PIXELS) for photo in sample_photos()]
     rows = [np.concatenate([framed(tile) for tile in tiles(backend, photo)], 1) for photo in samples]
-    save(DOCS / "before-after.jpg", np.concatenate(rows))
+    save(output / PICTURES[0], np.concatenate(rows))
     columns = [
         np.concatenate([framed(squared(tile, SHOWN_PIXELS)) for tile in tiles(backend, photo)]) for photo in crops()
     ]
     bands = [np.concatenate(columns[i : i + COLUMNS], 1) for i in range(0, len(columns), COLUMNS)]
-    save(DOCS / "held-out.jpg", np.concatenate(bands))
+    save(output / PICTURES[1], np.concatenate(bands))
 
 
 def crops() -> list[Pixels]:

@@ -1,7 +1,8 @@
 """What TensorRT makes of our graph and of a plain export: `python -m benchmarks.tensorrt_plans` measures both.
 
 Needs no GPU: TensorRT for RTX builds plans without one, and they carry the source of the kernels that it generates
-(`pip install tensorrt-rtx`). Writes results/tensorrt/plans.json and the table of docs/tensorrt.md. About ten minutes
+(`pip install tensorrt-rtx`). Writes results/tensorrt/plans.json and the table of docs/tensorrt.md, or with `--output` a
+results file alone. About ten minutes
 and 10 GB of memory, most of both for the full generator.
 """
 
@@ -20,6 +21,7 @@ import torch
 from ugatit_fast.backends.plan_kernels import generated_kernels, is_transposition
 from ugatit_fast.bench.environment import machine
 from ugatit_fast.bench.onnx_rivals import export_plainly
+from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.bench.torch_rivals import Pictures
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
@@ -28,7 +30,6 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.files import written_whole
-from ugatit_fast.fold import fold
 from ugatit_fast.model import GeneratorConfig
 
 HERE = Path(__file__).parent
@@ -65,7 +66,7 @@ def graphs(source: Checkpoint, precision: Precision, folder: Path) -> Iterator[t
     """ONNX files of one picture at a time: ours, and what the exporter's documentation tells people to do."""
     half = precision == "fp16"
     generator = source.generator()
-    folded = fold(generator)
+    folded = source.folded()
     spec = EngineSpec.of(source, kind="tensorrt", any_size=False, precision=precision, batch_sizes=(1,))
     ours, plain = folder / f"ours-{precision}.onnx", folder / f"plain-{precision}.onnx"
     save_onnx(to_onnx(folded.half_precision() if half else folded, spec, form="channels last", batch=1), ours)
@@ -146,6 +147,9 @@ def with_table(page: str, generated: str) -> str:
 
 def main() -> int:
     """Measure, and write both files."""
+    parser = script_parser(__doc__)
+    add_output(parser, RESULTS, "file for the results")
+    output = output_of(parser, parser.parse_args())
     import tensorrt_rtx as trt
 
     plans: list[Plan] = []
@@ -163,8 +167,10 @@ def main() -> int:
         "rounds": ROUNDS,
         "plans": [asdict(plan) for plan in plans],
     }
-    with written_whole(RESULTS) as partial:
+    with written_whole(output) as partial:
         partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if output != RESULTS:
+        return 0
     text = with_table(PAGE.read_text("utf-8"), table(results))
     with written_whole(PAGE) as partial:
         partial.write_text(text, encoding="utf-8")

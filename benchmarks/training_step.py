@@ -8,7 +8,6 @@ medians over rounds. On a GPU the peak memory is that of each contender alone. O
 processes.
 """
 
-import argparse
 import gc
 import json
 import sys
@@ -28,6 +27,7 @@ from torch import Tensor
 
 from benchmarks.published_training import PublishedTraining
 from ugatit_fast.bench.environment import condition, machine, now
+from ugatit_fast.bench.outputs import script_parser
 from ugatit_fast.files import written_whole
 from ugatit_fast.train.data import Places, batches, training_files
 from ugatit_fast.train.settings import TrainPrecision, TrainSettings
@@ -56,7 +56,7 @@ Step = Callable[[], float]
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="One training step, ours and the published one.")
+    parser = script_parser(__doc__)
     parser.add_argument("-o", "--output", type=Path, help="a file for what is printed, too")
     output: Path | None = parser.parse_args(arguments).output
     results = steps() if ON_GPU else {**steps(), **loader()}

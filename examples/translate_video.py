@@ -3,15 +3,18 @@
 One frame at a time, for programs that do something of their own with the frames.
 """
 
-import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 import av
 
 from ugatit_fast import Translator
 from ugatit_fast.media.fitting import fit_image
 
-engine, source, target = sys.argv[1:]
-with Translator(engine) as translator, av.open(source) as video, av.open(target, "w") as output:
+parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+for name in ("engine", "video", "output"):
+    parser.add_argument(name)
+chosen = parser.parse_args()
+with Translator(chosen.engine) as translator, av.open(chosen.video) as video, av.open(chosen.output, "w") as output:
     size = height, width = translator.spec.height, translator.spec.width
     stream = output.add_stream("libx264", rate=video.streams.video[0].average_rate)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -19,8 +19,7 @@ from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.verify import Difference, compare, exact_pictures, sample_pictures
 from ugatit_fast.files import staged
-from ugatit_fast.fold import fold
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.progress import Phased, Say
 
 DEFAULT_BATCH = (1, 4, 16)
@@ -125,10 +124,10 @@ def batch_sizes_of(runtime: Runtime, batch: Sequence[int]) -> tuple[int, ...]:
 
 
 def check_spec(source: Checkpoint, spec: EngineSpec) -> None:
-    config = source.config
-    if not config.light and (spec.height, spec.width) != (config.img_size, config.img_size):
+    config, side = source.config, source.config.training_side
+    if not config.any_size and (spec.height, spec.width) != (side, side):
         raise ExportError(
-            f"{source.path} is a full generator trained at {config.img_size}x{config.img_size}, the only size it can "
+            f"{source.path} is a full generator trained at {side}x{side}, the only size it can "
             f"serve; {spec.height}x{spec.width} needs a light generator (or photos resized with translate --fit)"
         )
     reason = spec.check_size(spec.height, spec.width)
@@ -137,9 +136,7 @@ def check_spec(source: Checkpoint, spec: EngineSpec) -> None:
 
 
 def describe(source: Checkpoint) -> str:
-    config = source.config
-    kind = "light" if config.light else f"full {config.img_size}x{config.img_size}"
-    return f"{source.direction}, {kind}, ch {config.ch}, {config.n_res} blocks"
+    return f"{source.architecture.title} {source.direction}, {source.config.words}"
 
 
 @dataclass(frozen=True)
@@ -164,35 +161,35 @@ class Written(NamedTuple):
 
 
 def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
-    folded = fold(source.generator())
+    folded = source.folded()
     if spec.precision == "fp16":
         folded = folded.half_precision()
     return WRITERS[spec.kind](folded, spec, path, request)
 
 
-def write_graph(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
+def write_graph(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     save_onnx(to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision]), path)
     return Written(spec)
 
 
-def write_tensors(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
+def write_tensors(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     write_safetensors(path, {name: tensor.contiguous() for name, tensor in folded.tensors().items()}, spec.to_json())
     return Written(spec)
 
 
-def write_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
+def write_plans(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
 
     return Written(write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress))
 
 
-def write_rtx_plans(folded: FoldedGenerator, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
+def write_rtx_plans(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     from ugatit_fast.export.rtx_engine import write_rtx_engine
 
     return Written(*write_rtx_engine(folded, spec, request.tensorrt, path, request.graphs, request.progress))
 
 
-WRITERS: dict[EngineKind, Callable[[FoldedGenerator, EngineSpec, Path, BuildRequest], Written]] = {
+WRITERS: dict[EngineKind, Callable[[FoldedNetwork, EngineSpec, Path, BuildRequest], Written]] = {
     "onnxruntime": write_graph,
     "cuda": write_tensors,
     "tensorrt": write_plans,

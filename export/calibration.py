@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.errors import InputError
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StyleWeights, TorchOperations
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.folders import photos_below
 from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.progress import Phased, Say
-from ugatit_fast.samples import sample_photos
 
 MOST_PHOTOS = 100
 """Of a folder, evenly spread over it: ranges hardly grow beyond, and each photo takes a second."""
@@ -145,7 +145,7 @@ class ReadingOperations(TorchOperations):
         self.seen[place] = self.seen[place].joined(reading) if place in self.seen else reading
 
 
-def calibrate(folded: FoldedGenerator, pictures: Sequence[Pixels], progress: Phased = lambda *_: None) -> Calibration:
+def calibrate(folded: FoldedNetwork, pictures: Sequence[Pixels], progress: Phased = lambda *_: None) -> Calibration:
     """Run pictures, uint8 (h, w, 3), through the folded network on the CPU, one at a time.
 
     Raises InputError where there are none.

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StyleWeights, TorchOperations
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
 from ugatit_fast.media.images import Pixels
 
 PICTURE = "stem"
@@ -43,8 +43,9 @@ class Span:
     high: float
 
     @classmethod
-    def of(cls, reading: Reading) -> "Span":
-        return cls(float(reading.low.min()), float(reading.high.max()))
+    def of(cls, place: str, reading: Reading) -> "Span":
+        """What a place reads; the picture's is that of its bytes, whatever the photos had of them."""
+        return cls(-1, 1) if place == PICTURE else cls(float(reading.low.min()), float(reading.high.max()))
 
     @property
     def scale(self) -> float:
@@ -71,7 +72,7 @@ class Span:
 class EightBits:
     """A network, the same function as the float32 one, with what of it is rounded to eight bits, and how."""
 
-    folded: FoldedGenerator
+    folded: FoldedNetwork
     """Its channels scaled, in float32."""
     spans: Mapping[str, Span]
     """Of the places in eight bits, in the order of the network."""
@@ -85,13 +86,13 @@ class EightBits:
     """That the spans are from."""
 
     @classmethod
-    def of(cls, folded: FoldedGenerator, calibration: Calibration) -> "EightBits":
+    def of(cls, folded: FoldedNetwork, calibration: Calibration) -> "EightBits":
         """All places of a network in eight bits."""
         even, measured = equalised(folded, calibration)
         readings = measured.readings
         return cls(
             even,
-            {place: Span.of(reading) for place, reading in readings.items()},
+            {place: Span.of(place, reading) for place, reading in readings.items()},
             {},
             {place: reading.made for place, reading in readings.items()},
             {place: reading.multiply_adds for place, reading in readings.items()},

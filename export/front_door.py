@@ -6,7 +6,7 @@ able neither to build nor to fetch. This is the door that `from ugatit_fast impo
 
 from pathlib import Path
 
-from ugatit_fast.choices import Device, Direction, Precision
+from ugatit_fast.choices import HINTS, Device, Direction, Hints, Precision
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.export.ready import ready_engine
 from ugatit_fast.progress import Say
@@ -31,6 +31,7 @@ class Translator(EngineTranslator):
         direction: Direction | None = None,
         size: tuple[int, int] | None = None,
         precision: Precision | None = None,
+        hints: Hints = HINTS,
         offline: bool = False,
         say: Say = lambda _: None,
     ) -> None:
@@ -41,12 +42,13 @@ class Translator(EngineTranslator):
             user's cache.
         direction, size (height, width), precision: of the engine where one is built; else A2B or the only one, the
             training size, and the runtime's own choice.
+        hints: what is known of the weights' generator that its tensors don't say.
         offline: as for `ReadyOptions`.
         device, heatmap, threads, trust_plan: as for the translator of an engine.
         say: called with a line of progress now and then.
         Raises what `ready_engine` does, and EngineError or BackendUnavailable where the engine can't be loaded.
         """
-        options = ReadyOptions(direction=direction, precision=precision, offline=offline)
+        options = ReadyOptions(direction=direction, precision=precision, offline=offline, **vars(hints.alone))
         engine = (  # a bare plan says nothing about itself, not even that it is an engine
             Path(weights)
             if trust_plan

@@ -18,29 +18,28 @@ class FusedNorms(NativeNorms):
     """Norms of float32 activations with channels first, of any size."""
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        return self.of_planes([x], weights, ending)[0] if weights.rho is not None else self.instance(x, weights)
+        if weights.rho is not None:
+            return self.of_planes([x], weights, ending)[0]
+        gamma = np.ones(ending.channels, np.float32) if weights.gamma is None else weights.gamma.numpy()
+        beta = np.zeros(ending.channels, np.float32) if weights.beta is None else weights.beta.numpy()
+        own = [self.writer.builder.constant(gamma, weights.name("gamma"))]
+        own.append(self.writer.builder.constant(beta, weights.name("beta")))
+        return self.node("InstanceNormalization", x, *own, epsilon=EPS)
 
     def phases(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
         """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart."""
         return [self.node("Relu", plane) for plane in self.of_planes(planes, weights, ending)]
 
-    def instance(self, x: str, weights: StageWeights) -> str:
-        """The convolution's bias cancels."""
-        outputs = len(weights.weight)
-        gamma = np.ones(outputs, np.float32) if weights.gamma is None else weights.gamma.numpy()
-        beta = np.zeros(outputs, np.float32) if weights.beta is None else weights.beta.numpy()
-        stored = [self.writer.builder.constant(gamma, weights.name("gamma"))]
-        stored.append(self.writer.builder.constant(beta, weights.name("beta")))
-        return self.node("InstanceNormalization", x, *stored, epsilon=EPS)
-
     def of_planes(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
-        """Each plane, less the mean of all, scaled and shifted."""
+        """Each plane normalised by the statistics of all."""
         node, reduced, plane_axes = self.node, self.writer.reduced, self.writer.layout.plane
         mean = self.average([reduced("ReduceMean", plane, *plane_axes) for plane in planes])
         deviations = [node("Sub", plane, mean) for plane in planes]
         norms = [reduced("ReduceL2", deviation, *plane_axes) for deviation in deviations]
         squares = self.average([node("Mul", norm, norm) for norm in norms])
         variance = node("Div", squares, self.measured_pixels(planes[0]))
+        if weights.rho is None:
+            return [self.instance_norm(deviation, variance, weights) for deviation in deviations]
         scale, shift = self.mixed_norm(planes[0], mean, variance, weights, ending, len(planes))
         return [node("Add", node("Mul", deviation, scale), shift) for deviation in deviations]
 

@@ -77,6 +77,12 @@ class Int8RowOperations(RowOperations):
             self.quantised[key] = parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=1)
         return self.quantised[key]
 
+    def outlined(self, read: str, x: Rows, zero: str) -> str:
+        """Bytes as windows read them: where x has a border of zeros, with one more row, of what stands for 0."""
+        if x.pad_mode != "zero":
+            return read
+        return self.node("Pad", read, self.builder.integers(0, 0, 0, 0, 1, 0), zero)
+
     def rest(self, x: Rows, span: Span) -> str:
         """The second byte: what the first leaves, in steps of `rest_scale` around 128."""
         first = self.node("DequantizeLinear", self.bytes(x, span), self.scale(span), self.zero(span))
@@ -107,10 +113,14 @@ class Int8RowOperations(RowOperations):
         place = kernel.partition("/")[0]
         span = self.eight.span(place)
         assert span is not None, "only what has bytes is multiplied so"
-        first = self.by_matrix(cut(self.bytes(x, span)), kernel, self.scale(span), self.zero(span), shift)
+        zero = self.zero(span)
+        read = self.outlined(self.bytes(x, span), x, zero)
+        first = self.by_matrix(cut(read), kernel, self.scale(span), zero, shift)
         if place not in self.eight.fine:
             return first
-        second = self.by_matrix(cut(self.rest(x, span)), kernel, self.scalar(span.rest_scale), self.byte(MIDDLE))
+        middle = self.byte(MIDDLE)
+        left = self.outlined(self.rest(x, span), x, middle)
+        second = self.by_matrix(cut(left), kernel, self.scalar(span.rest_scale), middle)
         return self.node("Add", first, second)
 
     def by_matrix(self, read: str, kernel: str, scale: str, zero: str, shift: str = "") -> str:
@@ -126,7 +136,7 @@ class Int8RowOperations(RowOperations):
 
         if matrix in self.matrices:
             return self.multiplied(x, matrix, cut)
-        return self.node("MatMul", cut(self.floats(x)), matrix)
+        return self.node("MatMul", cut(self.readable(self.as_floats(x))), matrix)
 
     def centred(self, x: Rows, index: str, place: str, kernel: NDArray[np.float32], means: str) -> str:
         """Bytes gathered into windows, times a kernel (o, i, k, k) of a place, less the means of its channels."""
@@ -146,7 +156,8 @@ class Int8RowOperations(RowOperations):
 
     def window_index(self, x: Rows, *, window: int, stride: int = 1, lead: tuple[int, int] = (1, 1)) -> str:
         """Rows that the windows of all outputs read, one window after the other."""
-        layout, rows = x.layout, self.rows
+        rows = self.rows
+        layout = rows.edged(x.layout, x.pad_mode)
         sides = []
         for side, first, axes in ((layout.height, lead[0], (1, 3)), (layout.width, lead[1], (0, 2))):
             count = side if stride == 1 else rows.op("Div", side, stride)
@@ -163,7 +174,7 @@ class Int8RowOperations(RowOperations):
         value = self.centred(x, self.window_index(x, window=3), place, weights.weight.numpy(), means)
         return Rows(value, self.raster_like(x), len(weights.weight))
 
-    def strided_convolution(self, x: Rows, weights: StageWeights) -> Rows:
+    def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         place, weight = weights.prefix, weights.weight.numpy()
         outputs, inputs = weight.shape[:2]
         index = self.window_index(x, window=3, stride=2)
@@ -200,19 +211,18 @@ class Int8RowOperations(RowOperations):
         self.unfinished[pieces[0]] = Unfinished(tuple(pieces), relu=False)
         return Rows(pieces[0], layout, outputs)
 
-    def first_convolution(self, x: Rows, weights: StageWeights) -> Rows:
-        """On the picture's own bytes, which no scale rounds; the middle colour is a zero point, and any constant that
-        leaves goes in the norm.
-        """
+    def first_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
+        """On the picture's own bytes, which no scale rounds."""
         span = self.eight.span(PICTURE)
         if span is None:
-            return super().first_convolution(x, weights)
+            return self.whole(super().first_convolution(x, weights, norm=norm))
         outputs, _, size, _ = weights.weight.shape
         windows = self.picture_windows(self.bordered_picture(x, size), x, size)
         levels, scale = eight_bit_kernels(weights.weight.numpy())
         group = kernels_of_a_group(levels.astype(np.float32)).astype(np.int8)
         place = self.kernels(PICTURE, group, np.tile(scale, GROUP))
-        means = self.less_means(PICTURE, np.tile(self.eight.means[PICTURE], GROUP))
+        middle = (span.zero - 127.5) * span.scale * scale * levels.sum((1, 2, 3))  # 0 of the picture is no byte
+        means = self.less_means(PICTURE, np.tile(self.eight.means[PICTURE] - middle.astype(np.float32), GROUP))
         value = self.by_matrix(windows, place, self.scale(span), self.zero(span), means)
         value = self.reshape(value, 0, -1, outputs)
         return Rows(value, x.layout, outputs)
@@ -256,6 +266,15 @@ class Int8RowOperations(RowOperations):
         made = tuple(self.affine(piece, one, a, shift) for one in pieces)
         self.unfinished[made[0]] = Unfinished(made, relu)
         return Rows(made[0], x.layout, x.channels)
+
+    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
+        pieces = self.unfinished[x.value].pieces if x.value in self.unfinished else (x.value,)
+        piece = replace(x, layout=self.layout_of(x, pieces))
+        constant = self.constant_of(weights, x.channels)
+        if constant is not None:
+            pieces = tuple(self.per_channel("Add", piece, one, constant) for one in pieces)
+        self.unfinished[pieces[0]] = Unfinished(pieces, relu)
+        return Rows(pieces[0], x.layout, x.channels)
 
     def mixed(
         self,

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.graph import Weights
 
-ONNX_MODES = {"reflect": "reflect", "replicate": "edge"}
+ONNX_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
 
 
 class Layout(NamedTuple):
@@ -71,6 +71,14 @@ class ActivationWriter:
         wider = self.node("Pad", x, self.builder.integers(*self.borders(pad)), mode=ONNX_MODES[mode])
         self.interiors[wider] = x
         return wider
+
+    def finished(self, y: str, *, relu: bool, residual: str | None, pad: int, pad_mode: str) -> str:
+        """What every stage ends with: ReLU, the addition of the interior of `residual`, and a border. y: float32."""
+        if relu:
+            y = self.node("Relu", y)
+        if residual is not None:
+            y = self.node("Add", y, self.interior(residual))
+        return self.bordered(self.narrow(y), pad, pad_mode)
 
     def borders(self, pad: int) -> list[int]:
         """ONNX's way to say `pad` pixels on every side: before each axis, then after each."""

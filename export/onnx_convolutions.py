@@ -13,7 +13,7 @@ from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
 from ugatit_fast.export.plugin_norms import PluginNorms
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StageWeights, StyleWeights
 from ugatit_fast.kernels.image import COLOURS
 
 
@@ -23,7 +23,7 @@ class ConvolutionOperations(ActivationWriter):
     def __init__(
         self,
         builder: OnnxBuilder,
-        folded: FoldedGenerator,
+        folded: FoldedNetwork,
         layout: Layout,
         *,
         size: tuple[int, int] | None = None,
@@ -55,13 +55,34 @@ class ConvolutionOperations(ActivationWriter):
         residual: str | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> str:
-        ending = Ending(unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode, style=style, residual=residual)
-        return self.norms.norm(self.from_planes(self.convolved(x, weights, stride)), weights, ending)
+        ending = Ending(
+            channels=len(weights.weight),
+            unbiased=unbiased,
+            relu=relu,
+            pad=pad,
+            pad_mode=pad_mode,
+            style=style,
+            residual=residual,
+        )
+        image = self.from_planes(self.convolved(x, weights, stride))
+        return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
 
-    def up_stage(self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> str:
+    def up_stage(
+        self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> str:
         image = self.from_planes(self.interleaved(self.convolved(x, weights)))
-        return self.norms.norm(image, weights, Ending(unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode))
+        channels = len(weights.weight) // 4
+        ending = Ending(channels=channels, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode)
+        return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
+
+    def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
+        """What follows a convolution without a normalisation: bias, ReLU, addition, border."""
+        y = self.wide(x)
+        if weights.bias is not None:
+            y = self.node("Add", y, self.per_channel(weights.bias.numpy(), weights.name("bias")))
+        return self.finished(y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode)
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
         bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))

@@ -13,17 +13,18 @@ from ugatit_fast.export.int8_rows import Int8RowOperations
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, CHANNELS_LAST
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.export.onnx_quantised import QuantisedConvolutions
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.files import METADATA_KEY
-from ugatit_fast.graph import FoldedGenerator, Operations
+from ugatit_fast.graph import FoldedNetwork, Operations
 
 PROTOBUF_LIMIT_BYTES = 2**31 - 2**24
 """A protobuf message can't pass 2 GB; beyond it the weights go into a file of their own."""
 
 
 def to_onnx(
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     spec: EngineSpec,
     *,
     form: Form,
@@ -35,13 +36,13 @@ def to_onnx(
 
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
     dynamic unless given, height and width where the spec serves any size. plugins: let TensorRT run our normalisation
-    kernels, in the form of convolutions. eight: what has eight bits in the form of rows, and of which network; `folded`
-    is that one. The description of the engine travels in `metadata_props`.
+    kernels, in the form of convolutions. eight: what has eight bits in the forms of rows and of bytes, and of which network;
+    `folded` is that one. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
     size = None if spec.any_size else (spec.height, spec.width)
     translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins, eight), "image")
-    outputs = {translated: "translated", heatmap: "heatmap"} if spec.heatmap else {translated: "translated"}
+    outputs = {translated: "translated"} | ({heatmap: "heatmap"} if spec.heatmap and heatmap else {})
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))
 
@@ -61,7 +62,7 @@ def to_onnx(
 def operations_of(
     form: Form,
     builder: OnnxBuilder,
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     size: tuple[int, int] | None = None,
     plugins: PluginShapes | None = None,
     eight: EightBits | None = None,
@@ -69,6 +70,9 @@ def operations_of(
     """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
     if form == "rows":
         return RowOperations(builder) if eight is None else Int8RowOperations(builder, eight)
+    if form == "bytes":
+        assert eight is not None, "what has eight bits has been chosen"
+        return QuantisedConvolutions(builder, eight)
     layout = CHANNELS_LAST if form == "channels last" else CHANNELS_FIRST
     return ConvolutionOperations(builder, folded, layout, size=size, plugins=plugins)
 
@@ -80,13 +84,14 @@ def rename_results(builder: OnnxBuilder, names: dict[str, str]) -> None:
 
 
 def drop_unused(builder: OnnxBuilder, wanted: set[str]) -> None:
-    """Remove the nodes that no output depends on (a heat map nobody asked for)."""
+    """Remove the nodes that no output depends on (a heat map nobody asked for), and their constants."""
     needed, kept = set(wanted), []
     for node in reversed(builder.nodes):
         if needed.intersection(node.output):
             needed.update(node.input)
             kept.append(node)
     builder.nodes = kept[::-1]
+    builder.initializers = {name: value for name, value in builder.initializers.items() if name in needed}
 
 
 def save_onnx(model: ModelProto, path: Path) -> None:

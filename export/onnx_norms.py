@@ -22,6 +22,8 @@ Style = tuple[str, str]
 class Ending:
     """What a stage does after its convolution; see `ugatit_fast.graph.Operations.stage`."""
 
+    channels: int
+    """Of the activation that it is the ending of."""
     unbiased: bool
     relu: bool
     pad: int
@@ -51,13 +53,12 @@ class NativeNorms:
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
         y = self.normalised(x, weights, ending)
-        if ending.relu:
-            y = self.node("Relu", y)
-        if ending.residual is not None:
-            y = self.node("Add", y, self.writer.interior(ending.residual))
-        return self.writer.bordered(self.writer.narrow(y), ending.pad, ending.pad_mode)
+        return self.writer.finished(
+            y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode
+        )
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
+        """In float32."""
         node, writer = self.node, self.writer
         wide = writer.wide(x)
         mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ugatit_fast.export.calibration import STYLE
-from ugatit_fast.export.eight_bits import EightBits, Span, eight_bit_kernels
+from ugatit_fast.export.eight_bits import EightBits, eight_bit_kernels
 from ugatit_fast.export.fused_norms import FusedNorms
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES
 from ugatit_fast.export.onnx_builder import OnnxBuilder
@@ -23,9 +23,7 @@ from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights
 HALF_RANGE = 127.5
 """Of a picture's levels: -1 is 0, 1 is 255."""
 MIDDLE = 128
-"""The level that stands for 0. It should be 127.5, and may be any: the first convolution's border is a reflected one,
-so a constant that was added to the picture is one in every channel of the result, and leaves in the instance norm.
-"""
+"""The byte that stands for 0: of a picture, whose middle is 127.5, for half a level more."""
 Edges = tuple[int, int, int, int]
 """Pixels of a border: above, left, below, right."""
 
@@ -38,34 +36,47 @@ class QuantisedConvolutions(ConvolutionOperations):
         self.eight = eight
         self.fused = FusedNorms(self, None)
         self.norms = self.fused
-        self.borders: dict[str, tuple[int, str]] = {}
+        self.frames: dict[str, tuple[int, str]] = {}
         """Of activations, put around them by who reads them."""
         self.phases: dict[str, list[str]] = {}
         """First phase of an activation -> all four; the activation goes by the name of the first."""
-        self.picture = ""
-        """The picture's own bytes, channels first."""
+        self.scalar = builder.scalar
+        self.picture = self.picture_bytes = ""
+        """The picture, uint8 with channels first; and as the first convolution reads that, where it does."""
 
     def normalise(self, image: str, pad: int) -> str:
         self.picture = self.bordered(self.from_pixels(image), pad)
         return self.picture
 
-    def up_stage(self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> str:
+    def up_stage(
+        self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> str:
         corners = [(a, b) for a in (0, 1) for b in (0, 1)]
+        kernels = np.split(weights.weight.numpy(), len(corners))
         planes = []
-        for (a, b), kernel in zip(corners, np.split(weights.weight.numpy(), 4), strict=True):
-            stored = self.kernel(weights.prefix, kernel, f"{weights.name('weight')}.{a}{b}")
-            planes.append(self.sum_of_products(self.read(x, weights.prefix, (1 - a, 1 - b, a, b)), stored))
-        made = self.fused.phases(planes, weights, Ending(unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode))
+        for (a, b), kernel in zip(corners, kernels, strict=True):
+            read = self.read(x, weights.prefix, (1 - a, 1 - b, a, b))
+            planes.append(self.product(read, weights.prefix, kernel, f"{weights.name('weight')}.{a}{b}"))
+        channels = len(kernels[0])
+        ending = Ending(channels=channels, unbiased=unbiased, relu=True, pad=0, pad_mode=pad_mode)
+        if norm:
+            made = self.fused.phases(planes, weights, ending)
+        else:
+            made = [self.moved(plane, weights, ending) for plane in planes]
         self.phases[made[0]] = made
         return self.bordered(made[0], pad, pad_mode)
 
     def convolved(self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> str:
-        kernel = self.kernel(weights.prefix, weights.weight.numpy(), weights.name("weight"))
-        return self.sum_of_products(self.read(x, weights.prefix), kernel, stride)
+        place, kernel = weights.prefix, weights.weight.numpy()
+        return self.product(self.read(x, place), place, kernel, weights.name("weight"), stride)
 
-    def sum_of_products(self, read: list[str], kernel: str, stride: int = 1) -> str:
-        """The convolution of all that a place reads."""
-        products = [self.node("Conv", one, kernel, strides=[stride, stride]) for one in read]
+    def product(self, read: list[str], place: str, weight: NDArray[np.float32], name: str, stride: int = 1) -> str:
+        """The convolution of what a place reads, (n, c, h, w)."""
+        given = [self.kernel(place, weight, name)]
+        if read == [self.picture_bytes]:  # their zero is half a level too high
+            half_a_level = weight.sum((1, 2, 3)) * np.float32(0.5 / HALF_RANGE)
+            given.append(self.builder.constant(half_a_level, f"{name}.middle"))
+        products = [self.node("Conv", one, *given, strides=[stride, stride]) for one in read]
         return products[0] if len(products) == 1 else self.node("Add", *products)
 
     def first_matrix(self, weights: StyleWeights) -> str:
@@ -76,7 +87,7 @@ class QuantisedConvolutions(ConvolutionOperations):
 
     def bordered(self, x: str, pad: int, mode: str = "reflect") -> str:
         """x itself, whose border is known from now on."""
-        self.borders[x] = (pad, mode)
+        self.frames[x] = (pad, mode)
         return x
 
     def interior(self, x: str) -> str:
@@ -87,30 +98,32 @@ class QuantisedConvolutions(ConvolutionOperations):
 
         edges: of the border, where it isn't the same on all sides.
         """
-        pad, mode = self.borders[x]
+        pad, mode = self.frames[x]
         edges = edges or (pad, pad, pad, pad)
-        span, parts = self.eight.span(place), self.phases.get(x, [x])
         if x == self.picture:
-            return [self.read_picture(edges, mode, span)]
+            return [self.read_picture(edges, mode, place)]
+        span, parts = self.eight.span(place), self.phases.get(x, [x])
         if span is None:
             return [self.framed(self.woven(parts), edges, mode)]
-        scales = [self.parameters(span.scale, span.zero)]
-        levels = [[self.node("QuantizeLinear", part, *scales[0]) for part in parts]]
+        scales = [(span.scale, span.zero)]
+        bytes_read = [[self.rounded(part, *scales[0]) for part in parts]]
         if place in self.eight.fine:
-            scales.append(self.parameters(span.rest_scale, MIDDLE))
-            known = [self.node("DequantizeLinear", level, *scales[0]) for level in levels[0]]
+            scales.append((span.rest_scale, MIDDLE))
+            known = [self.dequantised(one, *scales[0]) for one in bytes_read[0]]
             rests = [self.node("Sub", *both) for both in zip(parts, known, strict=True)]
-            levels.append([self.node("QuantizeLinear", rest, *scales[1]) for rest in rests])
-        framed = [self.framed(self.woven(phases), edges, mode) for phases in levels]
-        return [self.node("DequantizeLinear", one, *scale) for one, scale in zip(framed, scales, strict=True)]
+            bytes_read.append([self.rounded(rest, *scales[1]) for rest in rests])
+        return [
+            self.dequantised(self.framed(self.woven(phases), edges, mode, zero), scale, zero)
+            for phases, (scale, zero) in zip(bytes_read, scales, strict=True)
+        ]
 
-    def read_picture(self, edges: Edges, mode: str, span: Span | None) -> str:
-        """No scale rounds it: it has eight bits."""
-        framed = self.framed(self.picture, edges, mode)
-        if span is not None:
-            return self.node("DequantizeLinear", framed, *self.parameters(1 / HALF_RANGE, MIDDLE))
-        scaled = self.node("Div", self.node("Cast", framed, to=TensorProto.FLOAT), self.builder.scalar(HALF_RANGE))
-        return self.node("Sub", scaled, self.builder.scalar(1))
+    def read_picture(self, edges: Edges, mode: str, place: str) -> str:
+        """No scale rounds it: it has eight bits. A border of zeros isn't among them: no byte is the middle."""
+        if self.eight.span(place) is not None and mode != "zero":
+            self.picture_bytes = self.dequantised(self.framed(self.picture, edges, mode), 1 / HALF_RANGE, MIDDLE)
+            return self.picture_bytes
+        scaled = self.node("Div", self.node("Cast", self.picture, to=TensorProto.FLOAT), self.scalar(HALF_RANGE))
+        return self.framed(self.node("Sub", scaled, self.scalar(1)), edges, mode)
 
     def woven(self, phases: list[str]) -> str:
         """Four planes (n, c, h, w) as one image (n, c, 2 h, 2 w); one as it is."""
@@ -118,16 +131,26 @@ class QuantisedConvolutions(ConvolutionOperations):
             return phases[0]
         return self.node("DepthToSpace", self.node("Concat", *phases, axis=1), blocksize=2, mode="DCR")
 
-    def framed(self, x: str, edges: Edges, mode: str) -> str:
+    def framed(self, x: str, edges: Edges, mode: str, zero: int | None = None) -> str:
+        """x with a border; zero: the byte that stands for 0, where x has bytes."""
         if not any(edges):
             return x
         above, left, below, right = edges
-        ends = self.builder.integers(0, 0, above, left, 0, 0, below, right)
-        return self.node("Pad", x, ends, mode=ONNX_MODES[mode])
+        given = [self.builder.integers(0, 0, above, left, 0, 0, below, right)]
+        if mode == "zero" and zero is not None:
+            given.append(self.byte(zero))
+        return self.node("Pad", x, *given, mode=ONNX_MODES[mode])
 
-    def parameters(self, scale: float, zero: int) -> tuple[str, str]:
-        """Scale and zero point of an activation."""
-        return self.builder.scalar(scale), self.builder.constant(np.array(zero, np.uint8), f"u8_{zero}")
+    def rounded(self, x: str, scale: float, zero: int) -> str:
+        return self.node("QuantizeLinear", x, self.scalar(scale), self.byte(zero))
+
+    def dequantised(self, x: str, scale: float, zero: int) -> str:
+        return self.node("DequantizeLinear", x, self.scalar(scale), self.byte(zero))
+
+    def byte(self, value: int) -> str:
+        return self.builder.constant(np.array(value, np.uint8), f"u8_{value}")
+
+    # Kernels ------------------------------------------------------------------------------------------------------
 
     def kernel(self, place: str, weight: NDArray[np.float32], name: str) -> str:
         """(o, ...) in float32, or as int8 with a scale an output channel."""

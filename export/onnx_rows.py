@@ -41,22 +41,31 @@ class RowOperations(RowConvolutions, RowNorms):
         residual: Rows | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Rows:
         if x.channels == 3:
-            convolved = self.first_convolution(x, weights)
+            convolved = self.first_convolution(x, weights, norm=norm)
         elif stride == 2:
-            convolved = self.strided_convolution(x, weights)
+            convolved = self.strided_convolution(x, weights, norm=norm)
         else:
             convolved = self.convolution(x, weights)
-        normalised = self.norm(convolved, weights, style, unbiased, relu)
+        if norm:
+            normalised = self.norm(convolved, weights, style, unbiased, relu)
+        else:
+            normalised = self.moved(convolved, weights, relu)
         if residual is not None:
             normalised = self.added(residual, normalised)
         return replace(normalised, pad_mode=pad_mode)
 
-    def up_stage(self, x: Rows, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Rows:
+    def up_stage(
+        self, x: Rows, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Rows:
+        if x.pad_mode == "zero":  # then phases needn't have taps that add up to the same, and no constant comes of one
+            x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
-        return replace(self.norm(up, weights, None, unbiased, relu=True), pad_mode=pad_mode)
+        normalised = self.norm(up, weights, None, unbiased, relu=True) if norm else self.moved(up, weights, relu=True)
+        return replace(normalised, pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
         matrix = self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)

@@ -8,7 +8,7 @@ picture.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import TensorProto
@@ -35,6 +35,10 @@ class Layout:
     """So many neighbouring rows, from the first on, are pixels or fill up a tile together."""
     bands: int
     """In how many bands of tiles the rows are; 0 where they aren't in tiles."""
+    outside: str = ""
+    """int32 scalar, the row after the last: what windows show outside the image, where a border of zeros is one
+    pixel more in `y_part` and `x_part`. Empty where they have none.
+    """
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class PixelRows:
         )
         at = self.op("Add", starts, offsets)
         last = self.op("Sub", size, 1)
+        if pad_mode == "zero":
+            return self.op("Where", self.op("Less", at, 0), size, self.op("Min", at, size))
         if pad_mode == "reflect":
             at = self.op("Sub", last, self.op("Abs", self.op("Sub", last, self.op("Abs", at))))
         return self.op("Max", self.op("Min", at, last), 0)
@@ -105,7 +111,22 @@ class PixelRows:
     def index(self, layout: Layout, y: str, x: str) -> str:
         """Rows of the pixels at broadcast coordinates y and x, flattened."""
         rows = self.op("Add", self.op("Gather", layout.y_part, y), self.op("Gather", layout.x_part, x))
-        return self.op("Reshape", rows, self.builder.integers(-1))
+        return self.op("Reshape", self.bounded(rows, layout), self.builder.integers(-1))
+
+    def bounded(self, rows: str, layout: Layout) -> str:
+        """Rows beyond the last are the one that lies outside."""
+        return self.op("Min", rows, layout.outside) if layout.outside else rows
+
+    def edged(self, layout: Layout, pad_mode: str) -> Layout:
+        """The same layout for windows over a border of this kind: one of zeros is a pixel more in either direction,
+        at whose row, with whatever the other part adds, nothing of the image is.
+        """
+        if pad_mode != "zero":
+            return layout
+        rows = self.size_of(layout.inside, 0)
+        last = self.op("Reshape", rows, self.builder.integers(1))
+        y_part, x_part = (self.op("Concat", part, last, axis=0) for part in (layout.y_part, layout.x_part))
+        return replace(layout, y_part=y_part, x_part=x_part, outside=rows)
 
     # Layouts ------------------------------------------------------------------------------------------------------
 
@@ -176,6 +197,7 @@ class PixelRows:
         """Index of every 6x6 window of a 3x3 convolution with a border of 1, (36 * tiles,), for each band of
         `tiled`.
         """
+        layout = self.edged(layout, pad_mode)
         down, across = self.tiles(layout.height, bands), self.tiles(layout.width)
         y = self.windows(down, layout.height, window=WINDOW, stride=TILE, lead=1, pad_mode=pad_mode)
         x = self.windows(across, layout.width, window=WINDOW, stride=TILE, lead=1, pad_mode=pad_mode)
@@ -189,6 +211,7 @@ class PixelRows:
         A sum over (y in tile, x in tile, tile row, tile column, window row, window column). Both parts are spread over
         the last three dimensions first, so that the one large addition runs along long lines.
         """
+        layout = self.edged(layout, pad_mode)
         height, width = self.op("Div", layout.height, 2), self.op("Div", layout.width, 2)
         y = self.op("Gather", layout.y_part, self.strided_tiles(self.tiles(height, bands), layout.height, pad_mode))
         x = self.op("Gather", layout.x_part, self.strided_tiles(self.tiles(width), layout.width, pad_mode))
@@ -201,7 +224,8 @@ class PixelRows:
         for piece in self.builder.nodes_with("Split", bands, y, axis=1, num_outputs=bands):
             rows = self.op("Add", self.op("Unsqueeze", piece, self.builder.integers(1, 3, 5)), nothing)
             rows = self.op("Reshape", rows, self.builder.integers(0, 0, 0, -1))
-            result.append(self.op("Reshape", self.op("Add", rows, x), self.builder.integers(-1)))
+            rows = self.bounded(self.op("Add", rows, x), layout)
+            result.append(self.op("Reshape", rows, self.builder.integers(-1)))
         return result
 
     def strided_tiles(self, tiles: str, size: str, pad_mode: str) -> str:

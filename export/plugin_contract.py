@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ugatit_fast.export.onnx_builder import DOMAIN, Attribute
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedNetwork
 
 KERNEL_VERSION = 1
 """Of the TensorRT plugins and their kernels; part of their names and of the timing cache's, since TensorRT caches how
@@ -32,7 +32,7 @@ class PluginShapes:
     pixels: Mapping[int, int]
 
     @classmethod
-    def of(cls, folded: FoldedGenerator, batch: int, height: int, width: int) -> "PluginShapes":
+    def of(cls, folded: FoldedNetwork, batch: int, height: int, width: int) -> "PluginShapes":
         """For inputs (batch, height, width, 3)."""
         return cls(batch, pixels_by_channels(folded, height, width))
 
@@ -44,9 +44,9 @@ class PluginShapes:
         return max(splits for splits in range(1, wanted + 1) if pixels % splits == 0)
 
 
-def pixels_by_channels(folded: FoldedGenerator, height: int, width: int) -> dict[int, int]:
-    """Pixels of an activation by its channels: every halving of the sides doubles the channels, until the blocks."""
-    return {folded.config.ch << i: (height >> i) * (width >> i) for i in range(3)}
+def pixels_by_channels(folded: FoldedNetwork, height: int, width: int) -> dict[int, int]:
+    """Pixels of an activation by its channels, which no two resolutions of a network share."""
+    return {channels: (height >> i) * (width >> i) for i, channels in enumerate(folded.widths)}
 
 
 def tiles_of(channels: int) -> int:

@@ -14,6 +14,7 @@ from triton.compiler import ASTSource
 
 from ugatit_fast.errors import ExportError
 from ugatit_fast.export import plugin_triton
+from ugatit_fast.export.onnx_activations import ONNX_MODES
 from ugatit_fast.kernels.schedule import THREADS_PER_WARP, Tile, cdiv, power_of_two
 
 LINEAR_TILES = ((Tile(256, 8, 4), 1), (Tile(256, 8, 4), 4), (Tile(256, 8, 8), 1))
@@ -108,11 +109,11 @@ def apply_spec(
     style_of_each_image: bool,
     relu: bool,
     pad: int,
-    reflect: bool,
+    mode: str,
     unbiased: bool,
     eps: float,
 ) -> KernelSpec:
-    """`norm_apply` and `norm_apply_add`: tactics count from 1."""
+    """`norm_apply` and `norm_apply_add`: tactics count from 1. mode: of the border, as ONNX calls it."""
     padded = (shape.h + 2 * pad) * (shape.w + 2 * pad)
     tile, repeated = (CHANNELS_LAST_TILES if channels_last else LINEAR_TILES)[tactic - 1]
     tile = tile.fitted(padded, shape.c)
@@ -128,7 +129,8 @@ def apply_spec(
         "POWER_OF_TWO_PAIRS": power_of_two(shape.splits * shape.tiles),
         "RELU": relu,
         "PAD": pad,
-        "REFLECT": reflect,
+        "REFLECT": mode == ONNX_MODES["reflect"],
+        "ZERO": mode == ONNX_MODES["zero"],
         "UNBIASED": int(unbiased),
         "EPS": eps,
         "TILE_PIXELS": tile_pixels,

@@ -29,14 +29,14 @@ class PluginNorms:
             self.builder.define(text)
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        channels = channels_out(weights)
+        channels = ending.channels
         rho = self.filled(1, channels) if weights.rho is None else self.writer.stored(weights, "rho")
         bias = self.filled(0, channels) if weights.bias is None else self.writer.stored(weights, "bias")
         splits, tiles = self.shapes.splits(channels), tiles_of(channels)
         parts, layer = self.builder.nodes_with(
             STATS, 2, x, bias, domain=DOMAIN, splits=[splits], tiles=[tiles], **PLUGIN
         )
-        style = ending.style or self.own_style(weights)
+        style = ending.style or self.own_style(weights, channels)
         added = () if ending.residual is None else (ending.residual,)
         return self.builder.node(
             APPLY_ADD if added else APPLY,
@@ -54,9 +54,8 @@ class PluginNorms:
         gamma, beta = self.writer.split(both, 2, axis=1)
         return gamma, beta
 
-    def own_style(self, weights: StageWeights) -> Style:
+    def own_style(self, weights: StageWeights, channels: int) -> Style:
         """gamma and beta (1, c) that the weights themselves have, or 1 and 0."""
-        channels = channels_out(weights)
         gamma = self.filled(1, 1, channels) if weights.gamma is None else self.row(weights, "gamma")
         beta = self.filled(0, 1, channels) if weights.beta is None else self.row(weights, "beta")
         return gamma, beta
@@ -69,13 +68,3 @@ class PluginNorms:
         """A constant of one value, for a parameter that this checkpoint doesn't have."""
         stem = f"{'ones' if value else 'zeros'}_{'x'.join(map(str, shape))}"
         return self.builder.constant(np.full(shape, value, np.float32), stem)
-
-
-def channels_out(weights: StageWeights) -> int:
-    """Channels after a stage's normalisation: those of rho or gamma where it has them (an up-sampling stage), else
-    of the convolution.
-    """
-    for tensor in (weights.rho, weights.gamma):
-        if tensor is not None:
-            return len(tensor)
-    return len(weights.weight)

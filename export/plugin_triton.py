@@ -19,7 +19,7 @@ from ugatit_fast.kernels.statistics_triton import (
     publish_statistics,
     statistics_kernel,
 )
-from ugatit_fast.kernels.tiles_triton import source_of_padded
+from ugatit_fast.kernels.tiles_triton import is_border, source_of_padded
 
 
 @triton.jit
@@ -110,6 +110,7 @@ def apply_channels_last(
     TILE_PIXELS: tl.constexpr,  # padded pixels of a program, a multiple of ROWS
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
+    ZERO: tl.constexpr,  # whether the border is zeros
 ):
     """Grid: n * padded tiles * channel tiles."""
     row: tl.constexpr = (WIDTH + 2) * C
@@ -119,7 +120,7 @@ def apply_channels_last(
         x, gamma, beta, rho, bias, residual, channels, layer, y,
         HEIGHT * WIDTH * C, STYLE_STRIDE, STYLE_STRIDE, (HEIGHT + 2) * row, row, C, HEIGHT, WIDTH,
         HEIGHT * WIDTH // SPLITS, SPLITS, TILE_PIXELS, C, False, RELU, PAD, REFLECT, UNBIASED, EPS,
-        PARTIAL_CHANNELS, POWER_OF_TWO_SPLITS, POWER_OF_TWO_PAIRS, ROWS, CHANNELS,
+        PARTIAL_CHANNELS, POWER_OF_TWO_SPLITS, POWER_OF_TWO_PAIRS, ROWS, CHANNELS, ZERO,
     )  # fmt: skip
 
 
@@ -150,6 +151,7 @@ def apply_linear(
     TILE_PIXELS: tl.constexpr,  # padded pixels of a program, a multiple of ROWS
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
+    ZERO: tl.constexpr,  # whether the border is zeros
 ):
     """Grid: n * padded tiles * channel tiles. A program gathers, as that of the other format."""
     pixels: tl.constexpr = HEIGHT * WIDTH
@@ -188,5 +190,7 @@ def apply_linear(
         if residual is not None:
             place = (channel * residual_pixels)[:, None] + ((i + 1) * (WIDTH + 2) + j + 1)[None, :]
             value += tl.load(residual + place, mask=real, other=0.0).to(tl.float32)
+        if ZERO:
+            value = tl.where(is_border(padded_pixel, HEIGHT, WIDTH, PAD)[None, :], 0.0, value)
         place = (channel * padded_pixels)[:, None] + padded_pixel[None, :]
         tl.store(y + place, value.to(y.dtype.element_ty), mask=real)

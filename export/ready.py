@@ -16,15 +16,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine
-from ugatit_fast.choices import BackendChoice, Device, Direction, Precision
+from ugatit_fast.choices import BackendChoice, Device, Direction, Hints, Precision
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
 from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Phased, Say
-from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.version import __version__
 from ugatit_fast.weights.locate import Located, fetched, stamp, unpacked, unpacking_folder
 
@@ -45,6 +45,7 @@ class Wanted:
     precision: Precision | None
     size: tuple[int, int] | None
     heatmap: bool
+    hints: Hints
 
 
 def ready_engine(
@@ -79,6 +80,7 @@ def ready_engine(
         precision=options.precision,
         size=size,
         heatmap=heatmap,
+        hints=options.alone,
     )
     if not found.path.is_file():  # a folder or a prefix, whose files the reader finds
         return engine_of(found, wanted, say, progress)
@@ -113,10 +115,10 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
         from ugatit_fast.checkpoint import read_checkpoint
 
     opened = unpacked(found, progress)
-    source = read_checkpoint(opened.path, wanted.direction)
+    source = read_checkpoint(opened.path, wanted.direction, hints=wanted.hints)
     runtime = RUNTIMES[choose_backend(wanted.backend, lambda _: None)]
     precision = wanted.precision or runtime.default_precision
-    size = None if runtime.any_size and source.config.light else wanted.size
+    size = None if runtime.any_size and source.config.any_size else wanted.size
     digest = digest_of(source.sha256, source.direction, runtime.kind, precision, size, wanted.heatmap)
     engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{runtime.suffix}"
     make_folder(engine.parent)

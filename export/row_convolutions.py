@@ -1,5 +1,7 @@
 """Convolutions of pixel rows, written into an ONNX graph: 3x3 by Winograd, all others as products of gathered rows."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
@@ -44,7 +46,7 @@ class RowConvolutions(RowWriter):
         return Rows(value, layout, len(weight), self.constant_through(x, weights, weight.sum((2, 3))))
 
     def winograd(self, x: Rows, index: str, kernels: str, outputs: int) -> str:
-        windows = self.reshape(self.node("Gather", x.value, index, axis=1), 0, POINTS, -1)
+        windows = self.reshape(self.node("Gather", self.readable(x), index, axis=1), 0, POINTS, -1)
         points = self.reshape(
             self.node("MatMul", self.shared(plane(WINDOW_TRANSFORM, WINDOW_TRANSFORM)), windows),
             0,
@@ -100,20 +102,20 @@ class RowConvolutions(RowWriter):
         kernels = self.node("Concat", *by_phase, axis=0)
 
         (index,) = self.rows.tile_windows(x.layout, x.pad_mode)
-        windows = self.reshape(self.node("Gather", x.value, index, axis=1), 0, POINTS, -1)
+        windows = self.reshape(self.node("Gather", self.readable(x), index, axis=1), 0, POINTS, -1)
         points = self.reshape(self.node("MatMul", self.shared(window), windows), 0, len(window), -1, x.channels)
         products = self.reshape(self.node("MatMul", points, kernels), 0, 4, output.shape[2], -1)
         value = self.reshape(self.node("MatMul", self.shared(output), products), 0, -1, outputs)
         layout = self.rows.doubled(self.rows.tiled(x.layout.height, x.layout.width), phases_first=True)
         return Rows(value, layout, outputs, self.constant_through(x, weights, weight[:outputs].sum((2, 3))))
 
-    def first_convolution(self, x: Rows, weights: StageWeights) -> Rows:
+    def first_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         """7x7 on the picture itself, `GROUP` neighbouring pixels at a time.
 
         The mean colour is taken off, rounded, instead of 127.5: the norm that follows takes no notice, and a picture
-        of one colour becomes exactly zero.
+        of one colour becomes exactly zero. Without a norm the difference is the constant.
         """
-        outputs, _, size, _ = weights.weight.shape
+        outputs, colours, size, _ = weights.weight.shape
         levels = self.node("Cast", self.bordered_picture(x, size), to=TensorProto.FLOAT)
         mean = self.node("Round", self.node("ReduceMean", levels, self.builder.integers(1, 2), keepdims=1))
         centred = self.node("Mul", self.node("Sub", levels, mean), self.scalar(1 / 127.5))
@@ -121,7 +123,12 @@ class RowConvolutions(RowWriter):
         windows = self.picture_windows(centred, x, size)
         matrix = self.stored(weights.name("weight"), kernels_of_a_group(weights.weight.numpy()))
         value = self.reshape(self.node("MatMul", windows, matrix), 0, -1, outputs)
-        return Rows(value, x.layout, outputs)
+        if norm:
+            return Rows(value, x.layout, outputs)
+        apart = self.node("Sub", self.reshape(mean, 0, 1, colours), self.scalar(127.5))
+        colour = replace(x, constant=self.node("Mul", apart, self.scalar(1 / 127.5)))
+        sums = weights.weight.numpy().sum((2, 3))
+        return Rows(value, x.layout, outputs, self.constant_through(colour, weights, sums))
 
     def bordered_picture(self, x: Rows, size: int) -> str:
         """With a reflected border of size // 2 rows and `GROUP` columns, as uint8."""
@@ -143,8 +150,10 @@ class RowConvolutions(RowWriter):
         windows = self.node("Gather", lines, self.rows.group_windows(height, groups, size), axis=1)
         return self.reshape(windows, 0, -1, size * reach * colours)
 
-    def strided_convolution(self, x: Rows, weights: StageWeights) -> Rows:
-        """3x3 with stride 2 and a border of 1, as a matrix product of gathered windows."""
+    def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
+        """3x3 with stride 2 and a border of 1, as a matrix product of gathered windows. An instance norm that follows
+        takes no notice of the constant.
+        """
         outputs, inputs = weights.weight.shape[:2]
         bands = 1 if x.layout.bands else BANDS["down"]  # the second leaves its rows as the residual blocks do theirs
         taps = weights.weight.numpy().transpose(2, 3, 1, 0).reshape(-1, outputs)
@@ -155,7 +164,8 @@ class RowConvolutions(RowWriter):
         ]
         height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
         layout = self.rows.tiled(height, width, bands)
-        return Rows(self.node("Concat", *pieces, axis=1), layout, outputs)
+        constant = None if norm else self.constant_through(x, weights, weights.weight.numpy().sum((2, 3)))
+        return Rows(self.node("Concat", *pieces, axis=1), layout, outputs, constant)
 
     def last_convolution(self, x: Rows, weights: ConvolutionWeights) -> str:
         """7x7 to three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom.
@@ -187,7 +197,7 @@ class RowConvolutions(RowWriter):
 
     def product(self, x: Rows, index: str, width: int, matrix: str) -> str:
         """Rows gathered into windows of `width` values, times a matrix (width, outputs)."""
-        windows = self.reshape(self.node("Gather", x.value, index, axis=1), 0, -1, width)
+        windows = self.reshape(self.node("Gather", self.readable(x), index, axis=1), 0, -1, width)
         return self.node("MatMul", windows, matrix)
 
     def constant_through(self, x: Rows, weights: ConvolutionWeights, sums: NDArray[np.float32]) -> str | None:

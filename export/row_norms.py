@@ -30,6 +30,12 @@ class RowNorms(RowWriter):
         scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
         return self.rectified(scaled, b) if relu else scaled
 
+    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
+        """What follows a convolution without a normalisation: its bias, and ReLU."""
+        bias = self.optional(weights, "bias")
+        b = bias if x.constant is None else self.plus(x.constant, bias)
+        return self.rectified(x, b) if relu else replace(x, constant=b)
+
     def statistics(self, x: Rows) -> tuple[str, str, str]:
         """Deviations from the channel means, these means, and the biased variances (n, 1, c)."""
         mean = self.mean(x.value, x)

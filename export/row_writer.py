@@ -1,7 +1,7 @@
 """Activations as pixel rows, and the small hands that every operation on them is written with."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class RowWriter:
         self.builder = builder
         self.node, self.scalar = builder.node, builder.scalar
         self.rows = PixelRows(builder)
+        self.edged: dict[str, str] = {}
 
     def per_channel(self, kind: str, like: Rows, value: str, vector: str) -> str:
         """An elementwise operation with one value a channel; the result is (n, rows, channels)."""
@@ -66,6 +67,29 @@ class RowWriter:
     def vector(self, weights: Weights, name: str) -> str:
         """A per-channel tensor that these weights have, as (1, 1, c)."""
         return self.stored(weights.name(name), weights.get_buffer(name).numpy()[None, None])
+
+    def readable(self, x: Rows) -> str:
+        """The rows of x as windows read them: where they have a border of zeros, with one more, which is zero together
+        with the constant.
+        """
+        if x.pad_mode != "zero":
+            return x.value
+        if x.value not in self.edged:
+            self.edged[x.value] = self.with_zero(x)
+        return self.edged[x.value]
+
+    def with_zero(self, x: Rows) -> str:
+        if x.constant is None:
+            return self.node("Pad", x.value, self.builder.integers(0, 0, 0, 0, 1, 0))
+        batch = self.node("Shape", x.value, start=0, end=1)
+        shape = self.node("Concat", batch, self.builder.integers(1, x.channels), axis=0)
+        return self.node("Concat", x.value, self.node("Expand", self.node("Neg", x.constant), shape), axis=1)
+
+    def whole(self, x: Rows) -> Rows:
+        """The same with its constant in the rows."""
+        if x.constant is None:
+            return x
+        return replace(x, value=self.per_channel("Add", x, x.value, x.constant), constant=None)
 
     def in_raster_order(self, x: Rows) -> str:
         """(n, pixels, c), with the constant."""

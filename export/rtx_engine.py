@@ -15,13 +15,13 @@ from ugatit_fast.backends.needs import TENSORRT_RTX, architectures
 from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.backends.trt_rtx import TURING, plan_name
-from ugatit_fast.engine import SMALLEST_SIDE, EngineSpec, RtxFacts
+from ugatit_fast.engine import EngineSpec, RtxFacts
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of, save_plans
 from ugatit_fast.export.turing import without_matrix_products
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.progress import Phased
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LARGEST_SIDE = 2048
 
 
 def write_rtx_engine(
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     spec: EngineSpec,
     options: TensorRTOptions,
     path: Path,
@@ -76,12 +76,12 @@ def chosen(asked: Sequence[str], library: Library) -> tuple[str, ...]:
     return tuple(name for name in known if name in (asked or known))
 
 
-def graph_for_ampere(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+def graph_for_ampere(folded: FoldedNetwork, spec: EngineSpec) -> ModelProto:
     """And for what is newer."""
     return to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision])
 
 
-def graph_for_turing(folded: FoldedGenerator, spec: EngineSpec) -> ModelProto:
+def graph_for_turing(folded: FoldedNetwork, spec: EngineSpec) -> ModelProto:
     """Without float32 matrix products: with channels first, the attention's is a convolution; see `turing`."""
     if spec.precision == "fp32":
         return without_matrix_products(to_onnx(folded, spec, form="convolutions"))
@@ -108,7 +108,9 @@ def plan_for(
 def configured(network: Network, spec: EngineSpec, facts: RtxFacts) -> "trt.IBuilderConfig":
     """Shapes from one small picture to the largest batch, best for the smallest batch of the engine's own size."""
     usual = (spec.height, spec.width)
-    least = (SMALLEST_SIDE, SMALLEST_SIDE) if spec.any_size else usual
+    assert spec.network is not None, "only a plan is bare"
+    smallest = spec.network.sides.smallest
+    least = (smallest, smallest) if spec.any_size else usual
     most = (facts.largest_side, facts.largest_side) if spec.any_size else usual
     few, many = min(spec.batch_sizes), max(spec.batch_sizes)
     config = network.config(((1, *least, 3), (few, *usual, 3), (many, *most, 3)))

@@ -27,8 +27,7 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_graph import operations_of
 from ugatit_fast.export.verify import sample_pictures
-from ugatit_fast.fold import fold
-from ugatit_fast.graph import FoldedGenerator, TorchOperations
+from ugatit_fast.graph import FoldedNetwork, TorchOperations
 
 AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
@@ -79,17 +78,29 @@ class Recorder:
         return recorded
 
 
-def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
-    """Compare the stages on one photograph. InputError for an engine whose stages have no counterpart."""
+def subject_of(engine: Path, spec: EngineSpec) -> str:
+    """What of an engine is compared, in words. InputError for one whose stages have no counterpart."""
     runtime = runtime_of(engine, spec)
-    form = runtime.forms[spec.precision]
-    if form == "rows":
+    if runtime.forms[spec.precision] == "rows":
         raise InputError(
             "--layers can't look into a float32 onnxruntime engine: it computes with pixel rows in Winograd's form, "
             "which have no counterpart in the reference; build it with --precision fp16 to look at that"
         )
+    if runtime.contents == "tensors":
+        where = "in plain PyTorch on the CPU, since there is no GPU" if runtime.missing("run") else "on the GPU"
+        return f"the engine's own weights and operations, {where}"
+    if runtime.contents == "plans":
+        return "the ONNX graph that its plans were built from, in ONNX Runtime: what kernels of TensorRT do isn't seen"
+    return "the engine's graph, in ONNX Runtime"
+
+
+def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
+    """Compare the stages on one photograph. InputError as of `subject_of`."""
+    subject_of(engine, spec)
+    runtime = runtime_of(engine, spec)
+    form = runtime.forms[spec.precision]
     picture = sample_pictures(spec)[:1]
-    folded = fold(source.generator())
+    folded = source.folded()
     reference = torch_stages(folded, picture)
     if runtime.contents == "tensors":
         device = "cpu" if runtime.missing("run") else "cuda"
@@ -108,14 +119,14 @@ def relative_error(exact: AnyArray, value: AnyArray) -> float:
 
 
 @torch.inference_mode()
-def torch_stages(folded: FoldedGenerator, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
+def torch_stages(folded: FoldedNetwork, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
     recorder = Recorder(TorchOperations.of(folded.stem))
     folded.graph(recorder, torch.from_numpy(picture).to(device))
     for stage, value in recorder.seen:
         yield stage, value.float().cpu().numpy()
 
 
-def onnx_stages(folded: FoldedGenerator, form: Form, picture: Images) -> Iterator[tuple[str, AnyArray]]:
+def onnx_stages(folded: FoldedNetwork, form: Form, picture: Images) -> Iterator[tuple[str, AnyArray]]:
     builder = OnnxBuilder()
     recorder = Recorder(operations_of(form, builder, folded))
     folded.graph(recorder, "image")

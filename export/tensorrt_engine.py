@@ -24,7 +24,7 @@ from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of, save_plans
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.export.timing_cache import timing_cache, timing_cache_path
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Phased, Say
 
@@ -37,7 +37,7 @@ VECTOR_CHANNELS = 8
 class PlanBuilder:
     """What the plans of an engine have in common."""
 
-    folded: FoldedGenerator
+    folded: FoldedNetwork
     spec: EngineSpec
     options: TensorRTOptions
     say: Say
@@ -59,8 +59,8 @@ class PlanBuilder:
         batch = None if self.options.dynamic_batch else size
         if kernels == "native":
             return to_onnx(self.folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision], batch=batch)
-        ch = self.folded.config.ch
-        if ch % VECTOR_CHANNELS:
+        ch = self.folded.widths[0]
+        if any(channels % VECTOR_CHANNELS for channels in self.folded.widths):
             raise ExportError(
                 f"our kernels in TensorRT need a multiple of {VECTOR_CHANNELS} channels, this generator has {ch}; "
                 "build with --kernels native"
@@ -95,7 +95,7 @@ class PlanBuilder:
 
 
 def write_tensorrt_engine(
-    folded: FoldedGenerator,
+    folded: FoldedNetwork,
     spec: EngineSpec,
     options: TensorRTOptions,
     path: Path,

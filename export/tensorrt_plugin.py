@@ -225,7 +225,7 @@ def apply_kernel(
         style_of_each_image=gamma.shape[0] != 1,
         relu=bool(floor[0] == 0),
         pad=int(pads[2]),
-        reflect=mode == "reflect",
+        mode=mode,
         unbiased=bool(correction[0]),
         eps=float(eps[0]),
     )

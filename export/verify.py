@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
@@ -16,8 +17,7 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.model import Generator
-from ugatit_fast.samples import sample_photos
+from ugatit_fast.model import Reference
 from ugatit_fast.translator import describe_engine
 
 FP32_MAX_ABS = 1e-3
@@ -136,7 +136,7 @@ def compare(backend: Backend, pictures: Images, exact: np.ndarray) -> Difference
     return difference(translated, exact)
 
 
-def exact_pictures(generator: Generator, pictures: Iterable[Pixels]) -> np.ndarray:
+def exact_pictures(generator: Reference, pictures: Iterable[Pixels]) -> np.ndarray:
     """What the reference generator, on the CPU, makes of n pictures, uint8 (h, w, 3).
 
     Float (n, h, w, 3) in [-1, 1], unrounded. One at a time, so that memory stays that of one.

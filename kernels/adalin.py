@@ -5,7 +5,7 @@
 
     a = gamma * (rho * s_c + (1 - rho) * s)
     b = beta + gamma * (1 - rho) * s * (m_c - m)
-    y = pad(relu(a * (x + bias - m_c) + b) + residual)
+    y = pad(relu(a * (x + bias - m_c) + b) + residual)       relu(t) = max(t, slope * t), slope 0 unless given
 
 which is gamma * (rho * IN(x) + (1 - rho) * LN(x)) + beta (U-GAT-IT, arXiv 1907.10830, equation 1) written as one
 multiply-add per element. `bias` is that of the convolution before, where a checkpoint has one. The layer statistics
@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ugatit_fast.kernels.activation import rectified
 from ugatit_fast.kernels.adalin_backward import adalin_backward
 from ugatit_fast.kernels.affine import channel_affine
 from ugatit_fast.kernels.checks import check_activation, check_pad, check_parameter
@@ -48,6 +49,7 @@ class AdalinCall:
     unbiased: bool = True
     eps: float = 1e-5
     phases: bool = False
+    slope: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -60,7 +62,7 @@ def adalin_reference(call: AdalinCall) -> Tensor:
     x = interleaved(call.x) if call.phases else call.x
     mean_x, a, b = channel_affine(x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps)
     y = a[:, :, None, None] * (x - mean_x[:, :, None, None]) + b[:, :, None, None]
-    y = torch.relu(y) if call.relu else y
+    y = rectified(y, call.slope) if call.relu else y
     y = y if call.residual is None else y + call.residual
     return pad_reference(y.to(x.dtype), call.pad, call.pad_mode)
 
@@ -99,6 +101,7 @@ def adalin(
     unbiased: bool = True,
     eps: float = 1e-5,
     phases: bool = False,
+    slope: float = 0.0,
 ) -> Tensor:
     """Normalise, activate, add and pad in one operation; formula at the top of this file.
 
@@ -111,11 +114,12 @@ def adalin(
     unbiased: variances divided by count - 1 (PyTorch's U-GAT-IT outside its instance norms) or by count.
     phases: x is (n, 4 c, h/2 + 1, w/2 + 1), the argument of `ugatit::interleave_phases`, whose result this normalises
         without storing it. Has no gradient.
+    slope: of the ReLU below zero, in [0, 1): a LeakyReLU's. Has no gradient beside 0.
     Returns (n, c, h + 2 pad, w + 2 pad) in x's dtype and memory format. Statistics are float32. Raises ValueError where
     a shape, dtype or device doesn't fit, and on a GPU at 2^31 elements. float64 is for tests: it runs the reference
     everywhere.
     """
-    call = AdalinCall(x, gamma, beta, rho, bias, residual, relu, pad, pad_mode, unbiased, eps, phases)
+    call = AdalinCall(x, gamma, beta, rho, bias, residual, relu, pad, pad_mode, unbiased, eps, phases, slope)
     check_adalin(call)
     return adalin_reference(call).contiguous(memory_format=memory_format_of(x))
 
@@ -130,7 +134,7 @@ def _(*arguments: Any, **options: Any) -> Tensor:
         y = adalin_reference(call)
     else:
         inputs = Normalised(call.x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps, call.phases)
-        y = adalin_on_gpu(inputs, call.residual, call.relu, call.pad, call.pad_mode)
+        y = adalin_on_gpu(inputs, call.residual, call.relu, call.pad, call.pad_mode, slope=call.slope)
     return y.contiguous(memory_format=memory_format_of(call.x))
 
 
@@ -143,7 +147,7 @@ def _(*arguments: Any, **options: Any) -> Tensor:
 
 
 def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, gamma, beta, rho, bias, residual, *ctx.settings, ctx.phases = inputs
+    x, gamma, beta, rho, bias, residual, *ctx.settings, ctx.phases, ctx.slope = inputs
     ctx.save_for_backward(x, gamma, beta, rho, bias)
     ctx.has_residual = residual is not None
 
@@ -151,6 +155,8 @@ def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     if ctx.phases:
         raise NotImplementedError("adalin: phases=True has no gradient; interleave the phases first")
+    if ctx.slope or ctx.settings[2] == "zero":
+        raise NotImplementedError("adalin: a slope and a border of zeros have no gradient; pad and activate afterwards")
     x, gamma, beta, rho, bias = ctx.saved_tensors
     grad_x, grad_gamma, grad_beta, grad_rho, grad_residual = adalin_backward(
         grad, x, gamma, beta, rho, bias, ctx.has_residual, *ctx.settings
@@ -163,6 +169,7 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         None if bias is None else grad_x.to(bias.dtype).sum(dim=(0, 2, 3)),
         grad_residual if ctx.has_residual else None,
         *[None] * len(ctx.settings),
+        None,
         None,
     )
 

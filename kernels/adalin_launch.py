@@ -1,5 +1,6 @@
 """Launches the kernels of both schedules for `ugatit::adalin` on CUDA tensors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from ugatit_fast.kernels.adalin_resident_triton import resident_kernel
 from ugatit_fast.kernels.adalin_triton import apply_kernel
 from ugatit_fast.kernels.counters import PATIENCE, current_counters
-from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, span
+from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, pixel_strides, span
 from ugatit_fast.kernels.phase_layout import image_shape
 from ugatit_fast.kernels.schedule import NormPlan, Tile, cdiv, gpu_of, norm_plan, power_of_two
 from ugatit_fast.kernels.statistics_triton import statistics_kernel
@@ -100,6 +101,7 @@ def adalin_on_gpu(
     pad_mode: str,
     plan: NormPlan | None = None,
     patience: int = PATIENCE,
+    slope: float = 0.0,
 ) -> Tensor:
     """The result of `adalin`, channels-last, by `plan` (default: what schedule.py picks), on the tensors' current
     stream.
@@ -117,20 +119,25 @@ def adalin_on_gpu(
         residual = channels_last(residual)
     with on_device_of(x):
         plan = plan or norm_plan(n, c, h, w, x.dtype, pad, pad_mode, gpu_of(x.device))
+        ending = ending_options(relu, slope, pad_mode)
         if plan.apply is None:
-            run_resident(inputs, residual, y, relu, pad, pad_mode, plan, patience)
+            run_resident(inputs, residual, y, ending, pad, plan, patience)
         else:
-            run_two_stage(inputs, residual, y, relu, pad, pad_mode, plan, plan.apply)
+            run_two_stage(inputs, residual, y, ending, pad, plan, plan.apply)
     return y
+
+
+def ending_options(relu: bool, slope: float, pad_mode: str) -> dict[str, bool | float]:
+    """What follows the normalisation, as the kernels' constants."""
+    return {"RELU": relu, "SLOPE": slope, "REFLECT": pad_mode == "reflect", "ZERO": pad_mode == "zero"}
 
 
 def run_two_stage(
     inputs: Normalised,
     residual: Tensor | None,
     y: Tensor,
-    relu: bool,
+    ending: Mapping[str, bool | float],
     pad: int,
-    pad_mode: str,
     plan: NormPlan,
     tile: Tile,
 ) -> None:
@@ -141,7 +148,7 @@ def run_two_stage(
         inputs.x, inputs.gamma, inputs.beta, inputs.rho, inputs.bias, residual, partials.channels, partials.layer, y,
         inputs.x[0].numel(), *inputs.strides(), *pixel_strides(residual), h, w,
         plan.split_pixels, plan.splits, plan.apply_pixels,
-        c=c, PHASES=inputs.phases, RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect",
+        c=c, PHASES=inputs.phases, PAD=pad, **ending,
         UNBIASED=int(inputs.unbiased), EPS=inputs.eps, PARTIAL_CHANNELS=plan.statistics.channels,
         SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
         ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
@@ -152,9 +159,8 @@ def run_resident(
     inputs: Normalised,
     residual: Tensor | None,
     y: Tensor,
-    relu: bool,
+    ending: Mapping[str, bool | float],
     pad: int,
-    pad_mode: str,
     plan: NormPlan,
     patience: int,
 ) -> None:
@@ -166,13 +172,8 @@ def run_resident(
         inputs.x, inputs.gamma, inputs.beta, inputs.rho, inputs.bias, residual, partials.channels, partials.layer,
         current_counters(y.device), y, n, *inputs.strides(), image_stride, patience,
         h=h, w=w, c=c, residual_row=row_stride, residual_pixel=pixel_stride,
-        PHASES=inputs.phases, RELU=relu, PAD=pad, REFLECT=pad_mode == "reflect",
+        PHASES=inputs.phases, PAD=pad, **ending,
         UNBIASED=int(inputs.unbiased), EPS=inputs.eps,
         SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
         TILES=plan.tiles, ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
     )  # fmt: skip
-
-
-def pixel_strides(x: Tensor | None) -> tuple[int, int, int]:
-    """Elements from one image, row and pixel of x to the next; its channels lie together."""
-    return (0, 0, 0) if x is None else (x.stride(0), x.stride(2), x.stride(3))

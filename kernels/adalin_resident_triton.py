@@ -23,7 +23,7 @@ from ugatit_fast.kernels.statistics_triton import (
     load_layer_partials,
     publish_statistics,
 )
-from ugatit_fast.kernels.tiles_triton import below, pixel_offset, place_in_border, real_channels
+from ugatit_fast.kernels.tiles_triton import below, pixel_offset, place_in_border, real_channels, rectified
 
 
 @triton.jit
@@ -152,6 +152,8 @@ def finish_tile(
     PAD: tl.constexpr,
     REFLECT: tl.constexpr,
     ROWS: tl.constexpr,
+    ZERO: tl.constexpr,
+    SLOPE: tl.constexpr,
 ):
     """Normalise, activate, add, and store a tile to its place and to wherever the border repeats it."""
     value = tile.to(tl.float32)
@@ -159,20 +161,20 @@ def finish_tile(
         value -= centre[None, :]
     value = a[None, :] * value + b[None, :]
     if RELU:
-        value = tl.maximum(value, 0.0)
+        value = rectified(value, SLOPE)
     if added is not None:
         value += added.to(tl.float32)
     value = value.to(y.dtype.element_ty)
     pixel = split * ROWS + tl.arange(0, ROWS)
     real = below(pixel, h * w, h * w % ROWS != 0)[:, None] & real_channels(channels, c)[None, :]
     i, j = pixel // w, pixel % w
-    store_row(y, value, i, j, channels, real, h, w, c, 0, PAD, REFLECT)
+    store_row(y, value, i, j, channels, real, h, w, c, 0, PAD, REFLECT, ZERO)
     if PAD:
         first, last = split * ROWS, tl.minimum(split * ROWS + ROWS, h * w) - 1
         if first // w <= PAD:  # a pixel of the tile may appear above the image
-            store_row(y, value, i, j, channels, real, h, w, c, 1, PAD, REFLECT)
+            store_row(y, value, i, j, channels, real, h, w, c, 1, PAD, REFLECT, ZERO)
         if last // w >= h - 1 - PAD:
-            store_row(y, value, i, j, channels, real, h, w, c, 2, PAD, REFLECT)
+            store_row(y, value, i, j, channels, real, h, w, c, 2, PAD, REFLECT, ZERO)
 
 
 @triton.jit
@@ -216,6 +218,8 @@ def resident_kernel(
     TILES: tl.constexpr,  # of a program, one below the other; divides splits
     ROWS: tl.constexpr,  # pixels of a split
     CHANNELS: tl.constexpr,
+    ZERO: tl.constexpr = False,  # whether the border is zeros, of a width of at most 1
+    SLOPE: tl.constexpr = 0.0,  # of the ReLU below zero
 ):
     """Grid: n * splits / TILES * channel tiles. A program's only tile stays in registers across the image's barrier.
 
@@ -285,12 +289,12 @@ def resident_kernel(
         b -= a * mean
     a, b = spread(a), spread(b)
     if TILES == 1:
-        finish_tile(y, held, added, a, b, centre, first, channels, h, w, c, RELU, PAD, REFLECT, ROWS)
+        finish_tile(y, held, added, a, b, centre, first, channels, h, w, c, RELU, PAD, REFLECT, ROWS, ZERO, SLOPE)
     else:
         for split in range(first, first + TILES):
             tile = load_tile(x, split, channel_tile, pixels, w, c, PHASES, ROWS, CHANNELS)
             beside = load_residual(residual, split, channels, pixels, w, c, residual_row, residual_pixel, ROWS)
-            finish_tile(y, tile, beside, a, b, centre, split, channels, h, w, c, RELU, PAD, REFLECT, ROWS)
+            finish_tile(y, tile, beside, a, b, centre, split, channels, h, w, c, RELU, PAD, REFLECT, ROWS, ZERO, SLOPE)
 
     depart(counters, n, n * programs)
 
@@ -309,10 +313,12 @@ def store_row(
     SIDE: tl.constexpr,  # where vertically, as in `place_in_border`
     PAD: tl.constexpr,
     REFLECT: tl.constexpr,
+    ZERO: tl.constexpr,
 ):
     """Store a tile wherever it appears in one vertical part of the padded image: within, and on both sides."""
     row, row_exists = place_in_border(i, h, SIDE, PAD, REFLECT)
     for side in tl.static_range(3 if PAD else 1):
         column, column_exists = place_in_border(j, w, side, PAD, REFLECT)
         place = ((row * (w + 2 * PAD) + column) * c)[:, None] + channels[None, :]
-        tl.store(y + place, value, mask=real & (row_exists & column_exists)[:, None])
+        shown = tl.zeros_like(value) if ZERO and (SIDE or side) else value
+        tl.store(y + place, shown, mask=real & (row_exists & column_exists)[:, None])

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 
 from ugatit_fast.kernels.statistics_triton import affine, combined_channels
-from ugatit_fast.kernels.tiles_triton import pixel_offset, source_of_padded
+from ugatit_fast.kernels.tiles_triton import is_border, pixel_offset, rectified, source_of_padded
 
 
 @triton.jit
@@ -49,6 +49,8 @@ def apply_kernel(
     PAIRS: tl.constexpr,  # power of two, at least splits * the statistics kernel's channel tiles
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
+    ZERO: tl.constexpr = False,  # whether the border is zeros
+    SLOPE: tl.constexpr = 0.0,  # of the ReLU below zero
 ):
     """Grid: n * padded tiles * channel tiles. A program gathers: every padded pixel knows which pixel it shows."""
     channel_tiles: tl.constexpr = (c + CHANNELS - 1) // CHANNELS
@@ -86,9 +88,11 @@ def apply_kernel(
         value = tl.load(x + place, mask=real, other=0.0).to(tl.float32)
         value = a[None, :] * (value - mean[None, :]) + b[None, :]
         if RELU:
-            value = tl.maximum(value, 0.0)
+            value = rectified(value, SLOPE)
         if residual is not None:
             place = (i * residual_row + j * residual_pixel)[:, None] + channels[None, :]
             value += tl.load(residual + place, mask=real, other=0.0).to(tl.float32)
+        if ZERO:
+            value = tl.where(is_border(padded_pixel, h, w, PAD)[:, None], 0.0, value)
         place = padded_pixel[:, None] * c + channels[None, :]
         tl.store(y + place, value.to(y.dtype.element_ty), mask=real)

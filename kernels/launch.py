@@ -38,3 +38,8 @@ def span(x: Tensor) -> int:
 def contiguous(parameter: Tensor | None) -> Tensor | None:
     """A parameter as kernels read it."""
     return None if parameter is None else parameter.contiguous()
+
+
+def pixel_strides(x: Tensor | None) -> tuple[int, int, int]:
+    """Elements from one image, row and pixel of x to the next; its channels lie together."""
+    return (0, 0, 0) if x is None else (x.stride(0), x.stride(2), x.stride(3))

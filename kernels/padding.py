@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PadMode = Literal["reflect", "replicate"]
+PadMode = Literal["reflect", "replicate", "zero"]
 PAD_MODES: tuple[str, ...] = get_args(PadMode)
+PYTORCH_MODES = {"zero": "constant"}
+"""Those that PyTorch calls otherwise."""
 
 
 def pad_reference(x: Tensor, pad: int, pad_mode: str) -> Tensor:
@@ -19,7 +21,7 @@ def pad_reference(x: Tensor, pad: int, pad_mode: str) -> Tensor:
 
     On the CPU autocast pads in float32, and would leave it so.
     """
-    return F.pad(x, (pad, pad, pad, pad), mode=pad_mode).to(x.dtype) if pad else x
+    return F.pad(x, (pad, pad, pad, pad), mode=PYTORCH_MODES.get(pad_mode, pad_mode)).to(x.dtype) if pad else x
 
 
 def unpad_adjoint(grad: Tensor, x: Tensor, pad: int, pad_mode: str) -> Tensor:

@@ -5,7 +5,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of
+from ugatit_fast.kernels.launch import channels_last, check_size, contiguous, on_device_of, pixel_strides, span
 from ugatit_fast.kernels.phase_layout import image_shape
 from ugatit_fast.kernels.pointwise_triton import (
     bias_relu_kernel,
@@ -16,18 +16,22 @@ from ugatit_fast.kernels.pointwise_triton import (
 from ugatit_fast.kernels.schedule import FLAT_TILE, NORM_TILES, cdiv
 
 
-def bias_relu_on_gpu(x: Tensor, bias: Tensor, pad: int, pad_mode: str) -> Tensor:
+def bias_relu_on_gpu(
+    x: Tensor, bias: Tensor, pad: int, pad_mode: str, slope: float = 0.0, residual: Tensor | None = None
+) -> Tensor:
     n, c, h, w = x.shape
     shape = (n, c, h + 2 * pad, w + 2 * pad)
-    check_size("bias_relu", x.numel(), prod(shape))
+    check_size("bias_relu", x.numel(), prod(shape), 0 if residual is None else span(residual))
     y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     tile = NORM_TILES[x.dtype].apply.fitted(shape[2] * shape[3], c)
     grid = (n * cdiv(shape[2] * shape[3], tile.rows) * cdiv(c, tile.channels),)
+    if residual is not None and residual.stride(1) != 1:
+        residual = channels_last(residual)
     if n:
         with on_device_of(x):
             bias_relu_kernel[grid](
-                channels_last(x), bias.contiguous(), y, h, w,
-                c=c, PAD=pad, REFLECT=pad_mode == "reflect",
+                channels_last(x), bias.contiguous(), residual, y, *pixel_strides(residual), h, w,
+                c=c, SLOPE=slope, PAD=pad, REFLECT=pad_mode == "reflect", ZERO=pad_mode == "zero",
                 ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
             )  # fmt: skip
     return y

@@ -8,19 +8,25 @@ Each reads its input once and writes its result once. All are grids of flat tile
 import triton
 import triton.language as tl
 
-from ugatit_fast.kernels.tiles_triton import pixel_offset, source_of_padded
+from ugatit_fast.kernels.tiles_triton import is_border, pixel_offset, rectified, source_of_padded
 
 
 @triton.jit
 def bias_relu_kernel(
     x,  # (n, h, w, c)
     bias,  # float32 (c,)
+    residual,  # (n, h, w, c), strided, or None
     y,  # (n, h + 2 PAD, w + 2 PAD, c)
+    residual_image,  # elements of residual from one image, row and pixel to the next
+    residual_row,
+    residual_pixel,
     h,
     w,
     c: tl.constexpr,
+    SLOPE: tl.constexpr,  # of the ReLU below zero: 1 for none
     PAD: tl.constexpr,
     REFLECT: tl.constexpr,
+    ZERO: tl.constexpr,
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):
@@ -37,7 +43,12 @@ def bias_relu_kernel(
     i, j = source_of_padded(padded_pixel, h, w, PAD, REFLECT)
     place = ((i * w + j) * c)[:, None] + channels[None, :]
     value = tl.load(x + image * h * w * c + place, mask=real, other=0.0).to(tl.float32)
-    value = tl.maximum(value + tl.load(bias + channels, mask=channels < c, other=0.0)[None, :], 0.0)
+    value = rectified(value + tl.load(bias + channels, mask=channels < c, other=0.0)[None, :], SLOPE)
+    if residual is not None:
+        place = (i * residual_row + j * residual_pixel)[:, None] + channels[None, :]
+        value += tl.load(residual + image * residual_image + place, mask=real, other=0.0).to(tl.float32)
+    if ZERO:
+        value = tl.where(is_border(padded_pixel, h, w, PAD)[:, None], 0.0, value)
     place = padded_pixel[:, None] * c + channels[None, :]
     tl.store(y + image * padded_pixels * c + place, value.to(y.dtype.element_ty), mask=real)
 

@@ -56,7 +56,9 @@ def source_of_border(
     size,  # height or width of the image
     REFLECT: tl.constexpr,  # reflect without repeating the edge, else replicate the edge
 ):
-    """The coordinate inside the image whose pixel the border shows at i."""
+    """The coordinate inside the image whose pixel the border shows at i. A border of zeros is a replicated one whose
+    values are not stored.
+    """
     last = size - 1
     return last - tl.abs(last - tl.abs(i)) if REFLECT else tl.minimum(tl.maximum(i, 0), last)
 
@@ -97,3 +99,25 @@ def source_of_padded(
     i = source_of_border(padded_pixel // padded_w - PAD, h, REFLECT)
     j = source_of_border(padded_pixel % padded_w - PAD, w, REFLECT)
     return i, j
+
+
+@triton.jit
+def is_border(
+    padded_pixel,  # flat index in the padded image
+    h,
+    w,  # height and width of the image without its border
+    PAD: tl.constexpr,
+):
+    """Whether it lies outside the image."""
+    padded_w = w + 2 * PAD
+    i, j = padded_pixel // padded_w - PAD, padded_pixel % padded_w - PAD
+    return (i < 0) | (i >= h) | (j < 0) | (j >= w)
+
+
+@triton.jit
+def rectified(
+    value,
+    SLOPE: tl.constexpr,  # below zero: 0 for a ReLU
+):
+    """LeakyReLU."""
+    return tl.where(value > 0, value, SLOPE * value) if SLOPE else tl.maximum(value, 0.0)

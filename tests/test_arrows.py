@@ -13,29 +13,31 @@ PACKAGE = "ugatit_fast"
 FLOORS = (
     "version errors",
     "choices files machine progress",
-    "samples",
+    "assets",
     "model kernels media tensor_bundle",
     "graph",
     "fold",
-    "weights",
+    "weights architectures",
     "checkpoint",
     "engine",
     "backends",
     "translator",
     "translate export train",
-    "serve camera compat demo doctor",
+    "serve camera compat",
     "on_ray bench",
+    "study",
     "commands",
     "cli",
 )
 """Every room of the package, from the ground up. A room knows those below its floor, and none beside it or above."""
 NEVERS = {
-    "kernels": "samples",
-    "media": "samples",
+    "kernels": "assets",
+    "media": "assets",
     "train": "engine backends translator",
     "serve": "train export weights",
     "camera": "train export weights",
     "on_ray": "train export weights",
+    "study": "export weights",
 }
 """Rooms below that a room must not know all the same: the trainer knows no engines, what serves builds none."""
 COMMAND_LINE = ("commands", "cli")
@@ -123,7 +125,7 @@ def room_of(module: str) -> str:
 def rooms() -> list[str]:
     """The folders and files of the package as a reader meets them, the links among them."""
     entries = (path for path in (ROOT / PACKAGE).iterdir() if path.is_dir() or path.suffix == ".py")
-    return sorted(path.stem for path in entries if not path.name.startswith("__") and path.name != "assets")
+    return sorted(path.stem for path in entries if not path.name.startswith("__"))
 
 
 def below(room: str) -> set[str]:
@@ -177,7 +179,7 @@ def test_every_room_has_its_floor_and_a_reader_can_count_them(sources: Sources) 
     """What counts: modules and folders. The front door, py.typed and the links to the folders above don't."""
     on_floors = sorted(name for names in FLOORS for name in names.split())
     assert on_floors == rooms()
-    assert set(on_floors) == {room_of(name) for name in sources} - {PACKAGE, "assets"}
+    assert set(on_floors) == {room_of(name) for name in sources} - {PACKAGE}
     links = [name for name in rooms() if (ROOT / PACKAGE / name).is_symlink()]
     assert len(on_floors) - len(links) <= MOST_ROOMS
 

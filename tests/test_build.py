@@ -123,5 +123,5 @@ def test_a_config_is_told_from_the_weights(tmp_path: Path) -> None:
         spec = build_engine(tmp_path / "c.pt", tmp_path / "c.onnx", size=(16, 16)).spec
         network = spec.network
         assert network is not None
-        assert (network.ch, network.n_res, network.light) == (config.ch, config.n_res, config.light)
+        assert network.settings == config.settings()
         assert replace(config, img_size=spec.height if not config.light else config.img_size) == config

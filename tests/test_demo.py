@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.shipped_engines import SIZE, build_shipped
+from ugatit_fast.assets import SHIPPED_PAIR, card_of, sample_photos, shipped_card, shipped_engine, shipped_weights
 from ugatit_fast.backends.eager import EagerBackend
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Direction
@@ -16,7 +17,6 @@ from ugatit_fast.engine import read_spec
 from ugatit_fast.export.verify import verify
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
-from ugatit_fast.samples import SHIPPED_PAIR, card_of, sample_photos, shipped_card, shipped_engine, shipped_weights
 
 BUILDERS = ("torch", "onnx", "onnxscript", "triton")
 """What building an engine takes, and running one for CPUs does not."""
@@ -48,7 +48,7 @@ def test_the_shipped_weights_translate(direction: Direction) -> None:
 
 @pytest.mark.parametrize("direction", ["A2B", "B2A"])
 def test_the_shipped_engine_is_that_of_the_shipped_weights(direction: Direction) -> None:
-    """`verify` compares their SHA-256 first; where this fails, run `python -m benchmarks.shipped_engines`."""
+    """`verify` compares their SHA-256 first; where this fails, run `python -m benchmarks.shipped_engines --force`."""
     weights = read_checkpoint(shipped_weights(direction))
     spec = read_spec(shipped_engine(direction))
     assert (spec.network.direction, spec.heatmap, spec.any_size) == (direction, True, True)

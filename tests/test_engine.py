@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ugatit_fast.backends.ort import OrtBackend
 from ugatit_fast.checkpoint import read_checkpoint, save_generator
+from ugatit_fast.choices import Sides
 from ugatit_fast.engine import ENGINE_FORMAT_VERSION, EngineSpec, Network, TensorRTFacts, read_spec
 from ugatit_fast.errors import BackendUnavailable, CheckpointError, EngineError
 from ugatit_fast.files import METADATA_KEY, own_kind
@@ -33,7 +34,7 @@ SPEC = EngineSpec(
     heatmap=True,
     checkpoint_sha256="ab" * 32,
     ugatit_fast_version="0.1.0",
-    network=Network(direction="A2B", ch=8, n_res=2, light=True, unbiased=True),
+    network=Network(direction="A2B", settings={"ch": 8, "n_res": 2, "light": True, "unbiased": True}),
 )
 FACTLESS = '{"kind": "engine", "engine": {"format_version": %d}}'
 VERSION_1: dict[str, str] = {
@@ -70,20 +71,34 @@ def test_facts_stand_in_groups() -> None:
 def test_the_first_format_is_still_read(kind: str) -> None:
     spec = EngineSpec.from_json(Path("x"), VERSION_1[kind])
     assert (spec.kind, spec.format_version, spec.is_bare) == (kind, 1, False)
-    assert spec.network == Network(direction="B2A", ch=64, n_res=4, light=True, unbiased=False)
+    assert spec.network == Network(direction="B2A", settings={"ch": 64, "n_res": 4, "light": True, "unbiased": False})
     facts = TensorRTFacts(
         gpu_architecture="sm_90", tensorrt_version="11.4.0.106", kernels=("native", "triton"), dynamic_batch=False
     )
     assert spec.tensorrt == (facts if kind == "tensorrt" else None)
     again = json.loads(spec.to_json())["engine"]
-    assert again["format_version"] == ENGINE_FORMAT_VERSION
+    assert again["format_version"] == 2
     assert EngineSpec.from_facts(again) == spec
+
+
+def test_another_architecture_names_itself() -> None:
+    """And what shapes it stands in a group of its own; older versions are told that they are too old."""
+    network = Network(
+        direction="B2A", architecture="cyclegan", sides=Sides(16, 32), settings={"ngf": 64, "norm": "instance"}
+    )
+    spec = replace(SPEC, network=network)
+    assert EngineSpec.from_json(Path("x"), spec.to_json()) == spec
+    written = json.loads(spec.to_json())["engine"]
+    assert (written["format_version"], written["network"]["settings"]) == (3, {"ngf": 64, "norm": "instance"})
+    assert spec.check_size(32, 48) is None
+    assert "multiples of 16, at least 32" in (spec.check_size(32, 40) or "")
+    assert spec.facts().keys() >= {"architecture", "direction", "ngf", "norm"}
 
 
 def test_engine_describes_itself(light_engine: Path) -> None:
     spec = read_spec(light_engine)
     assert (spec.kind, spec.precision, spec.direction) == ("onnxruntime", "fp32", "A2B")
-    assert spec.network == Network(direction="A2B", ch=8, n_res=2, light=True, unbiased=True)
+    assert spec.network == Network(direction="A2B", settings={"ch": 8, "n_res": 2, "light": True, "unbiased": True})
     assert (spec.height, spec.width, spec.any_size, spec.tensorrt, spec.is_bare) == (32, 32, True, None, False)
     assert spec.heatmap
     assert len(spec.checkpoint_sha256) == 64
@@ -138,7 +153,7 @@ def test_newer_format_is_refused(light_engine: Path, tmp_path: Path) -> None:
     document["engine"]["format_version"] = ENGINE_FORMAT_VERSION + 1
     document["engine"]["something_new"] = 7
     path = with_description(light_engine, tmp_path / "newer.onnx", json.dumps(document))
-    with pytest.raises(EngineError, match=r"newer\.onnx has engine format 3.*upgrade"):
+    with pytest.raises(EngineError, match=r"newer\.onnx has engine format 4.*upgrade"):
         Translator(path)
 
 

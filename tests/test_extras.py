@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 import ugatit_fast
+from ugatit_fast.assets import sample_photos, shipped_weights
 from ugatit_fast.backends import extras as table
 from ugatit_fast.backends.extras import EXTRAS, libraries_needed
 from ugatit_fast.cli import VERBS
 from ugatit_fast.commands.arguments import say_next
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.machine import pip_install
-from ugatit_fast.samples import sample_photos, shipped_weights
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = [(), *((extra,) for extra in EXTRAS), ("cpu", "torch"), ("cpu", "train")]
@@ -53,6 +53,9 @@ def commands(engine: Path, folder: Path) -> list[tuple[list[str], set[str]]]:
         (["evaluate", str(folder), str(folder)], {"torch"}),
         (["camera", str(engine), "--input", f"{folder}/none.mp4"], {"video"}),
         (["serve", f"{folder}/none.onnx"], {"serve"}),
+        (["compare", str(engine), f"A={engine}", "--photos", photo, "-o", f"{folder}/report"], {"cpu"}),
+        (["study", f"{folder}/report"], {"serve"}),
+        (["study", "result", f"{folder}/report"], set()),
         (["export-triton-repo", str(engine), f"{folder}/repository"], set()),
         (["compat", "--phase", "train", "--dataset", "none"], {"torch"}),
         (["compat", "--phase", "test", "--dataset", "none"], {"torch"}),

@@ -24,10 +24,10 @@ import ugatit_fast
 from tests.serve.clients import decoded
 from tests.serve.hosts import ask, served
 from tests.weights.server import serving
+from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.media.images import load_image
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"kernels": "kernels", "export": "export", "train": "train", "assets": "assets", "bench": "benchmarks/suite"}
@@ -136,9 +136,14 @@ def test_wheel_is_typed_and_ships_the_sample_photos_with_their_provenance(wheel:
     } <= set(wheel.namelist())
 
 
-def test_wheel_ships_the_page_of_the_server(wheel: zipfile.ZipFile) -> None:
-    page = (ROOT / "ugatit_fast" / "serve" / "page").iterdir()
-    assert {f"ugatit_fast/serve/page/{file.name}" for file in page} <= set(wheel.namelist())
+@pytest.mark.parametrize("room", ["serve", "study"])
+def test_wheel_ships_the_pages_of_servers(wheel: zipfile.ZipFile, room: str) -> None:
+    page = (ROOT / "ugatit_fast" / room / "page").iterdir()
+    assert {f"ugatit_fast/{room}/page/{file.name}" for file in page} <= set(wheel.namelist())
+
+
+def test_wheel_ships_the_forms_of_written_pages(wheel: zipfile.ZipFile) -> None:
+    assert {"ugatit_fast/translate/gallery.html", "ugatit_fast/study/report.html"} <= set(wheel.namelist())
 
 
 def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.cli import main
 from ugatit_fast.media.images import load_image
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.samples import sample_photos
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

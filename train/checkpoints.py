@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ugatit_fast.checkpoint import DIRECTIONS, read_checkpoint, ugatit_config
 from ugatit_fast.checkpoint.pytorch import TRAINING_FORMAT, in_memory, read_torch_file
 from ugatit_fast.errors import CheckpointError, InputError, first_line
 from ugatit_fast.files import make_folder, written_whole
@@ -56,6 +57,12 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         "training": training,
     }
     write_torch_file(path, networks | content)
+
+
+def save_latest(trainer: Trainer, folder: Path) -> None:
+    """Write the six networks alone, as published, to NAME_params_latest.pt beside a run's folder NAME. Atomic."""
+    networks = {name: plain_state(getattr(trainer.networks, name)) for name in NETWORKS}
+    write_torch_file(folder.with_name(f"{folder.name}_params_latest.pt"), networks)
 
 
 def write_torch_file(path: Path, content: Mapping[str, object]) -> None:
@@ -113,6 +120,34 @@ def restore(trainer: Trainer, path: Path) -> list[str]:
             getattr(trainer.averaged, name).load_state_dict(content[name])
     trainer.step = content["step"]
     return [f"{name} {now[name]}, was {then[name]}" for name in now if then.get(name) != now[name]]
+
+
+def start_from(trainer: Trainer, weights: str) -> None:
+    """Let both generators of a new trainer begin with trained weights; the discriminators stay as they were drawn.
+
+    weights: what `read_checkpoint` finds both directions by. A light generator fits any side. Raises InputError for an
+    ablation, and CheckpointError where the weights are of another architecture, or of one direction.
+    """
+    if trainer.settings.norm != "adalin" or trainer.settings.cam in ("discriminator", "none"):
+        raise InputError("an ablation has other parameters than trained generators; leave out start_from")
+    trained = [read_checkpoint(weights, direction) for direction in DIRECTIONS]
+    expected = asdict(generator_config(trainer.settings))
+    for checkpoint in trained:
+        found = asdict(ugatit_config(checkpoint, "training")) | (
+            {"img_size": expected["img_size"]} if expected["light"] else {}
+        )
+        if differences := ", ".join(
+            f"{name} {found[name]}, not {expected[name]}" for name in found if found[name] != expected[name]
+        ):
+            raise CheckpointError(f"{weights} has {differences}; train with what it has, or start from other weights")
+    states = [checkpoint.generator().state_dict() for checkpoint in trained]
+    if all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items()):
+        raise CheckpointError(
+            f"{weights} holds one generator, and training starts from two; name weights of both directions"
+        )
+    for networks in (trainer.networks, trainer.averaged):
+        for generator, state in zip(networks.generators() if networks else (), states, strict=False):
+            generator.load_state_dict(state)
 
 
 def is_finite(trainer: Trainer) -> bool:

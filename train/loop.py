@@ -23,6 +23,8 @@ from ugatit_fast.train.checkpoints import (
     prune,
     restore,
     save_checkpoint,
+    save_latest,
+    start_from,
 )
 from ugatit_fast.train.data import Places, batches, on_device, training_files
 from ugatit_fast.train.distributed import Worker, any_of_us, joined, mean_over_processes
@@ -65,6 +67,8 @@ class Trained:
 
 
 LAYOUT = Layout()
+LATEST_EVERY = 1000
+"""Steps from one `save_latest` to the next, as in the published code."""
 
 
 def unseen(done: int, total: int) -> None:
@@ -120,6 +124,8 @@ def begun(
         for change in restore(trainer, found[-1]):
             say(f"changed since: {change}")
         say(f"resuming from {found[-1]}")
+    elif settings.start_from is not None:
+        start_from(trainer, settings.start_from)
     return Run(settings, worker, trainer, files, layout, say, on_progress)
 
 
@@ -187,6 +193,10 @@ def loop(run: Run) -> Trained:
                 with disk_may_be_full():
                     save(run)
                     saved_step = step
+            if run.layout.latest and worker.leads and (last or step % LATEST_EVERY == 0):
+                with disk_may_be_full():
+                    refuse_infinite(run)
+                    save_latest(trainer, settings.output)
             if last:
                 break
 
@@ -222,8 +232,7 @@ def answered(stop: Stop, say: Say) -> Iterator[None]:
 def save(run: Run) -> None:
     """Write a checkpoint, and let go of old ones; never one with weights that aren't numbers."""
     trainer = run.trainer
-    if not is_finite(trainer):
-        raise TrainingError(f"the weights are no longer finite at step {trainer.step}{what_remains(run.checkpoints)}")
+    refuse_infinite(run)
     if run.worker.leads:
         checkpoint = run.checkpoints / checkpoint_name(run.settings, trainer.step)
         make_folder(run.checkpoints)
@@ -231,6 +240,13 @@ def save(run: Run) -> None:
         if run.layout.published is not None:
             export_official(checkpoint, run.settings.output / run.layout.published)
         prune(run.checkpoints, run.settings.keep)
+
+
+def refuse_infinite(run: Run) -> None:
+    """TrainingError where a weight isn't a number."""
+    if not is_finite(run.trainer):
+        step, remains = run.trainer.step, what_remains(run.checkpoints)
+        raise TrainingError(f"the weights are no longer finite at step {step}{remains}")
 
 
 def mean_losses(losses: list[dict[str, Tensor]], step: int, folder: Path) -> dict[str, float]:

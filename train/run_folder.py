@@ -19,6 +19,8 @@ class Layout:
     samples: str = "samples"
     published: str | None = None
     """For the networks of every checkpoint as the published code writes them, all of which stay; None writes none."""
+    latest: bool = False
+    """Also keep the networks of every so many steps, as the published code does, in one file beside the folder."""
 
 
 @contextmanager

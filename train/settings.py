@@ -49,6 +49,9 @@ class TrainSettings:
     """Normalisation of the decoder; all but adalin are the paper's ablations, which no engine runs."""
     cam: Cam = "both"
     """Which networks have attention; all but both are the paper's ablations."""
+    start_from: str | None = None
+    """Begin with the trained generators of both directions in these weights (a file, a folder or a name); the
+    discriminators begin anew."""
 
     iterations: int = 1_000_000
     """Steps in all."""

@@ -1,7 +1,7 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from dataclasses import dataclass, fields
+from typing import Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
 
@@ -30,10 +30,10 @@ Precision = Literal["fp32", "fp16", "int8"]
 StoredPrecision = Literal["fp32", "fp16"]
 """Of the tensors in a checkpoint."""
 
-Form = Literal["rows", "convolutions", "channels last"]
+Form = Literal["rows", "convolutions", "channels last", "bytes"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
-CPU is fastest at in float32; or convolutions, with channels first as ONNX has them, or last between them, which
-TensorRT makes the fewest kernels of.
+CPU is fastest at; or convolutions, with channels first as ONNX has them, or last between them, which TensorRT makes
+the fewest kernels of; or convolutions of bytes, as OpenVINO is fastest at them.
 """
 
 Kernels = Literal["native", "triton"]
@@ -44,6 +44,17 @@ KernelChoice = Literal["auto", "native", "triton"]
 
 Device = Literal["auto", "cpu", "cuda"]
 
+ArchitectureName = Literal["ugatit", "cyclegan"]
+"""The generators that there are: the names of `ugatit_fast.architectures`."""
+
+BatchStatistics = Literal["batch-image", "batch-running"]
+"""Whose mean and variance a batch norm uses: those of the picture itself, as the published test.py of pix2pix does, or
+those that the training gathered, as with its --eval.
+"""
+
+Setting = bool | int | float | str | None
+"""One of the plain values that shape a generator."""
+
 Fit = Literal["squash", "crop", "pad"]
 """How a photo of another shape meets the engine's: see `ugatit_fast.media.fitting.fit_image`."""
 
@@ -52,6 +63,41 @@ KeepMetadata = Literal["date", "all", "none"]
 
 Format = Literal["png", "jpg", "webp"]
 """What translations are written as."""
+
+
+class Sides(NamedTuple):
+    """Which pictures a generator of any size takes."""
+
+    multiple: int
+    """Of their sides in pixels: what the encoder halves them by."""
+    smallest: int
+    """Pixels; below it a border at the lowest resolution has nothing to reflect."""
+
+    def refusal(self, height: int, width: int) -> str | None:
+        """Why a picture of this size isn't taken; None where it is."""
+        if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
+            return f"height and width must be multiples of {self.multiple}, at least {self.smallest}"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What people can say about a file of weights where its tensors don't, or say it otherwise."""
+
+    architecture: ArchitectureName | None = None
+    """What kind of generator it is; by its tensors' names and shapes unless given."""
+    norm: BatchStatistics | None = None
+    """Of a generator with batch norm, whose statistics: each picture's own unless given, or the training's."""
+
+    @property
+    def alone(self) -> "Hints":
+        """The hints without what else these options hold."""
+        return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
+
+
+HINTS = Hints()
+QUARTERED = Sides(multiple=4, smallest=8)
+"""Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""
 
 
 class Box(NamedTuple):
@@ -77,6 +123,31 @@ class Loading:
     """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
     trust_plan: bool = False
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
+
+
+def parse_crop(text: str) -> Crop:
+    """`center`, `face`, or `box=X,Y,W,H`: left, top, width and height in pixels of the photo."""
+    if text in ("center", "face"):
+        return cast(Crop, text)
+    kind, _, rest = text.partition("=")
+    try:
+        box = Box(*(int(part) for part in rest.split(",")))
+    except (TypeError, ValueError):  # other than four; not numbers
+        box = Box(0, 0, 0, 0)
+    if kind != "box" or min(box.left, box.top) < 0 or min(box.width, box.height) < 1:
+        raise InputError(f"expected center, face or box=X,Y,W,H in pixels, such as box=120,40,512,512, got {text!r}")
+    return box
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`256x256` (height x width), or `256` for a square, as (height, width)."""
+    try:
+        sides = [int(part) for part in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise InputError(f"expected height x width in pixels, such as 256x256, got {text!r}")
+    return sides[0], sides[-1]
 
 
 def check_choice(name: str, value: str | None, choices: object) -> None:

@@ -5,13 +5,15 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Literal
 
 from cyclopts import App, CycloptsError, CycloptsPanel, UnusedCliTokensError
+from cyclopts.completion.detect import ShellDetectionError
 from rich.console import RenderableType
 
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.commands.arguments import say
-from ugatit_fast.errors import UgatitFastError
+from ugatit_fast.errors import InputError, UgatitFastError, first_line
 from ugatit_fast.version import __version__
 
 HELP = """Turn a trained U-GAT-IT checkpoint into a fast translator, and translate photos with it.
@@ -57,6 +59,8 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate": ("evaluate:evaluate_command", ("train",)),
     "camera": ("camera:camera_command", ("cpu", "video")),
     "serve": ("serve:serve_command", ("cpu", "serve")),
+    "compare": ("compare:compare_command", ("cpu",)),
+    "study": ("study:study_app", ("serve",)),
     "export-triton-repo": ("export_triton_repo:triton_repo_command", ()),
     "compat": ("compat:compat_command", ("cpu", "train")),
 }
@@ -68,11 +72,34 @@ for name, (where, _) in VERBS.items():
     app.command(f"ugatit_fast.commands.{where}", name=name)
 
 
+@app.command(name="--install-completion")
+def install_completion(*, shell: Literal["bash", "zsh", "fish", "powershell"] | None = None) -> None:
+    """Let your shell complete verbs, options, their values and files.
+
+    Writes a script where the shell looks for such, and a line into its startup file that loads it.
+
+    Parameters
+    ----------
+    shell
+        The one to do it for; the one that this was typed into unless given.
+    """
+    try:
+        written = app.install_completion(shell=shell)
+    except ShellDetectionError as error:
+        raise InputError(f"{first_line(error)} Name it: --install-completion --shell bash") from error
+    except OSError as error:
+        raise InputError(f"the script can't be written ({error}); check the folder's permissions") from error
+    print(f"{written}: the next shell that you open completes what you type")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 for a known failure (one line on stderr), 2 for wrong usage."""
     print_whatever_comes()
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
     verb = next(iter(sys.argv[1:] if argv is None else argv), "")
+    if verb in ("", *app.help_flags):
+        for name in VERBS:
+            app[name]  # imported, so that the list can say what each does
     try:
         with libraries_needed(VERBS[verb][1] if verb in VERBS else ()):
             result = app(

@@ -1,8 +1,8 @@
 """What an engine file says about itself, and reading it.
 
 An engine is one file. Its description is the JSON of an `EngineSpec`, stored where each format has a place for it (see
-`files`). Reading it needs none of the runtimes. What any engine says stands in `EngineSpec`; what is U-GAT-IT's own in
-`Network`; what is TensorRT's in `TensorRTFacts`, and what is TensorRT for RTX's in `RtxFacts`.
+`files`). Reading it needs none of the runtimes. What any engine says stands in `EngineSpec`; what shapes its generator
+in `Network`; what is TensorRT's in `TensorRTFacts`, and what is TensorRT for RTX's in `RtxFacts`.
 """
 
 import json
@@ -11,55 +11,58 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ugatit_fast.choices import Direction, EngineKind, Kernels, Precision
-from ugatit_fast.errors import EngineError
+from ugatit_fast.choices import QUARTERED, Direction, EngineKind, Kernels, Precision, Setting, Sides
+from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.files import description_of, parse_description
 from ugatit_fast.version import __version__
 
 if TYPE_CHECKING:
     from ugatit_fast.checkpoint import Checkpoint
 
-ENGINE_FORMAT_VERSION = 2
-"""2 groups the facts; 1 had all of them side by side, with zeros and empty texts where they meant nothing."""
-
-
-# U-GAT-IT's own ---------------------------------------------------------------------------------------------------
-# Its other places: model.py (config and reference), checkpoint/ (recognising and state), fold.py, graph.py.
-
-SIDE_MULTIPLE = 4
-"""Of the sides of a picture in pixels: the encoder halves it twice."""
-SMALLEST_SIDE = 8
-"""Pixels; below it the reflected border at a quarter of the resolution has nothing to reflect."""
+ENGINE_FORMAT_VERSION = 3
+"""3 names the architecture; 2 groups the facts; 1 had all of them side by side, with zeros and empty texts where they
+meant nothing. U-GAT-IT's engines say the same in 2 as in 3, and are written as 2, which older versions read too.
+"""
+UGATIT = "ugatit"
+"""The architecture of engines that name none."""
+UGATIT_SETTINGS = ("ch", "n_res", "light", "unbiased")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The generator that an engine was made from: what shapes it, beyond the size of its pictures."""
+    """The generator that an engine was made from."""
 
     direction: Direction
-    ch: int
-    n_res: int
-    light: bool
-    unbiased: bool
-    """Whether AdaLIN and ILN divide by count - 1 (PyTorch's checkpoints) or by count (TensorFlow's)."""
+    architecture: str = UGATIT
+    """One of `choices.ArchitectureName`; of an engine of a newer version it may be another."""
+    sides: Sides = QUARTERED
+    """Which sizes of pictures it can take."""
+    settings: Mapping[str, Setting]
+    """What shapes it, beyond the size of its pictures: `Config.settings`."""
 
     @classmethod
     def of(cls, checkpoint: "Checkpoint") -> "Network":
         config = checkpoint.config
         return cls(
             direction=checkpoint.direction,
-            ch=config.ch,
-            n_res=config.n_res,
-            light=config.light,
-            unbiased=config.unbiased,
+            architecture=config.architecture,
+            sides=config.sides,
+            settings=config.settings(),
         )
 
+    def plain(self) -> dict[str, object]:
+        """For the description. U-GAT-IT's settings stand beside the direction, as before there were others."""
+        if self.architecture == UGATIT:
+            return {"direction": self.direction, **self.settings}
+        return asdict(self) | {"sides": list(self.sides)}
 
-def size_refusal(height: int, width: int) -> str | None:
-    """Why no generator takes pictures of this size; None where a light one does."""
-    if height % SIDE_MULTIPLE or width % SIDE_MULTIPLE or min(height, width) < SMALLEST_SIDE:
-        return f"height and width must be multiples of {SIDE_MULTIPLE}, at least {SMALLEST_SIDE}"
-    return None
+    @classmethod
+    def from_plain(cls, facts: Mapping[str, Any]) -> "Network":
+        """KeyError, TypeError where a fact is missing or of another type."""
+        if "architecture" in facts:
+            named = {"sides": Sides(*map(int, facts["sides"])), "settings": dict(facts["settings"])}
+            return cls(**known(cls, facts) | named)
+        return cls(direction=facts["direction"], settings={name: facts[name] for name in UGATIT_SETTINGS})
 
 
 # Any engine's -----------------------------------------------------------------------------------------------------
@@ -102,7 +105,7 @@ class EngineSpec:
     """Pixels. The only height served, unless `any_size`."""
     width: int
     any_size: bool
-    """True: height and width are a default; any size without a `size_refusal` is served."""
+    """True: height and width are a default; any size that the network's `sides` allow is served."""
     batch_sizes: tuple[int, ...]
     """Batch sizes served as one call; empty means any."""
     heatmap: bool
@@ -144,17 +147,20 @@ class EngineSpec:
     ) -> "EngineSpec":
         """The description of an engine made from `checkpoint`.
 
-        any_size: whether its runtime serves any size; the engine then does where the generator is light.
+        any_size: whether its runtime serves any size; the engine then does where the generator does.
         size: (height, width), the training size unless given.
+        Raises InputError for heat maps of a generator that has none.
         """
         config = checkpoint.config
-        height, width = size or (config.img_size, config.img_size)
+        if heatmap and not config.heatmap:
+            raise InputError(f"a {checkpoint.architecture.title} generator has no attention heat map; leave it out")
+        height, width = size or (config.training_side, config.training_side)
         return cls(
             kind=kind,
             precision=precision,
             height=height,
             width=width,
-            any_size=any_size and config.light,
+            any_size=any_size and config.any_size,
             batch_sizes=batch_sizes,
             heatmap=heatmap,
             checkpoint_sha256=checkpoint.sha256,
@@ -163,8 +169,11 @@ class EngineSpec:
         )
 
     def to_json(self) -> str:
-        """In the newest format, whatever this was read from."""
-        return json.dumps({"kind": "engine", "engine": asdict(self) | {"format_version": ENGINE_FORMAT_VERSION}})
+        """In the format that says all of it, whatever this was read from."""
+        assert self.network is not None, "a bare plan has no place for it"
+        version = 2 if self.network.architecture == UGATIT else ENGINE_FORMAT_VERSION
+        facts = asdict(self) | {"network": self.network.plain(), "format_version": version}
+        return json.dumps({"kind": "engine", "engine": facts})
 
     @classmethod
     def from_json(cls, path: Path, text: str) -> "EngineSpec":
@@ -191,7 +200,7 @@ class EngineSpec:
         if rtx is not None:
             rtx = RtxFacts(**known(RtxFacts, rtx) | {"gpu_architectures": tuple(rtx["gpu_architectures"])})
         groups = {
-            "network": Network(**known(Network, facts["network"])),
+            "network": Network.from_plain(facts["network"]),
             "tensorrt": tensorrt,
             "tensorrt_rtx": rtx,
             "batch_sizes": tuple(facts["batch_sizes"]),
@@ -202,15 +211,19 @@ class EngineSpec:
         """Every fact by its name, for people; those of a group beside the others."""
         groups = ("network", "tensorrt", "tensorrt_rtx")
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in groups}
-        for name in groups:
-            group = getattr(self, name)
+        own |= {"batch_sizes": self.batch_sizes or "any"}
+        if self.network:
+            own |= {"direction": self.network.direction, "architecture": self.network.architecture}
+            own |= self.network.settings
+        for group in (self.tensorrt, self.tensorrt_rtx):
             own |= vars(group) if group else {}
         return own
 
     def check_size(self, height: int, width: int) -> str | None:
         """None where images of this size are served, else the reason why not."""
         if self.any_size:
-            return size_refusal(height, width) or self.side_refusal(height, width)
+            sides = self.network.sides if self.network else QUARTERED
+            return sides.refusal(height, width) or self.side_refusal(height, width)
         if (height, width) == (self.height, self.width):
             return None
         return f"this engine serves {self.height}x{self.width} images only"
@@ -232,7 +245,7 @@ def grouped(facts: Mapping[str, object]) -> dict[str, object]:
     """The facts of format 1 as format 2 has them."""
     from_tensorrt = facts.get("tensorrt_version")
     tensorrt = known(TensorRTFacts, {"dynamic_batch": False, "kernels": (), **facts}) if from_tensorrt else None
-    return {**facts, "network": known(Network, facts), "tensorrt": tensorrt}
+    return {**facts, "network": facts, "tensorrt": tensorrt}
 
 
 def read_spec(path: str | Path) -> EngineSpec:

@@ -166,4 +166,4 @@ def style(tensors: Tensors) -> Place:
 
 def fold(generator: Generator) -> FoldedGenerator:
     """The inference graph of a generator, in its dtype (float32 from a checkpoint)."""
-    return FoldedGenerator(generator.config, fold_tensors(generator), unbiased=generator.config.unbiased)
+    return FoldedGenerator(generator.config, fold_tensors(generator))

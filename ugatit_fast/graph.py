@@ -1,9 +1,11 @@
 """The folded network: the graph that all engines are made from.
 
-`FoldedGenerator.graph` states it once, against the seven verbs of `Operations`; PyTorch runs it (`TorchOperations`),
-the exporters write it down, the cost model counts it. Its tensors come from `ugatit_fast.fold`.
+A `FoldedNetwork.graph` states it once, against the verbs of `Operations`; PyTorch runs it (`TorchOperations`), the
+exporters write it down, the cost model counts it. `FoldedGenerator` is U-GAT-IT's, whose tensors come from
+`ugatit_fast.fold`; those of other architectures are in `ugatit_fast.architectures`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, Self, TypeVar
 
@@ -15,8 +17,9 @@ from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior
+from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.kernels.style import style
-from ugatit_fast.model import EPS, GeneratorConfig
+from ugatit_fast.model import EPS, Config, GeneratorConfig
 
 Value = TypeVar("Value")
 Style = TypeVar("Style")
@@ -120,13 +123,18 @@ class Operations(Protocol[Picture, Value, Style]):
         residual: Value | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Value:
         """Convolution, normalisation, ReLU, addition of the interior of `residual` (which has a border of 1),
-        border.
+        border: "reflect", "replicate" or "zero".
+
+        norm: False where there is no normalisation, or it is folded into the convolution: the bias is added.
         """
 
-    def up_stage(self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Value:
-        """Up-sampling convolution of x (with a replicated border of 1), ILN, ReLU, border."""
+    def up_stage(
+        self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Value:
+        """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -141,17 +149,78 @@ class Operations(Protocol[Picture, Value, Style]):
         """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
 
 
-class FoldedGenerator(nn.Module):
-    """The inference graph: uint8 pictures in, uint8 pictures out; all engines are made from this.
+class FoldedNetwork(nn.Module, ABC):
+    """The inference graph of a generator: uint8 pictures in, uint8 pictures out; all engines are made from this.
 
     Its buffers are the folded tensors under their flat names (`stem.weight`, `decoder.0.1.rho`, ...).
     """
 
-    def __init__(self, config: GeneratorConfig, tensors: Mapping[str, Tensor], *, unbiased: bool = True) -> None:
-        """tensors: as from `fold_tensors`; unbiased: whether AdaLIN and ILN divide by count - 1."""
+    config: Config
+    stem: StageWeights
+    """The first convolution, of the picture."""
+    out: ConvolutionWeights
+    """The last, in its row form."""
+
+    @abstractmethod
+    def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture | None]:
+        """The folded network, in order. Returns the image, and the heat map where the architecture has one."""
+
+    @abstractmethod
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        """The same network with others."""
+
+    @property
+    @abstractmethod
+    def widths(self) -> tuple[int, ...]:
+        """Channels of the activations of a picture's size, of half its sides, of a quarter, ..."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The folded tensors by name."""
+        return dict(self.named_buffers())
+
+    def half_precision(self) -> Self:
+        """The same network with float16 convolutions and activations; statistics and affine maps stay float32."""
+        return self.with_tensors(
+            {
+                name: tensor.half() if name.rsplit(".", 1)[1] in HALF_TENSORS else tensor
+                for name, tensor in self.tensors().items()
+            }
+        )
+
+    def aligned(self) -> Self:
+        """The same network with both ends as wide as tensor cores want them: zeros up to a multiple of eight channels.
+
+        The first convolution reads 8 channels instead of 3, the last writes 24 instead of 21.
+        """
+        inputs = -self.stem.weight.shape[1] % CHANNEL_MULTIPLE
+        outputs = -self.out.weight.shape[0] % CHANNEL_MULTIPLE
+        return self.with_tensors(
+            {
+                **self.tensors(),
+                "stem.weight": F.pad(self.stem.weight, (0, 0, 0, 0, 0, inputs)),
+                "out.weight": F.pad(self.out.weight, (0, 0, 0, 0, 0, 0, 0, outputs)),
+            }
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """image: uint8 (n, h, w, 3) RGB, of a size that the config takes.
+
+        Returns the translated image, alike, and the attention heat map where there is one, float32 (n, h / 4, w / 4),
+        non-negative.
+        """
+        return self.graph(TorchOperations.of(self.stem), image)
+
+
+class FoldedGenerator(FoldedNetwork):
+    """U-GAT-IT's."""
+
+    config: GeneratorConfig
+
+    def __init__(self, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> None:
+        """tensors: as from `fold_tensors`."""
         super().__init__()
         self.config = config
-        self.unbiased = unbiased
+        self.unbiased = config.unbiased
         self.down_stages = [StageWeights(tensors, f"down.{i}") for i in range(2)]
         self.encoder_blocks, self.decoder_blocks = (
             [
@@ -173,41 +242,14 @@ class FoldedGenerator(nn.Module):
         self.up = nn.ModuleList(self.up_stages)
         self.out = ConvolutionWeights(tensors, "out")
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The folded tensors by name."""
-        return dict(self.named_buffers())
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        return type(self)(self.config, tensors)
 
-    def half_precision(self) -> "FoldedGenerator":
-        """The same network with float16 convolutions and activations; statistics and affine maps stay float32."""
-        halved = {
-            name: tensor.half() if name.rsplit(".", 1)[1] in HALF_TENSORS else tensor
-            for name, tensor in self.tensors().items()
-        }
-        return FoldedGenerator(self.config, halved, unbiased=self.unbiased)
-
-    def aligned(self) -> "FoldedGenerator":
-        """The same network with both ends as wide as tensor cores want them: zeros up to a multiple of eight channels.
-
-        The first convolution reads 8 channels instead of 3, the last writes 24 instead of 21.
-        """
-        inputs = -self.stem.weight.shape[1] % CHANNEL_MULTIPLE
-        outputs = -self.out.weight.shape[0] % CHANNEL_MULTIPLE
-        widened = {
-            **self.tensors(),
-            "stem.weight": F.pad(self.stem.weight, (0, 0, 0, 0, 0, inputs)),
-            "out.weight": F.pad(self.out.weight, (0, 0, 0, 0, 0, 0, 0, outputs)),
-        }
-        return FoldedGenerator(self.config, widened, unbiased=self.unbiased)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """image: uint8 (n, h, w, 3) RGB; h and w multiples of 4, at least 8 (light), or config.img_size (full).
-
-        Returns the translated image, alike, and the attention heat map, float32 (n, h / 4, w / 4), non-negative.
-        """
-        return self.graph(TorchOperations.of(self.stem), image)
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return self.config.ch, 2 * self.config.ch, self.config.bottleneck_channels
 
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture]:
-        """The folded network, in order. Returns the image and the heat map."""
         last = self.config.n_res - 1
         x = ops.normalise(image, pad=3)
         x = ops.stage(x, self.stem, relu=True, pad=1)
@@ -257,15 +299,22 @@ class TorchOperations:
         residual: Tensor | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Tensor:
         convolved = self.convolved(x, weights, stride)
+        if not norm:
+            return moved(convolved, weights, relu, residual, pad, pad_mode)
         style = None if style is None else self.ready(style)
         return normalised(
             convolved, weights, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad, pad_mode=pad_mode
         )
 
-    def up_stage(self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Tensor:
+    def up_stage(
+        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Tensor:
         phases = self.convolved(x, weights)
+        if not norm:
+            return moved(interleave_phases(phases), weights, True, None, pad, pad_mode)
         return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
@@ -309,6 +358,14 @@ def normalised(
     gamma, beta = own_style(weights) if style is None else style
     added = None if residual is None else interior(residual, 1)
     return adalin(x, gamma, beta, weights.rho, weights.bias, added, relu, pad, pad_mode, unbiased, EPS, phases)
+
+
+def moved(x: Tensor, weights: StageWeights, relu: bool, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
+    """What follows the convolution of a stage without a normalisation."""
+    bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+    added = None if residual is None else interior(residual, 1)
+    slope = 0.0 if relu else 1.0
+    return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
 
 
 def own_style(weights: StageWeights) -> tuple[Tensor | None, Tensor | None]:

@@ -6,20 +6,79 @@ Smallest block first, whole network last. Parameter names are those of the publi
 into the graph that runs.
 """
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from ugatit_fast.choices import QUARTERED, ArchitectureName, Setting, Sides
 
 EPS = 1e-5
 FIRST_BLOCK = 12
 """Where the residual blocks begin in the published `DownBlock`, after three convolutions with what belongs to each."""
 
 
+# Any generator's ---------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
+class Config(ABC):
+    """What shapes a generator, of whatever architecture: its fields are plain values, each with a default."""
+
+    architecture: ClassVar[ArchitectureName]
+
+    @property
+    @abstractmethod
+    def training_side(self) -> int:
+        """Side of the square training images in pixels, as far as it is known."""
+
+    @property
+    def any_size(self) -> bool:
+        """Whether it translates pictures of any size that `sides` allows, or those of the training alone."""
+        return True
+
+    @property
+    def sides(self) -> Sides:
+        """Which sizes of pictures it can take."""
+        return QUARTERED
+
+    @property
+    def heatmap(self) -> bool:
+        """Whether it has an attention heat map."""
+        return False
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """The generator in a few words, for people."""
+
+    def settings(self) -> dict[str, Setting]:
+        """What an engine of it says, and needs: enough to make the config again for pictures of a size."""
+        return {name: value for name, value in asdict(self).items() if name != "img_size"}
+
+
+class Reference(nn.Module):
+    """A generator of whatever architecture as its paper states it, in float32: what engines are measured against."""
+
+    config: Config
+
+    def pictures(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """float (n, 3, h, w) in [-1, 1] -> the translated image, alike; and the heat map (n, h / 4, w / 4) of those
+        that have one.
+        """
+        return self(image), None
+
+
+# U-GAT-IT's --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig(Config):
     """Everything that shapes a generator (paper, section 5.1; option names of the published repositories)."""
 
+    architecture = "ugatit"
     ch: int = 64
     """Channels after the first convolution; the bottleneck has 4 * ch."""
     n_res: int = 4
@@ -34,6 +93,27 @@ class GeneratorConfig:
     """The encoder's instance norms scale and shift (TensorFlow)."""
     unbiased: bool = True
     """AdaLIN and ILN divide variances by count - 1 (PyTorch), not by count (TensorFlow)."""
+
+    @property
+    def training_side(self) -> int:
+        return self.img_size
+
+    @property
+    def any_size(self) -> bool:
+        return self.light
+
+    @property
+    def heatmap(self) -> bool:
+        return True
+
+    @property
+    def words(self) -> str:
+        kind = "light" if self.light else f"full {self.img_size}x{self.img_size}"
+        return f"{kind}, ch {self.ch}, {self.n_res} blocks"
+
+    def settings(self) -> dict[str, Setting]:
+        """Those of its folded graph, which has biases and affine maps where there are tensors for them."""
+        return {name: getattr(self, name) for name in ("ch", "n_res", "light", "unbiased")}
 
     @property
     def bottleneck_channels(self) -> int:
@@ -122,8 +202,10 @@ class ResnetAdaLINBlock(nn.Module):
         return x + self.norm2(self.conv2(self.pad(out)), gamma, beta)
 
 
-class Generator(nn.Module):
+class Generator(Reference):
     """One direction of U-GAT-IT (paper, figure 2): encoder, class activation map, decoder steered by AdaLIN."""
+
+    config: GeneratorConfig
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -176,6 +258,10 @@ class Generator(nn.Module):
         for i in range(self.config.n_res):
             x = self.get_submodule(f"UpBlock1_{i + 1}")(x, gamma, beta)
         return self.UpBlock2(x), cam_logit, heatmap
+
+    def pictures(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        translated, _, heatmap = self(image)
+        return translated, heatmap[:, 0]
 
     def attend(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Class activation map: weigh the features by how much each speaks for its domain (paper, section 3.1.1)."""

@@ -31,6 +31,11 @@ class Change:
     verdict: Verdict
 
     @property
+    def is_comparable(self) -> bool:
+        """Whether there is something to compare; no figures now, and some before, is a comparison too."""
+        return self.change is not None or self.verdict == "broken"
+
+    @property
     def is_regression(self) -> bool:
         return self.verdict in ("regression", "broken")
 
@@ -61,6 +66,13 @@ def change_of(old: Row | None, new: Row | None, threshold: float) -> Change:
     else:
         verdict = "regression" if change > threshold else "slower"
     return Change(row.contender, row.network, before, after, change, band, verdict)
+
+
+def measured(results: Results) -> str:
+    """What a file has figures for, in words."""
+    networks = "; ".join(dict.fromkeys(row.network.label for row in results.rows if row.latency))
+    rows = f"rows of {networks}" if networks else "no rows"
+    return f"{rows} and kernels, which aren't compared" if results.kernels else rows
 
 
 def caveats(before: Results, after: Results) -> list[str]:

@@ -88,6 +88,7 @@ class CountingOperations:
         residual: Activation | None = None,
         pad: int = 0,
         pad_mode: str = "reflect",
+        norm: bool = True,
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
@@ -95,7 +96,9 @@ class CountingOperations:
         self.normalisation(y, residual, padded(y, pad))
         return padded(y, pad)
 
-    def up_stage(self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str) -> Activation:
+    def up_stage(
+        self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+    ) -> Activation:
         """Each of the four phases has one row and column that no pixel of the image comes from."""
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
         y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))

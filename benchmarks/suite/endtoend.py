@@ -10,6 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.base import Images
 from ugatit_fast.bench import clock
 from ugatit_fast.bench.contenders import Case, Contender, Running
@@ -18,7 +19,6 @@ from ugatit_fast.bench.results import Pipeline, Settings, Spread
 from ugatit_fast.bench.session import peak_host_bytes
 from ugatit_fast.bench.worker import ContenderFailed, Worker
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.samples import sample_photos
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translator import Translated, Translates, Translator
 

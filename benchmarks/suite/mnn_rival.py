@@ -13,18 +13,18 @@ from ugatit_fast.backends.base import Images
 from ugatit_fast.bench.contenders import Case
 from ugatit_fast.bench.onnx_rivals import export_plainly
 from ugatit_fast.checkpoint import load_generator
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 
 
 class OnlyImage(torch.nn.Module):
     """The generator with the picture as its only result; MNN converts no uint8 input."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Reference) -> None:
         super().__init__()
         self.generator = generator
 
     def forward(self, x: Tensor) -> Tensor:
-        image: Tensor = self.generator(x)[0]
+        image, _ = self.generator.pictures(x)
         return image
 
 

@@ -26,3 +26,5 @@ class BenchOptions:
     """Only those with one of these, with commas, in their names."""
     scaling: bool = False
     """Also the cost of our engines against batch, size, channels and threads."""
+    force: bool = False
+    """Replace results of this machine that are there already, where no output is named."""

@@ -7,9 +7,9 @@ The README names the file between two comments, and a test fails when what stand
 """
 
 import re
-import sys
 from pathlib import Path
 
+from ugatit_fast.bench.outputs import script_parser
 from ugatit_fast.bench.results import Results, Row, read_results
 from ugatit_fast.bench.tables import figure, number, table
 from ugatit_fast.errors import InputError
@@ -54,11 +54,17 @@ def renewed(text: str, folder: Path) -> str:
     return BLOCK.sub(lambda block: f"{block[1]}{short_table(read_results(folder / block['file']))}\n{block[3]}", text)
 
 
-def main(path: Path) -> None:
+def renew(path: Path) -> None:
     text = path.read_text()
     with written_whole(path) as partial:
         partial.write_text(renewed(text, path.parent))
 
 
+def main() -> None:
+    parser = script_parser(__doc__)
+    parser.add_argument("page", type=Path, help="the file to write anew")
+    renew(parser.parse_args().page)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -17,6 +17,7 @@ from ugatit_fast.bench.kernel_subjects import SUBJECTS
 from ugatit_fast.bench.kernels import FUSED, measure_subject
 from ugatit_fast.bench.limits import limits_of
 from ugatit_fast.bench.options import BenchOptions
+from ugatit_fast.bench.outputs import refuse_taken
 from ugatit_fast.bench.race import TIME_WAS_UP, race
 from ugatit_fast.bench.random_weights import random_generator
 from ugatit_fast.bench.results import (
@@ -33,7 +34,7 @@ from ugatit_fast.bench.results import (
 )
 from ugatit_fast.bench.roofline import against_limits
 from ugatit_fast.bench.worker import ContenderFailed, Worker
-from ugatit_fast.checkpoint import read_checkpoint, save_generator
+from ugatit_fast.checkpoint import read_checkpoint, save_generator, ugatit_config
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
@@ -67,6 +68,8 @@ class Plan:
     scaling: bool = False
     kernels: bool = False
     """Time the operations of kernels/ too."""
+    force: bool = False
+    """Replace the results that are where they go without an output."""
 
     @classmethod
     def of(cls, files: Sequence[Path], options: BenchOptions) -> "Plan":
@@ -81,6 +84,7 @@ class Plan:
             names=options.names,
             quick=options.quick,
             scaling=options.scaling,
+            force=options.force,
         )
 
     def target(self) -> Target:
@@ -139,12 +143,12 @@ def run_suite(
     """Measure what `plan` says and write it to `output` (named after the machine unless given), after every round.
 
     table: the contenders; those of the plan's device unless given. Raises InputError for files or sizes that don't
-    fit and for what can't be written; nothing that a contender does raises.
+    fit, for results that are there already and for what can't be written; nothing that a contender does raises.
     """
     target = plan.target()
     settings = settings or (QUICK if plan.quick else FULL)
     contenders = plan.contenders(TABLE[target] if table is None else table)
-    output = output or default_output()
+    output = output or default_output(plan.force)
     with tempfile.TemporaryDirectory(prefix="ugatit-fast-bench-") as scratch:
         cases = all_cases(plan, Path(scratch))  # before anything is written: what is asked for may not fit
         run = Run(output, settings)
@@ -162,10 +166,17 @@ def run_suite(
     return run.results, output
 
 
-def default_output() -> Path:
-    """Named after the machine: among the committed results in a checkout, else in the current folder."""
+def default_output(force: bool) -> Path:
+    """Named after the machine: among the committed results in a checkout, else in the current folder.
+
+    Raises InputError where there is one already, unless `force`.
+    """
     committed = Path("benchmarks/results")
-    return (committed if committed.is_dir() else Path()) / f"{environment.file_stem(environment.machine().name)}.json"
+    folder = committed if committed.is_dir() else Path()
+    output = folder / f"{environment.file_stem(environment.machine().name)}.json"
+    if not force:
+        refuse_taken([output])
+    return output
 
 
 # What to measure --------------------------------------------------------------------------------------------------
@@ -217,7 +228,7 @@ def random_checkpoint(scratch: Path, config: GeneratorConfig) -> Path:
 def cases_of(plan: Plan, weights: Weights, folder: Path) -> Iterator[Case]:
     """Every direction, size and batch; random weights are the same in both directions, and have one."""
     for direction in plan.directions if weights.label != "random" else ("A2B",):
-        config = read_checkpoint(weights.checkpoint, direction).config
+        config = ugatit_config(read_checkpoint(weights.checkpoint, direction), "bench")
         side = QUICK_SIDE if plan.quick and config.light else config.img_size
         for height, width in plan.sizes or ((side, side),):
             if not config.light and (height, width) != (config.img_size, config.img_size):

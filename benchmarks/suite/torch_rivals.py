@@ -12,7 +12,7 @@ from ugatit_fast.bench.contenders import Case
 from ugatit_fast.bench.results import Target
 from ugatit_fast.checkpoint import load_generator
 from ugatit_fast.errors import BackendUnavailable
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 
 WARMUPS_BEFORE_CAPTURE = 3
 
@@ -20,7 +20,7 @@ WARMUPS_BEFORE_CAPTURE = 3
 class Pictures(nn.Module):
     """The reference generator between uint8 pictures, so that both ends can be compiled or exported with it."""
 
-    def __init__(self, generator: Generator, dtype: torch.dtype, memory_format: torch.memory_format) -> None:
+    def __init__(self, generator: Reference, dtype: torch.dtype, memory_format: torch.memory_format) -> None:
         super().__init__()
         self.generator = generator
         self.dtype = dtype
@@ -31,7 +31,7 @@ class Pictures(nn.Module):
         the casts are first and last.
         """
         x = images.to(self.dtype).permute(0, 3, 1, 2) / 127.5 - 1
-        y = self.generator(x.contiguous(memory_format=self.memory_format))[0]
+        y, _ = self.generator.pictures(x.contiguous(memory_format=self.memory_format))
         return ((y.float() + 1) * 127.5).round().permute(0, 2, 3, 1).to(torch.uint8).contiguous()
 
 

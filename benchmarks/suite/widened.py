@@ -11,12 +11,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ugatit_fast.assets import shipped_weights
 from ugatit_fast.checkpoint.own_file import save_generator
 from ugatit_fast.checkpoint.read import load_generator
 from ugatit_fast.choices import Direction
 from ugatit_fast.fold import LAST_CONVOLUTION
 from ugatit_fast.model import Generator
-from ugatit_fast.samples import shipped_weights
 
 FIRST_CONVOLUTION = "DownBlock.1"
 CLASS_ACTIVATION = ("gap_fc", "gmp_fc")
@@ -25,7 +25,9 @@ FIRST_LINEAR = "FC.0"
 
 def write_widened_checkpoint(path: Path, times: int, direction: Direction = "A2B") -> None:
     """The shipped generator of a direction with `times` as many channels, as .safetensors."""
-    save_generator(path, widened(load_generator(shipped_weights(direction), direction), times), direction)
+    shipped = load_generator(shipped_weights(direction), direction)
+    assert isinstance(shipped, Generator), "the shipped pair is U-GAT-IT's"
+    save_generator(path, widened(shipped, times), direction)
 
 
 def widened(generator: Generator, times: int) -> Generator:

@@ -16,10 +16,10 @@ import pytest
 from tests.conftest import random_pictures
 from tests.machines import FakeMachine
 from ugatit_fast import Translator, build_engine
+from ugatit_fast.backends.doctor import check_providers
 from ugatit_fast.backends.needs import Library
 from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, PROBE, refusal
 from ugatit_fast.cli import main
-from ugatit_fast.doctor import check_providers
 from ugatit_fast.errors import BackendUnavailable
 
 LIBRARY = "libcublasLt.so.13: cannot open shared object file: No such file or directory"

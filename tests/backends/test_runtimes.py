@@ -12,10 +12,10 @@ from typing import get_args
 import pytest
 
 from tests.machines import ABSENT, GPU_MACHINE, H100, RTX_4090, FakeMachine, library, rtx_library, torch_build
+from ugatit_fast.backends.doctor import check_engine
 from ugatit_fast.backends.needs import TENSORRT, TENSORRT_RTX, LibraryPart, dotted
 from ugatit_fast.backends.runtimes import BUILT, ROWS, RUNTIMES, Runtime, choose_backend
 from ugatit_fast.choices import BackendChoice, BuiltKind, EngineKind, Precision
-from ugatit_fast.doctor import check_engine
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.export.build import WRITERS
 from ugatit_fast.export.options import TensorRTOptions

@@ -88,4 +88,4 @@ def test_the_table_in_the_readme_is_fresh(compiled: "list[Compiled]") -> None:
     readme = README.read_text("utf-8")
     if f"Triton {triton.__version__}." not in readme:
         pytest.skip(f"the table was made with another Triton than {triton.__version__}")
-    assert readme == with_table(readme, table(compiled)), "run python -m benchmarks.kernel_table"
+    assert readme == with_table(readme, table(compiled)), "run python -m benchmarks.kernel_table --force"

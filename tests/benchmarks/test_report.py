@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.examples import NETWORK, RESULTS
 from ugatit_fast.bench import charts
-from ugatit_fast.bench.readme import main, renewed, short_table
+from ugatit_fast.bench.readme import renew, renewed, short_table
 from ugatit_fast.bench.report import all_charts, write_report
 from ugatit_fast.bench.results import write_results
 from ugatit_fast.bench.tables import markdown
@@ -68,7 +68,7 @@ def test_readme_table_is_made_from_its_file(tmp_path: Path) -> None:
     write_results(RESULTS, tmp_path / "x.json")
     readme = tmp_path / "README.md"
     readme.write_text("# T\n<!-- benchmark table: x.json -->\nold\n<!-- end of benchmark table -->\nrest\n")
-    main(readme)
+    renew(readme)
     text = readme.read_text()
     assert short_table(RESULTS) in text
     assert "old" not in text

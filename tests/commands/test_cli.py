@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from tests.conftest import random_pictures
+from tests.conftest import LIGHT, random_generator, random_pictures
 from tests.translate.face_models import Sure, write_yunet
 from ugatit_fast import __version__, cli
 from ugatit_fast.bench.random_weights import write_random_checkpoint
@@ -101,6 +102,33 @@ def test_from_checkpoint_to_pictures(capsys: pytest.CaptureFixture[str], tmp_pat
     code, out, _ = run(capsys, "inspect", checkpoint)
     assert code == 0
     assert "genB2A" in out
+
+
+def test_inspect_says_nothing_about_what_there_is_nothing_to_say(
+    capsys: pytest.CaptureFixture[str], light_engine: Path, tmp_path: Path
+) -> None:
+    generator = tmp_path / "one.pt"
+    torch.save({"genA2B": random_generator(LIGHT).state_dict()}, generator)
+    for file, said in ((light_engine, "batch sizes any"), (generator, "light yes")):
+        code, out, _ = run(capsys, "inspect", file)
+        lines = [" ".join(line.split()) for line in out.splitlines()]
+        assert code == 0
+        assert said in lines
+        assert [line for line in out.splitlines() if not line[22:].strip()] == []
+        assert not {"()", "None", "True", "False", "nothing", "not said"} & {
+            line[23:].strip() for line in out.splitlines()
+        }
+
+
+def test_layers_that_cannot_be_looked_into_are_said_before_anything_is_compared(
+    capsys: pytest.CaptureFixture[str], light_engine: Path, light_checkpoint: Path, tmp_path: Path
+) -> None:
+    assert "--layers can't look into" in failed(capsys, "verify", light_engine, tmp_path / "not read.pt", "--layers")
+    half = tmp_path / "half.onnx"
+    assert run(capsys, "build-engine", light_checkpoint, "-o", half, "--precision", "fp16", "--size", "32")[0] == 0
+    code, out, err = run(capsys, "verify", half, light_checkpoint, "--layers")
+    assert (code, "no stage drifts" in out) == (0, True)
+    assert "--layers will look into the engine's graph, in ONNX Runtime" in err.splitlines()
 
 
 def test_one_bad_photo(capsys: pytest.CaptureFixture[str], light_engine: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading, calibrate, calibration_pictures, evenly
 from ugatit_fast.export.eight_bits import EightBits, Emulated, Span, eight_bit_kernels, emulate, levels, rest
@@ -22,7 +23,6 @@ from ugatit_fast.export.verify import Difference, exact_pictures
 from ugatit_fast.fold import fold
 from ugatit_fast.graph import FoldedGenerator
 from ugatit_fast.model import Generator, GeneratorConfig
-from ugatit_fast.samples import sample_photos
 
 BIASED = replace(LIGHT, bias=True, affine_encoder=True, unbiased=False)
 SHALLOW = replace(LIGHT, n_res=0)
@@ -153,7 +153,7 @@ def test_one_reader_sees_channels_that_are_all_as_large(light: FoldedGenerator, 
 
 
 def test_every_place_but_the_first_reads_one_activation_that_is_scaled(light: FoldedGenerator) -> None:
-    read = [place for one in activations(light.config.n_res) for place in one.read_by]
+    read = [place for one in activations(light) for place in one.read_by]
     assert sorted([*read, "stem"]) == sorted(calibrate(light, photos()[:1]).readings)
 
 

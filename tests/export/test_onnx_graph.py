@@ -42,7 +42,7 @@ def spec_of(config: GeneratorConfig, precision: Precision, heatmap: bool = True)
         heatmap=heatmap,
         checkpoint_sha256="0" * 64,
         ugatit_fast_version="0",
-        network=Network(direction="A2B", ch=config.ch, n_res=config.n_res, light=config.light, unbiased=True),
+        network=Network(direction="A2B", settings=config.settings()),
     )
 
 
@@ -313,7 +313,7 @@ def test_biases_and_encoder_gains_of_other_checkpoints(form: Form, size: tuple[i
                 del tensors[f"{part}.bias"]  # cancels
     for i, outputs in enumerate((32, 32, 64)):
         tensors[f"style.bias{i + 1}"] = torch.randn(outputs)
-    folded = FoldedGenerator(LIGHT, tensors, unbiased=False)
+    folded = FoldedGenerator(replace(LIGHT, unbiased=False), tensors)
     builder = OnnxBuilder()
     image, _ = folded.graph(operations_of(form, builder, folded, size), "image")
     drop_unused(builder, {image})

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.conftest import random_pictures
 from ugatit_fast import Translator
+from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
@@ -20,7 +21,6 @@ from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.export.ready import ready_engine
 from ugatit_fast.media.images import load_image, save_image
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.samples import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.translator import Translator as EngineTranslator
 
 

@@ -43,6 +43,7 @@ class Case:
     shared: bool = False  # gamma and beta of all images
     bias: bool = False
     rho: float | None = None  # None: random
+    slope: float = 0.0
     mean: float = 0.5
     spread: float = 1.0
 
@@ -56,6 +57,8 @@ CASES = [
     Case("two rows that both borders repeat", (1, 8, 2, 6), 1, bias=True),
     Case("border for the up-sampling", (2, 16, 5, 6), 1, "replicate", residual=True),
     Case("instance norm of the encoder", (1, 20, 6, 6), 1, unbiased=False, instance=True, residual=True, relu=False),
+    Case("border of zeros, as a transposed convolution wants it", (2, 20, 5, 6), 1, "zero", residual=True, bias=True),
+    Case("border of zeros, read from phases", (1, 12, 4, 6), 1, "zero", phases=True, shared=True, slope=0.2),
     Case("ILN, read from its phases", (2, 12, 4, 6), 1, "replicate", phases=True, shared=True),
     Case("ILN, read from its phases, before the last convolution", (1, 16, 6, 4), 3, phases=True, shared=True),
     Case("mean a thousand times the spread", (1, 16, 6, 6), mean=1000.0),
@@ -85,7 +88,7 @@ class Call:
         case = self.case
         x, *others = (t if t is None or dtype is None else t.to(dtype) for t in tensors)
         assert x is not None
-        settings = (case.relu, case.pad, case.pad_mode, case.unbiased, 1e-5, case.phases)
+        settings = (case.relu, case.pad, case.pad_mode, case.unbiased, 1e-5, case.phases, case.slope)
         return adalin_reference(AdalinCall(x, *others, *settings))
 
     def inputs(self) -> Normalised:
@@ -95,7 +98,8 @@ class Call:
 
     def ours(self, plan: NormPlan, patience: int) -> Tensor:
         case = self.case
-        return adalin_on_gpu(self.inputs(), self.residual, case.relu, case.pad, case.pad_mode, plan, patience)
+        ending = (case.relu, case.pad, case.pad_mode, plan, patience, case.slope)
+        return adalin_on_gpu(self.inputs(), self.residual, *ending)
 
 
 def call(case: Case, dtype: torch.dtype, device: torch.device) -> Call:

@@ -8,6 +8,7 @@ from tests.kernels.tolerances import LEVELS_OF_TIES, SHARE_OF_TIES, assert_as_cl
 from ugatit_fast.kernels import pointwise_launch
 from ugatit_fast.kernels.bias_relu import bias_relu_reference
 from ugatit_fast.kernels.image import image_of, normalise_image_reference, sum_of_rows
+from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.phase_layout import interleaved
 from ugatit_fast.kernels.pointwise_launch import (
     bias_relu_on_gpu,
@@ -42,6 +43,17 @@ def test_bias_relu(n: int, pad: int, pad_mode: str, dtype: torch.dtype, device: 
     truth = bias_relu_reference(x.double(), bias.double(), pad, pad_mode)
     assert_as_close(ours, bias_relu_reference(x, bias, pad, pad_mode), truth)
     assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.0], ids=["ReLU", "LeakyReLU", "nothing"])
+def test_bias_relu_beside_the_attention(slope: float, dtype: torch.dtype, device: torch.device) -> None:
+    """With what a folded norm leaves: a slope, a residual that is the inside of a larger buffer, a border of zeros."""
+    x, padded = (torch.randn(2, 20, 5 + more, 7 + more, device=device).to(dtype) for more in (0, 2))
+    bias, residual = torch.randn(20, device=device), interior(padded, 1)
+    ours = bias_relu_on_gpu(x, bias, 1, "zero", slope, residual)
+    truth = bias_relu_reference(x.double(), bias.double(), 1, "zero", slope, residual.double())
+    assert_as_close(ours, bias_relu_reference(x, bias, 1, "zero", slope, residual), truth)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -21,10 +21,12 @@ PROGRAM = (sys.executable, "-m", "ugatit_fast.cli")
 
 
 @contextmanager
-def hosted(translators: Sequence[Served], settings: ServeSettings | None = None) -> Iterator[int]:
+def hosted(
+    translators: Sequence[Served], settings: ServeSettings | None = None, *, access_log: bool = False
+) -> Iterator[int]:
     """A server on a thread of this process; gives its port."""
     settings = settings or ServeSettings()
-    server = server_of(create_app(settings, translators), settings)
+    server = server_of(create_app(settings, translators), settings, access_log=access_log)
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, args=([listening],))

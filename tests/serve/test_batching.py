@@ -161,6 +161,25 @@ def test_who_gives_up_leaves_the_queue() -> None:
     assert gate.batches == [[0], [2]]
 
 
+def test_a_batch_has_pictures_of_one_size_and_nobody_is_passed_over_for_long() -> None:
+    gate = Gate()
+
+    async def run() -> None:
+        async with batching(gate.run, max_batch=2) as batcher:
+            sizes = [2, 2, 4, 2, 4, 4]
+            pictures = [np.full((size, size, 3), number, np.uint8) for number, size in enumerate(sizes)]
+            tasks = [asyncio.create_task(batcher.translate(picture)) for picture in pictures]
+            await until(gate.busy.is_set)
+            gate.open.set()
+            translated = await asyncio.gather(*tasks)
+            assert [number_of(one) for one in translated] == [255 - number for number in range(6)]
+            assert [one.picture.shape[0] for one in translated] == sizes
+
+    asyncio.run(run())
+    assert [number for batch in gate.batches for number in batch][:2] == [0, 1]
+    assert gate.batches == [[0, 1], [2, 4], [3], [5]]
+
+
 def test_closing_finishes_what_waits() -> None:
     gate = Gate()
 

@@ -15,8 +15,8 @@ from PIL import Image
 from tests.chromium import launched, playwright
 from tests.serve.clients import a_photo, decoded, encoded, fake
 from tests.serve.hosts import hosted
+from ugatit_fast.assets import asset, shipped_engine
 from ugatit_fast.engine import read_spec
-from ugatit_fast.samples import asset, shipped_engine
 from ugatit_fast.serve.settings import ServeSettings
 
 KEY = "0123456789abcdef"

@@ -1,6 +1,7 @@
 """The server on a real port: clients that dawdle, leave or talk nonsense, and a stop in the middle of work."""
 
 import io
+import re
 import signal
 import socket
 import subprocess
@@ -231,3 +232,27 @@ def test_only_this_machine_is_served_without_a_key() -> None:
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.1", "example.org", "")))
     with pytest.raises(InputError, match="API key"):
         serve([fake()], ServeSettings(), host="::", port=0, say=print)
+
+
+@pytest.mark.parametrize("access_log", [True, False])
+def test_a_line_for_each_request_where_it_is_asked_for(capfd: pytest.CaptureFixture[str], access_log: bool) -> None:
+    with hosted([fake()], access_log=access_log) as port:
+        assert get(port, "/healthz")[0] == 200
+        assert get(port, "/nowhere?a=b")[0] == 404
+    out, err = capfd.readouterr()
+    assert not out
+    lines = [line for line in err.splitlines() if "HTTP/1.1" in line]
+    assert len(lines) == (2 if access_log else 0)
+    if access_log:
+        when = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} 127\.0\.0\.1:\d+"
+        assert re.fullmatch(rf'{when} "GET /healthz HTTP/1\.1" 200 OK', lines[0])
+        assert re.fullmatch(rf'{when} "GET /nowhere\?a=b HTTP/1\.1" 404 Not Found', lines[1])
+
+
+def test_the_command_line_asks_for_it(light_engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(server, "serve", lambda *_, access_log, **__: asked.append(access_log))
+    for flags in (["--access-log"], []):
+        assert cli.main(["serve", str(light_engine), *flags]) == 0
+    assert asked == [True, False]
+    assert cli.main(["serve", str(light_engine), "--access-log", "--on", "ray"]) == 1

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.export import plugin_triton
+from ugatit_fast.export.onnx_activations import ONNX_MODES
 from ugatit_fast.export.plugin_kernels import KernelSpec, NormShape, apply_spec, stats_spec
 from ugatit_fast.kernels.adalin import AdalinCall, adalin_reference
 
@@ -34,7 +35,7 @@ def laid_out(x: Tensor, channels_last: bool) -> Tensor:
 
 def check(
     shape: NormShape, dtype: torch.dtype, channels_last: bool, tactic: int, *, residual: bool, own_style: bool,
-    relu: bool, pad: int, reflect: bool, unbiased: bool,
+    relu: bool, pad: int, pad_mode: str, unbiased: bool,
 ) -> None:  # fmt: skip
     n, c, h, w = 2, shape.c, shape.h, shape.w
     torch.manual_seed(tactic)
@@ -53,14 +54,13 @@ def check(
     y = laid_out(torch.full((n, c, h + 2 * pad, w + 2 * pad), torch.nan, device=DEVICE, dtype=dtype), channels_last)
     spec = apply_spec(
         shape, POINTERS[dtype], channels_last, tactic, residual=residual, style_of_each_image=own_style, relu=relu,
-        pad=pad, reflect=reflect, unbiased=unbiased, eps=1e-5,
+        pad=pad, mode=ONNX_MODES[pad_mode], unbiased=unbiased, eps=1e-5,
     )  # fmt: skip
     inputs = {"x": x, "channels": channels, "layer": layer, "gamma": gamma, "beta": beta, "rho": rho, "bias": bias}
     launch(spec, n, inputs | ({"residual": added} if residual else {}) | {"y": y})
     interior = added[:, :, 1:-1, 1:-1].double() if residual else None
-    mode = "reflect" if reflect else "replicate"
     in_double = (tensor.double() for tensor in (x, gamma, beta, rho, bias))
-    expected = adalin_reference(AdalinCall(*in_double, interior, relu, pad, mode, unbiased, 1e-5))
+    expected = adalin_reference(AdalinCall(*in_double, interior, relu, pad, pad_mode, unbiased, 1e-5))
     error = (y.double() - expected).abs().max().item()
     assert error < (2e-5 if dtype == torch.float32 else 2e-2), (spec.kernel, dtype, tactic, error)
 
@@ -69,8 +69,10 @@ runs = 0
 for dtype, channels_last, tactic in product(POINTERS, (True, False), (1, 2, 3)):
     # Odd sizes and several splits; channels that don't fill their tile; two channel tiles.
     check(NormShape(24, 6, 10, 4, 1), dtype, channels_last, tactic, residual=True, own_style=True, relu=True, pad=1,
-          reflect=True, unbiased=True)  # fmt: skip
+          pad_mode="reflect", unbiased=True)  # fmt: skip
     check(NormShape(128, 5, 7, 5, 2), dtype, channels_last, tactic, residual=False, own_style=False, relu=False, pad=3,
-          reflect=False, unbiased=False)  # fmt: skip
-    runs += 2
+          pad_mode="replicate", unbiased=False)  # fmt: skip
+    check(NormShape(24, 6, 10, 4, 1), dtype, channels_last, tactic, residual=True, own_style=False, relu=True, pad=1,
+          pad_mode="zero", unbiased=False)  # fmt: skip
+    runs += 3
 print(f"{runs} normalisations agree")

@@ -41,7 +41,7 @@ def specs(dtype: str, channels_last: bool) -> list[KernelSpec]:
             found.append(
                 apply_spec(
                     shape, dtype, channels_last, tactic, residual=residual, style_of_each_image=own, relu=not residual,
-                    pad=pad, reflect=True, unbiased=True, eps=1e-5,
+                    pad=pad, mode="reflect", unbiased=True, eps=1e-5,
                 )
             )  # fmt: skip
     return found

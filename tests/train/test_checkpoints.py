@@ -18,6 +18,7 @@ from ugatit_fast.train.checkpoints import (
     prune,
     restore,
     save_checkpoint,
+    start_from,
 )
 from ugatit_fast.train.step import Trainer, generator_config
 
@@ -174,3 +175,28 @@ def test_pruning_keeps_the_newest_by_step(tmp_path: Path) -> None:
     prune(tmp_path, 2)
     assert [path.name for path in checkpoints_in(tmp_path)] == ["x_params_0000010.pt", "x_params_10000000.pt"]
     assert (tmp_path / "other.pt").exists()
+
+
+def test_a_run_starts_from_trained_generators_and_their_averages(trainer: Trainer, tmp_path: Path) -> None:
+    save_checkpoint(trainer, tmp_path / "x_params_1.pt")
+    fresh = Trainer(tiny(ema=0.9, img_size=128), CPU)  # light weights fit any side
+    judge = fresh.networks.disGA.state_dict()
+    start_from(fresh, str(tmp_path / "x_params_1.pt"))
+    for networks in (fresh.networks, fresh.averaged):
+        assert networks is not None
+        for mine, theirs in zip(networks.generators(), trainer.translators(), strict=True):
+            for name, tensor in theirs.state_dict().items():
+                assert torch.equal(mine.state_dict()[name], tensor), name
+    assert fresh.step == 0
+    assert all(torch.equal(tensor, judge[name]) for name, tensor in fresh.networks.disGA.state_dict().items())
+
+
+def test_what_a_run_cannot_start_from_is_refused(trainer: Trainer, tmp_path: Path) -> None:
+    save_checkpoint(trainer, tmp_path / "x_params_1.pt")
+    with pytest.raises(CheckpointError, match="has ch 2, not 3; train with what it has"):
+        start_from(Trainer(tiny(ch=3), CPU), str(tmp_path / "x_params_1.pt"))
+    with pytest.raises(InputError, match="ablation"):
+        start_from(Trainer(tiny(norm="in"), CPU), str(tmp_path / "x_params_1.pt"))
+    torch.save(trainer.networks.genA2B.state_dict(), tmp_path / "one.pt")
+    with pytest.raises(CheckpointError, match="one generator"):
+        start_from(Trainer(tiny(), CPU), str(tmp_path / "one.pt"))

@@ -1,4 +1,4 @@
-"""Networks with the inputs and outputs of YuNet (2023mar), which find faces where they are told to."""
+"""Networks with the inputs and outputs of YuNet (2023mar), which find faces, upright ones, where they are told to."""
 
 import math
 from collections.abc import Sequence
@@ -72,7 +72,11 @@ def write_yunet(path: Path, faces: "Sequence[Sure] | Literal['blue']") -> Path:
             nodes.append(helper.make_node("Concat", [f"sure_{stride}"] * 4, [f"bbox_{stride}"], axis=2))
         else:
             nodes.append(helper.make_node("Identity", [constant(f"boxes_{stride}", bbox)], [f"bbox_{stride}"]))
-        nodes.append(helper.make_node("Concat", [f"bbox_{stride}"] * 2, [f"kps_{stride}"], axis=2))
+        if not faces:
+            nodes.append(helper.make_node("Concat", [f"sure_{stride}"] * 10, [f"kps_{stride}"], axis=2))
+        else:
+            upright = np.tile(np.float32([-1, -1, 1, -1, 0, 0, -1, 1, 1, 1]), (1, cells * cells, 1))
+            nodes.append(helper.make_node("Identity", [constant(f"points_{stride}", upright)], [f"kps_{stride}"]))
 
     sides = [64, 64] if faces else ["height", "width"]
     outputs = [

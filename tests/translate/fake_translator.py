@@ -12,6 +12,7 @@ from ugatit_fast.engine import EngineSpec, Network
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.translator import Translated
 
+NETWORK = Network(direction="A2B", settings={"ch": 64, "n_res": 4, "light": True, "unbiased": True})
 SPEC = EngineSpec(
     kind="onnxruntime",
     precision="fp32",
@@ -22,9 +23,9 @@ SPEC = EngineSpec(
     heatmap=True,
     checkpoint_sha256="0" * 64,
     ugatit_fast_version="0",
-    network=Network(direction="A2B", ch=64, n_res=4, light=True, unbiased=True),
+    network=NETWORK,
 )
-BACK_SPEC = replace(SPEC, network=Network(direction="B2A", ch=64, n_res=4, light=True, unbiased=True))
+BACK_SPEC = replace(SPEC, network=replace(NETWORK, direction="B2A"))
 """Of the other direction."""
 
 

@@ -9,6 +9,7 @@ from tests.translate.face_models import Sure, write_yunet
 from ugatit_fast.choices import Box, Fit
 from ugatit_fast.errors import BackendUnavailable, InputError
 from ugatit_fast.media.fitting import fit_image
+from ugatit_fast.media.turning import Turned, take_turned
 from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translate.options import TranslateOptions
 
@@ -22,7 +23,7 @@ def test_the_whole_photo(fit: Fit) -> None:
     image = photo(60, 40)
     framed = framing(fit=fit).frame(image, "a.png")
     np.testing.assert_array_equal(framed.pixels, fit_image(image, (32, 32), fit))
-    assert (framed.photo_size, framed.part) == ((40, 60), Box(0, 0, 60, 40))
+    assert (framed.photo_size, framed.part) == ((40, 60), Turned(Box(0, 0, 60, 40)))
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
@@ -50,7 +51,7 @@ def test_a_face_is_framed_as_a_square_around_it(tmp_path: Path) -> None:
     model = write_yunet(tmp_path / "yunet.onnx", [Sure(8, row=4, column=3, face=(12, 16))])
     image = photo(64, 64)
     framed = framing(crop="face", face_model=model).frame(image, "a.png")
-    assert framed.part == Box(8, 16, 32, 32)
+    assert framed.part == Turned(Box(8, 16, 32, 32))
     np.testing.assert_array_equal(framed.pixels, image[16:48, 8:40])
 
 
@@ -65,6 +66,23 @@ def test_photos_are_decoded_small_only_where_their_own_pixels_do_not_matter() ->
     assert framing(size=(32, 48), crop="center").at_least == (48, 32)
     for options in ({"paste_back": True}, {"crop": Box(0, 0, 4, 4)}):
         assert framing(**options).at_least is None
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("size", [(96, 96), (64, 96), (96, 64)])
+def test_a_turned_part_goes_back_to_where_it_was(fit: Fit, size: tuple[int, int]) -> None:
+    image, part = photo(160, 120), Turned(Box(40, 20, 80, 80), 37)
+    there = framing(size=size, fit=fit)
+    framed = there.fitted(image, part)
+    np.testing.assert_array_equal(framed.pixels, fit_image(take_turned(image, part), size, fit))
+    assert np.abs(there.paste(image, framed.pixels, framed).astype(int) - image).mean() < 4
+    inverted = there.paste(image, 255 - framed.pixels, framed)
+    middle = np.s_[50:70, 70:90]
+    assert np.abs(255 - inverted[middle].astype(int) - image[middle]).mean() < 8
+    left, top, width, height = part.bounds()
+    inverted[max(top, 0) : top + height, left : left + width] = 0
+    image[max(top, 0) : top + height, left : left + width] = 0
+    np.testing.assert_array_equal(inverted, image)
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])

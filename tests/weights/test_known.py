@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ugatit_fast.assets import SHIPPED_PAIR, SHIPPED_TURNS, shipped_weights
 from ugatit_fast.cli import main
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.samples import SHIPPED_PAIR, SHIPPED_TURNS, shipped_weights
 from ugatit_fast.weights import hub, web
 from ugatit_fast.weights.known import Known, known_weights
 from ugatit_fast.weights.locate import fetched

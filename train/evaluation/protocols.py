@@ -37,15 +37,13 @@ WEIGHT_OF_REAL, WEIGHT_OF_SOURCE = 0.02 / 2, 0.98 / 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
-    """How to compare pictures. Raises InputError where that makes no sense."""
+class Measure:
+    """How a distance is measured, whatever it lies between."""
 
     protocol: Protocol = "fidelity"
     """How: fidelity as torch-fidelity does, blocks10 and ugatit-mean as the code of U-GAT-IT's author. Numbers of
     different protocols can't be compared.
     """
-    source: Path | None = None
-    """For ugatit-mean: the pictures that were translated."""
     subset_size: int | None = None
     """Pictures in each of fidelity's 100 subsets; 1000, or all where there are fewer, unless given."""
     seed: int = 2020
@@ -54,26 +52,38 @@ class EvaluateOptions:
     """The published Inception weights, weights-inception-2015-12-05-6726825d.pth; those downloaded unless given."""
     download: bool = False
     """Fetch the Inception weights (96 MB) if they aren't there."""
-    save_features: Path | None = None
-    """Also write the features of all sides to this .npz file, which can stand in for any of the folders."""
-    device: Device = "auto"
-    """Where the Inception network runs."""
 
     def __post_init__(self) -> None:
+        """Raises InputError where that makes no sense."""
         check_choice("protocol", self.protocol, Protocol)
-        if self.protocol == "ugatit-mean" and self.source is None:
-            raise InputError("ugatit-mean also measures the distance to what was translated; name it with --source")
-        if self.protocol != "ugatit-mean" and self.source is not None:
-            raise InputError(f"{self.protocol} has no use for the source pictures; leave out --source")
         if self.subset_size is not None and self.protocol != "fidelity":
             raise InputError(f"{self.protocol} has blocks of {BLOCK_SIZE}; a subset size is for fidelity only")
         if self.subset_size is not None and self.subset_size < 2:
             raise InputError(f"the subset size must be at least 2, got {self.subset_size}")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"the seed must be from 0 to 2^32 - 1, got {self.seed}")
-        if self.save_features is not None and self.save_features.suffix != ".npz":
-            raise InputError(f"features are saved as .npz, got {self.save_features}")
 
     @property
     def resize(self) -> Resize:
         return RESIZE[self.protocol]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(Measure):
+    """How to compare pictures. Raises InputError where that makes no sense."""
+
+    source: Path | None = None
+    """For ugatit-mean: the pictures that were translated."""
+    save_features: Path | None = None
+    """Also write the features of all sides to this .npz file, which can stand in for any of the folders."""
+    device: Device = "auto"
+    """Where the Inception network runs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.protocol == "ugatit-mean" and self.source is None:
+            raise InputError("ugatit-mean also measures the distance to what was translated; name it with --source")
+        if self.protocol != "ugatit-mean" and self.source is not None:
+            raise InputError(f"{self.protocol} has no use for the source pictures; leave out --source")
+        if self.save_features is not None and self.save_features.suffix != ".npz":
+            raise InputError(f"features are saved as .npz, got {self.save_features}")

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ugatit_fast.architectures import architecture_called
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
 from ugatit_fast.backends.cuda_graph import CapturedBatch, Slot, Streams, WholeSlot
@@ -15,8 +16,7 @@ from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.relay import pieces, relay, relay_on_device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
-from ugatit_fast.graph import FoldedGenerator
-from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.graph import FoldedNetwork
 
 MAX_LANES = 2
 """Threads that compute at once; others wait. A normalisation of a picture takes at most half of a GPU's places, so two
@@ -72,7 +72,7 @@ class CudaBackend:
 class Lane:
     """What one thread at a time computes with: streams, and for each batch size graphs and slots."""
 
-    def __init__(self, folded: FoldedGenerator, spec: EngineSpec) -> None:
+    def __init__(self, folded: FoldedNetwork, spec: EngineSpec) -> None:
         """Raises NoRoom, torch.OutOfMemoryError."""
         self.wants_heatmap, self.streams = spec.heatmap, Streams()
         pool = torch.cuda.graph_pool_handle()
@@ -108,20 +108,30 @@ class Lane:
             held.clear()
 
 
-def load_folded(path: Path, spec: EngineSpec) -> FoldedGenerator:
+def load_folded(path: Path, spec: EngineSpec) -> FoldedNetwork:
     """The folded network of an engine file, on the CPU."""
     network = spec.network
     assert network is not None, "only a plan is bare"
-    config = GeneratorConfig(ch=network.ch, n_res=network.n_res, light=network.light, img_size=spec.height)
     try:
-        return FoldedGenerator(config, load_file(path), unbiased=network.unbiased)
+        architecture = architecture_called(network.architecture)
+    except KeyError as error:
+        raise EngineError(
+            f"{path} is of a generator ({network.architecture}) that this ugatit-fast doesn't know: upgrade it "
+            "(pip install -U ugatit-fast)"
+        ) from error
+    try:
+        config = architecture.configured(network.settings, spec.height)
+    except (TypeError, ValueError) as error:
+        raise EngineError(f"{path} has a damaged description ({error!r}); build it again") from error
+    try:
+        return architecture.folded(config, load_file(path))
     except (SafetensorError, OSError) as error:
         raise EngineError(f"{path} is truncated or damaged ({error}); build it again") from error
     except KeyError as error:
         raise EngineError(f"{path} has no tensor {error}, which its description needs; build it again") from error
 
 
-def advice_on_memory(folded: FoldedGenerator, size: int, spec: EngineSpec, gpu: str) -> str:
+def advice_on_memory(folded: FoldedNetwork, size: int, spec: EngineSpec, gpu: str) -> str:
     """What to say when a batch doesn't fit, with the one that does, from what a single picture takes."""
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()

@@ -11,7 +11,7 @@ from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.cudnn import OurConvolutions
 from ugatit_fast.backends.relay import Results
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.graph import AttentionWeights, FoldedGenerator, StyleWeights, TorchOperations
+from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights, TorchOperations
 from ugatit_fast.kernels.counters import graph_counters
 
 
@@ -25,13 +25,13 @@ class CapturedOperations(TorchOperations):
         self.wants_heatmap = heatmap
         self.beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
-    def translated(self, folded: FoldedGenerator, image: Tensor) -> tuple[Tensor, Tensor]:
+    def translated(self, folded: FoldedNetwork, image: Tensor) -> tuple[Tensor, Tensor]:
         """Picture and heat map, the latter empty where nobody wants one. Everything is queued on the current stream,
         or will be waited for there.
         """
-        results = folded.graph(self, image)
+        picture, heatmap = folded.graph(self, image)
         self.join()
-        return results
+        return picture, image.new_empty(0, dtype=torch.float32) if heatmap is None else heatmap
 
     def join(self) -> None:
         torch.cuda.current_stream().wait_stream(self.beside)
@@ -112,9 +112,7 @@ class CapturedBatch:
     With a host, copies from and to its memory are part of the launch: nothing is left for the processor to queue.
     """
 
-    def __init__(
-        self, folded: FoldedGenerator, size: int, spec: EngineSpec, pool: Any, host: Host | None = None
-    ) -> None:
+    def __init__(self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, host: Host | None = None) -> None:
         """Capture on the current stream, with memory from `pool`. Raises torch.OutOfMemoryError."""
         stem = folded.stem.weight
         self.folded, self.host = folded, host
@@ -147,7 +145,7 @@ class Streams:
 class WholeSlot:
     """See `relay.Slot`: for a batch that is one piece, with its copies inside the graph."""
 
-    def __init__(self, folded: FoldedGenerator, size: int, spec: EngineSpec, pool: Any, streams: Streams) -> None:
+    def __init__(self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, streams: Streams) -> None:
         """As `CapturedBatch`."""
         self.streams, self.host = streams, Host.of(size, spec)
         self.graph = CapturedBatch(folded, size, spec, pool, self.host)

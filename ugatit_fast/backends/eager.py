@@ -25,20 +25,21 @@ class EagerBackend:
         chosen = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
         checkpoint = read_checkpoint(path, direction)
         self.path = path
-        self.spec = EngineSpec.of(checkpoint, kind="eager", any_size=True, heatmap=True)
+        self.spec = EngineSpec.of(checkpoint, kind="eager", any_size=True, heatmap=checkpoint.config.heatmap)
         with border(path, self.spec):
             self.generator = checkpoint.generator().to(chosen)
         self.device = torch.cuda.get_device_name() if chosen == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         with border(self.path, self.spec):
-            translated, heatmaps = zip(*[self.run_one(image[None]) for image in images], strict=True)
-        return np.concatenate(translated), np.concatenate(heatmaps)
+            each = [self.run_one(image[None]) for image in images]
+        heatmaps = [heatmap for _, heatmap in each if heatmap is not None]
+        return np.concatenate([picture for picture, _ in each]), np.concatenate(heatmaps) if heatmaps else None
 
-    def run_one(self, images: Images) -> tuple[Images, Heatmaps]:
+    def run_one(self, images: Images) -> tuple[Images, Heatmaps | None]:
         """One picture at a time takes the memory of one."""
         translated, heatmaps = reference_pictures(self.generator, images)
-        return image_of(translated).cpu().numpy(), heatmaps.cpu().numpy()
+        return image_of(translated).cpu().numpy(), None if heatmaps is None else heatmaps.cpu().numpy()
 
     def close(self) -> None:
         del self.generator

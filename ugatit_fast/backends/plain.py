@@ -23,7 +23,7 @@ class PlainBackend:
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         with border(self.path, self.spec):
             translated, heatmaps = self.folded(torch.from_numpy(images))
-        return translated.numpy(), heatmaps.numpy()
+        return translated.numpy(), None if heatmaps is None else heatmaps.numpy()
 
     def close(self) -> None:
         del self.folded

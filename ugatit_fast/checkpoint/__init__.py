@@ -16,7 +16,7 @@
 A file is told by its content, never by its name, and nothing in it is ever executed.
 """
 
-from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint, facts_of
+from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint, facts_of, ugatit_config
 from ugatit_fast.checkpoint.own_file import save_generator, write_safetensors
 from ugatit_fast.checkpoint.read import load_generator, read_checkpoint
 from ugatit_fast.checkpoint.sanity import SuspiciousWeightsWarning, check_pictures
@@ -32,5 +32,6 @@ __all__ = [
     "load_generator",
     "read_checkpoint",
     "save_generator",
+    "ugatit_config",
     "write_safetensors",
 ]

@@ -10,8 +10,11 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from ugatit_fast.architectures import Architecture, architecture_of
 from ugatit_fast.choices import Direction
-from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.errors import CheckpointError
+from ugatit_fast.graph import FoldedNetwork
+from ugatit_fast.model import Config, GeneratorConfig, Reference
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
@@ -27,9 +30,10 @@ class Checkpoint:
     direction: Direction
     directions: tuple[Direction, ...]
     """Those that the file has a generator for."""
-    config: GeneratorConfig
+    config: Config
+    """What shapes it, by which its architecture is known."""
     tensors: Mapping[str, Tensor]
-    """State dict of `Generator`, any float dtype."""
+    """State dict of the reference network, any float dtype."""
     network: str = ""
     """What it is called in a file with several, where that isn't a published name."""
     dropped: tuple[str, ...] = ()
@@ -40,6 +44,8 @@ class Checkpoint:
     """What was inferred about the network and from what, one sentence each; every command that reads weights shows
     them.
     """
+    chosen: str = ""
+    """What people chose, or nobody did, of what the tensors don't say; see `Understood.chosen`."""
     smoothing: bool | None = None
     """Of a TensorFlow checkpoint: whether 0.1 was taken off rho. None where the question doesn't arise."""
     size_bytes: int
@@ -61,12 +67,21 @@ class Checkpoint:
             digest.update(f"smoothing={self.smoothing}".encode())
         if self.network:
             digest.update(f"network={self.network}".encode())
+        digest.update(self.chosen.encode())
         return digest.hexdigest()
 
-    def generator(self, dtype: torch.dtype = torch.float32) -> Generator:
+    @property
+    def architecture(self) -> Architecture[Config]:
+        return architecture_of(self.config)
+
+    def folded(self) -> FoldedNetwork:
+        """The inference graph, in float32."""
+        return self.architecture.fold(self.generator())
+
+    def generator(self, dtype: torch.dtype = torch.float32) -> Reference:
         """The reference network with these weights, without copying those that are of that dtype already."""
         with torch.device("meta"):
-            generator = Generator(self.config)
+            generator = self.architecture.reference(self.config)
         generator.load_state_dict({name: t.to(dtype) for name, t in self.tensors.items()}, assign=True)
         return generator.eval().requires_grad_(False)
 
@@ -76,6 +91,15 @@ class Checkpoint:
         """
         folder = Path() if self.in_cache else self.path.parent
         return folder / f"{self.path.stem}-{self.direction}{suffix}"
+
+
+def ugatit_config(checkpoint: Checkpoint, user: str) -> GeneratorConfig:
+    """What shapes a U-GAT-IT generator. CheckpointError for another's, of which `user` takes no weights."""
+    if not isinstance(checkpoint.config, GeneratorConfig):
+        raise CheckpointError(
+            f"{checkpoint.path} is a {checkpoint.architecture.title} generator; {user} takes U-GAT-IT's only"
+        )
+    return checkpoint.config
 
 
 def files_of(path: Path) -> list[Path]:
@@ -89,19 +113,22 @@ def size_of(path: Path) -> int:
 
 
 def facts_of(checkpoint: Checkpoint) -> dict[str, object]:
-    """What `inspect` prints of a checkpoint."""
+    """What `inspect` prints of a checkpoint, as far as it says it."""
     stored = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+    config = checkpoint.config
+    sizes = {"img_size": f"any ({config.training_side} unless given)"} if config.any_size else {}
     return {
+        "architecture": checkpoint.architecture.title,
         "format": checkpoint.format,
         "direction": checkpoint.direction,
         "directions_in_it": ", ".join(checkpoint.directions),
-        "step": "not said" if checkpoint.step is None else checkpoint.step,
-        **asdict(checkpoint.config),
-        **({"img_size": f"any ({checkpoint.config.img_size} unless given)"} if checkpoint.config.light else {}),
+        "step": checkpoint.step,
+        **asdict(config),
+        **sizes,
         **{f"note_{i}": note for i, note in enumerate(checkpoint.notes, start=1)},
         "parameters": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
         "generator_megabytes": round(stored / 1e6, 1),
         "file_megabytes": round(checkpoint.size_bytes / 1e6, 1),
-        "would_be_dropped": ", ".join(checkpoint.dropped) or "nothing",
+        "would_be_dropped": ", ".join(checkpoint.dropped),
         "sha256": checkpoint.sha256,
     }

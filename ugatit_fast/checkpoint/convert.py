@@ -11,7 +11,7 @@ from torch import Tensor
 from ugatit_fast.checkpoint import DIRECTIONS, check_pictures, read_checkpoint
 from ugatit_fast.checkpoint.contents import Checkpoint
 from ugatit_fast.checkpoint.own_file import describe, serialise
-from ugatit_fast.choices import Direction, StoredPrecision
+from ugatit_fast.choices import HINTS, Direction, Hints, StoredPrecision
 from ugatit_fast.errors import CheckpointError, InputError
 from ugatit_fast.files import written_whole
 from ugatit_fast.progress import Say
@@ -42,6 +42,7 @@ def convert(
     *,
     direction: Direction | Literal["both"] | None = None,
     network: str | None = None,
+    hints: Hints = HINTS,
     precision: StoredPrecision = "fp32",
     smoothing: bool | None = None,
     verify: bool = False,
@@ -50,7 +51,7 @@ def convert(
 ) -> list[Converted]:
     """Write one generator of a checkpoint, or both, as .safetensors files that `read_checkpoint` reads.
 
-    source, network, smoothing, verify, offline: as for `read_checkpoint`.
+    source, network, hints, smoothing, verify, offline: as for `read_checkpoint`.
     target: a name ending in .safetensors, or a folder that exists. With "both" the direction is put into the name.
     direction: None is the file's only one, or A2B.
     precision: fp16 halves the size: matrices and kernels as float16, the rest float32.
@@ -66,7 +67,7 @@ def convert(
     with ExitStack() as until_all_are_written:
         for one in wanted:  # a full generator is a gigabyte: one at a time
             checkpoint = read_checkpoint(
-                source, one, network=network, smoothing=smoothing, verify=verify, offline=offline, say=say
+                source, one, network=network, hints=hints, smoothing=smoothing, verify=verify, offline=offline, say=say
             )
             if both and len(checkpoint.directions) < len(DIRECTIONS):
                 raise CheckpointError(

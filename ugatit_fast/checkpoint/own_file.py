@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,16 +12,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save, save_file
 from torch import Tensor
 
+from ugatit_fast.architectures import architecture_called
 from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint
-from ugatit_fast.checkpoint.layout import infer_config
 from ugatit_fast.checkpoint.search import find_generator
-from ugatit_fast.checkpoint.told import Asked, checkpoint_of
+from ugatit_fast.checkpoint.told import Asked, checkpoint_of, understood
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.files import METADATA_KEY, is_text, parse_description, safetensors_errors, written_whole
-from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.model import Config, GeneratorConfig, Reference
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2 says which architecture a generator is of. U-GAT-IT's are written as 1, which older versions read too."""
 
 
 class SafetensorsFile(Protocol):
@@ -61,12 +62,12 @@ def from_safetensors(path: Path, asked: Asked) -> Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 return from_own_file(path, asked, description, tensors)
             tree = {name: SafetensorsLeaf(file, name) for name in file.keys()}  # noqa: SIM118
-            choice = find_generator(path, tree, asked.direction, asked.network)
-            tensors = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
+            choice = find_generator(path, tree, asked.direction, asked.network, asked.hints.architecture)
+            found = understood(path, choice, asked)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path} is truncated or damaged ({error}); copy or download it again") from error
     kind = f"generator {choice.candidate.name}" if choice.candidate.name else "generator state dict"
-    return checkpoint_of(path, f"{kind} (.safetensors)", choice, asked, infer_config(path, tensors), tensors)
+    return checkpoint_of(path, f"{kind} (.safetensors)", choice, asked, found)
 
 
 @contextmanager
@@ -90,18 +91,21 @@ def from_own_file(path: Path, asked: Asked, description: str, tensors: Mapping[s
                 f"{path} has format version {version}; this ugatit-fast reads up to {FORMAT_VERSION}: "
                 "upgrade it with pip install -U ugatit-fast"
             )
-        config = GeneratorConfig(**metadata["config"])
+        name = str(metadata.get("architecture", GeneratorConfig.architecture))
+        config: Config = architecture_called(name).config(**metadata["config"])
         stored, step, notes = metadata["direction"], metadata.get("step"), tuple(map(str, metadata.get("notes", ())))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path} has a damaged description ({error!r}); copy it again or convert again"
         ) from error
-    if stored not in DIRECTIONS or any(type(v) not in (int, bool) for v in asdict(config).values()):
+    if stored not in DIRECTIONS or not all(type(getattr(config, f.name)) is type(f.default) for f in fields(config)):
         raise CheckpointError(f"{path} has a damaged description; copy it again or convert it again")
     if asked.direction not in (None, stored):
         raise CheckpointError(f"{path} translates {stored}; {asked.direction} was asked for")
     if asked.network:
         raise CheckpointError(f"{path} holds one generator, which has no name there; leave --network out")
+    if asked.hints.architecture not in (None, config.architecture):
+        raise CheckpointError(f"{path} says that it is {config.architecture}; leave --architecture out")
     return Checkpoint(
         path=path,
         format="ugatit-fast generator (.safetensors)",
@@ -115,7 +119,7 @@ def from_own_file(path: Path, asked: Asked, description: str, tensors: Mapping[s
     )
 
 
-def save_generator(path: str | Path, generator: Generator, direction: Direction) -> None:
+def save_generator(path: str | Path, generator: Reference, direction: Direction) -> None:
     """Write one generator as safetensors that describes itself; `read_checkpoint` gives it back. Atomic.
 
     Raises InputError where it can't be written.
@@ -124,13 +128,13 @@ def save_generator(path: str | Path, generator: Generator, direction: Direction)
     write_safetensors(path, {name: t.contiguous() for name, t in generator.state_dict().items()}, description)
 
 
-def describe(
-    config: GeneratorConfig, direction: Direction, step: int | None = None, notes: tuple[str, ...] = ()
-) -> str:
+def describe(config: Config, direction: Direction, step: int | None = None, notes: tuple[str, ...] = ()) -> str:
     """The JSON in the header of our own files."""
+    first = config.architecture == GeneratorConfig.architecture
     metadata = {
         "kind": "generator",
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if first else FORMAT_VERSION,
+        **({} if first else {"architecture": config.architecture}),
         "config": asdict(config),
         "direction": direction,
         "step": step,

@@ -10,15 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ugatit_fast.architectures import Understood
+from ugatit_fast.architectures.ugatit import infer_config
 from ugatit_fast.checkpoint.contents import Checkpoint
-from ugatit_fast.checkpoint.layout import infer_config
 from ugatit_fast.checkpoint.old_torch_file import read_old_torch_file
 from ugatit_fast.checkpoint.search import find_generator
-from ugatit_fast.checkpoint.told import Asked, checkpoint_of, step_in
+from ugatit_fast.checkpoint.told import Asked, checkpoint_of, step_in, understood
 from ugatit_fast.checkpoint.torch_pickle import StoredTensor
 from ugatit_fast.checkpoint.zip_torch_file import find_unpacked, read_unpacked, read_zip_torch_file
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.model import Config, GeneratorConfig
 
 TRAINING_FORMAT = "ugatit-fast training"
 """What the files of our own trainer, which describe themselves, have under "format"."""
@@ -33,18 +34,19 @@ OF_2019 = (
 def from_torch_file(path: Path, asked: Asked, verify: bool) -> Checkpoint:
     """verify: also compare the checksums that a zip archive has; older files have none."""
     tree, in_zip = read_torch_file(path, verify)
-    choice = find_generator(path, tree, asked.direction, asked.network)
-    tensors = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
+    choice = find_generator(path, tree, asked.direction, asked.network, asked.hints.architecture)
     if isinstance(tree, dict) and tree.get("format") == TRAINING_FORMAT:
+        tensors = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
         config, step = described(path, tree, infer_config(path, tensors, described=True))
-        found = checkpoint_of(path, "checkpoint of ugatit-fast train (.pt)", choice, asked, config, tensors)
+        told = Understood[Config](config=config, tensors=tensors)
+        found = checkpoint_of(path, "checkpoint of ugatit-fast train (.pt)", choice, asked, told)
         beside = dict.fromkeys([*found.dropped, *(name for name in tree if name == RESUMING)])
         return replace(found, step=step, notes=(), dropped=tuple(beside))
     kind = "generator state dict" if choice.candidate.way is None else "published file of networks"
     if not choice.candidate.published and choice.candidate.name:
         kind = f"generator {choice.candidate.name}"
-    found = checkpoint_of(path, f"{kind} ({suffix_of(path)})", choice, asked, infer_config(path, tensors), tensors)
-    notes = found.notes if in_zip else (OF_2019, *found.notes)
+    found = checkpoint_of(path, f"{kind} ({suffix_of(path)})", choice, asked, understood(path, choice, asked))
+    notes = found.notes if in_zip or found.config.architecture != "ugatit" else (OF_2019, *found.notes)
     return replace(found, step=step_in(path.name), notes=notes)
 
 

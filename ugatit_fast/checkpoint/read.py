@@ -11,15 +11,15 @@ from ugatit_fast.checkpoint.pytorch import from_torch_file
 from ugatit_fast.checkpoint.tensorflow import from_tensorflow
 from ugatit_fast.checkpoint.told import Asked
 from ugatit_fast.checkpoint.zip_torch_file import find_unpacked
-from ugatit_fast.choices import Direction
+from ugatit_fast.choices import HINTS, Direction, Hints
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.weights.locate import locate
 
 
-def load_generator(path: str | Path, direction: Direction | None = None) -> Generator:
+def load_generator(path: str | Path, direction: Direction | None = None) -> Reference:
     """The reference generator (float32, CPU, eval mode) from any checkpoint that `read_checkpoint` reads."""
     return read_checkpoint(path, direction).generator()
 
@@ -29,6 +29,7 @@ def read_checkpoint(
     direction: Direction | None = None,
     *,
     network: str | None = None,
+    hints: Hints = HINTS,
     smoothing: bool | None = None,
     verify: bool = False,
     offline: bool = False,
@@ -44,17 +45,18 @@ def read_checkpoint(
     direction: which of the two to take from a file that holds both (A2B unless said, or the only one); what a generator
         is called whose own name says nothing; for our own files, which say it themselves, it must agree.
     network: which generator of several to take, by its name in the file or the part of it that no other has.
+    hints: what is known of the generator that its tensors don't say.
     smoothing: whether a TensorFlow run was trained with it; None decides by the folder's name and by rho.
     verify: also compare the checksums of the weights, where the format has any.
     offline: use only what was fetched before.
     say, progress: as for `locate`.
-    Raises CheckpointError with what the file looks like instead where it isn't a U-GAT-IT generator, is damaged, holds
-    Python objects and no weights, or has weights that are NaN or infinite.
+    Raises CheckpointError with what the file looks like instead where it isn't a generator that is known, is damaged,
+    holds Python objects and no weights, or has weights that are NaN or infinite.
     """
     if direction is not None and direction not in DIRECTIONS:
         raise CheckpointError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
     local, in_cache = locate(path, direction, offline=offline, say=say, progress=progress)
-    asked = Asked(direction=direction, network=network)
+    asked = Asked(direction=direction, network=network, hints=hints)
     try:
         checkpoint = replace(open_checkpoint(local, asked, smoothing, verify), in_cache=in_cache)
     except CheckpointError as error:

@@ -5,15 +5,14 @@ from torch import Tensor
 
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.media.images import Pixels
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Reference
 
 
 @torch.inference_mode()
-def reference_pictures(generator: Generator, pictures: Pixels) -> tuple[Tensor, Tensor]:
-    """uint8 (n, h, w, 3) -> pictures (n, 3, h, w) in [-1, 1] and heat maps (n, h / 4, w / 4).
+def reference_pictures(generator: Reference, pictures: Pixels) -> tuple[Tensor, Tensor | None]:
+    """uint8 (n, h, w, 3) -> pictures (n, 3, h, w) in [-1, 1] and heat maps (n, h / 4, w / 4), where there are any.
 
     On the device and in the dtype of the generator.
     """
     weight = next(generator.parameters())
-    translated, _, heatmaps = generator(unit_range(torch.from_numpy(pictures).to(weight.device), weight.dtype))
-    return translated, heatmaps[:, 0]
+    return generator.pictures(unit_range(torch.from_numpy(pictures).to(weight.device), weight.dtype))

@@ -4,15 +4,15 @@ import warnings
 
 import torch
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.checkpoint.contents import Checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import load_image
-from ugatit_fast.model import Generator
-from ugatit_fast.samples import sample_photos
+from ugatit_fast.model import Reference
 
-LIGHT_SIDE = 128
-"""Pixels. A light generator serves any size, and this one costs a quarter of a training image."""
+SMALL_SIDE = 128
+"""Pixels, of a generator that serves any size: this one costs a quarter of a training image."""
 CONSTANT_STD = 0.02
 """In [-1, 1]: five of 255 levels. A picture that varies less is a grey sheet."""
 SATURATED, SATURATED_SHARE = 0.99, 0.8
@@ -23,7 +23,7 @@ class SuspiciousWeightsWarning(UserWarning):
     """The weights are sound, but what the generator makes of a photograph is no picture."""
 
 
-def check_pictures(checkpoint: Checkpoint, generator: Generator) -> None:
+def check_pictures(checkpoint: Checkpoint, generator: Reference) -> None:
     """Translate one photograph with the reference generator, and warn where the result is constant or saturated.
 
     One pass: about a second for a full generator of 256x256, a quarter of that for a light one.
@@ -37,9 +37,9 @@ def check_pictures(checkpoint: Checkpoint, generator: Generator) -> None:
         )
 
 
-def translated_photo(generator: Generator) -> torch.Tensor:
+def translated_photo(generator: Reference) -> torch.Tensor:
     """float32 (3, h, w) in [-1, 1]."""
-    side = LIGHT_SIDE if generator.config.light else generator.config.img_size
+    side = SMALL_SIDE if generator.config.any_size else generator.config.training_side
     photo = fit_image(load_image(sample_photos()[0]), (side, side), "crop")
     return reference_pictures(generator, photo[None])[0][0]
 
@@ -59,6 +59,8 @@ def likely_cause(checkpoint: Checkpoint) -> str:
     if checkpoint.smoothing is not None:
         other = "no" if checkpoint.smoothing else "yes"
         return f"the run may have been trained the other way: try --smoothing {other}, or an earlier step"
+    if checkpoint.config.architecture != "ugatit":
+        return "its training may have failed"
     return (
         "its training may have failed, or it was trained with the published code of before 2019-08-27: that network "
         "(no residual addition in the decoder, variances of variances) has the same names, and isn't supported"

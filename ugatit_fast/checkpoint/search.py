@@ -17,19 +17,21 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from ugatit_fast.architectures import ARCHITECTURES, Architecture
+from ugatit_fast.architectures.foreign import kin, some
 from ugatit_fast.checkpoint.contents import DIRECTIONS
 from ugatit_fast.checkpoint.torch_pickle import Foreign
-from ugatit_fast.choices import Direction
+from ugatit_fast.choices import ArchitectureName, Direction
 from ugatit_fast.errors import CheckpointError
+from ugatit_fast.model import Config
 
-FIRST_TENSOR = "DownBlock.1.weight"
-"""By which a generator is found."""
 NETWORKS: dict[Direction, str] = {"A2B": "genA2B", "B2A": "genB2A"}
 """The generators' names in the published files."""
-WAYS: dict[Direction, str] = {"A2B": r"a_?(2|to)_?b", "B2A": r"b_?(2|to)_?a"}
-"""What in a name says a direction."""
-NAMED_IN_MESSAGES = 3
-"""How many keys an error lists."""
+WAYS: dict[Direction, str] = {
+    "A2B": r"a_?(2|to)_?b|(?<![a-z])(net_?)?g_a(?![a-z0-9])",
+    "B2A": r"b_?(2|to)_?a|(?<![a-z])(net_?)?g_b(?![a-z0-9])",
+}
+"""What in a name says a direction: genA2B, or CycleGAN's netG_A."""
 MOST_CONTAINERS = 20_000
 """Looked into: far more than any run's record has. A few bytes of pickle can stand for billions."""
 MODULE_PARTS = ("_parameters", "_buffers", "_modules")
@@ -66,6 +68,7 @@ class Candidate:
     """What leads to it, such as `genA2B` or `state_dict.genA2B`; empty where nothing does."""
     tensors: State
     """By the names that a generator gives them, with whatever else stands beside them."""
+    architecture: Architecture[Config]
 
     @property
     def way(self) -> Direction | None:
@@ -131,44 +134,66 @@ def module_state(module: object, prefix: str, depth: int = 0) -> Iterator[tuple[
                 yield from module_state(value, f"{prefix}{name}.", depth + 1)
 
 
-def candidates_in(states: Sequence[Found]) -> list[Candidate]:
+def candidates_in(states: Sequence[Found], among: Sequence[Architecture[Config]]) -> list[Candidate]:
     """The generators there are; where there is none in any one dictionary, one that is spread over several."""
-    candidates = [candidate for state in states for candidate in candidates_of(state)]
+    candidates = [candidate for state in states for candidate in candidates_of(state, among)]
     if candidates:
         return candidates
     return candidates_of(
-        Found((), {".".join((*s.path, name)): leaf for s in states for name, leaf in s.tensors.items()})
+        Found((), {".".join((*s.path, name)): leaf for s in states for name, leaf in s.tensors.items()}), among
     )
 
 
-def candidates_of(state: Found) -> list[Candidate]:
-    """The generators in one dictionary: one for each prefix that `FIRST_TENSOR` has there."""
-    prefixes = [name.removesuffix(FIRST_TENSOR) for name in state.tensors if f".{name}".endswith(f".{FIRST_TENSOR}")]
-    owned: dict[str, dict[str, Leaf]] = {prefix: {} for prefix in prefixes}
+def candidates_of(state: Found, among: Sequence[Architecture[Config]]) -> list[Candidate]:
+    """The generators in one dictionary: one for each prefix that an anchor has there, and an architecture claims."""
+    owners = owners_in(state.tensors, among)
+    owned: dict[str, dict[str, Leaf]] = {prefix: {} for prefix in owners}
     for name, leaf in state.tensors.items():
-        owners = [prefix for prefix in prefixes if name.startswith(prefix)]
-        if owners:
-            owner = max(owners, key=len)
+        prefixes = [prefix for prefix in owners if name.startswith(prefix)]
+        if prefixes:
+            owner = max(prefixes, key=len)
             owned[owner][name.removeprefix(owner)] = leaf
     return [
-        Candidate(".".join(filter(None, (*state.path, prefix.rstrip(".")))), tensors)
+        Candidate(".".join(filter(None, (*state.path, prefix.rstrip(".")))), tensors, owners[prefix])
         for prefix, tensors in owned.items()
     ]
+
+
+def owners_in(tensors: State, among: Sequence[Architecture[Config]]) -> dict[str, Architecture[Config]]:
+    """Prefix of names -> the first architecture that claims what has it, in the order of the file."""
+    anchored = [(anchor, architecture) for architecture in among for anchor in architecture.anchors]
+    owners: dict[str, Architecture[Config]] = {}
+    for name in tensors:
+        for anchor, architecture in anchored:
+            prefix = name.removesuffix(anchor)
+            if f".{name}".endswith(f".{anchor}") and prefix not in owners:
+                inside = {key.removeprefix(prefix): t.shape for key, t in tensors.items() if key.startswith(prefix)}
+                if architecture.claims(inside):
+                    owners[prefix] = architecture
+    return owners
 
 
 # From candidates to one -------------------------------------------------------------------------------------------
 
 
-def find_generator(path: Path, tree: object, direction: Direction | None, network: str | None) -> Choice:
+def find_generator(
+    path: Path,
+    tree: object,
+    direction: Direction | None,
+    network: str | None,
+    architecture: ArchitectureName | None = None,
+) -> Choice:
     """The generator that is meant.
 
     direction: which way it should translate. network: its name in the file, or the part of it that no other has.
+    architecture: the only one to look for.
     Raises CheckpointError with the candidates where there are several, and where there is none with what there is.
     """
     states = states_in(tree)
-    candidates = candidates_in(states)
+    among = [one for one in ARCHITECTURES if architecture in (None, one.name)]
+    candidates = candidates_in(states, among)
     if not candidates:
-        raise CheckpointError(f"{path} {what_it_holds(tree, states)}")
+        raise CheckpointError(f"{path} {what_it_holds(tree, states, among)}")
     chosen = called(path, candidates, network) if network else meant(path, candidates, direction)
     others = tuple(candidate for candidate in candidates if candidate is not chosen)
     return Choice(chosen, others, beside(chosen, states))
@@ -238,33 +263,12 @@ def beside(chosen: Candidate, states: Sequence[Found]) -> tuple[str, ...]:
 
 # Where there is none ----------------------------------------------------------------------------------------------
 
-NEIGHBOURS = (
-    (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
-    (r"(^|\.)enc_content\.", "it looks like a MUNIT generator"),
-    (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
-    (r"(^|\.)enc\.model\.", "it looks like a UNIT generator"),
-    (r"(^|\.)block_a\.0\.", "it looks like an AnimeGAN generator"),
-    (r"(^|\.)model\.\d+\.filt$", "it looks like a CUT generator"),
-    (r"(^|\.)model\.model\.1\.model\.", "it looks like a pix2pix generator (a U-Net)"),
-    (r"weight_orig$", "it looks like a discriminator; expected genA2B or genB2A"),
-    (r"(^|\.)model\.\d+\.", "it looks like a CycleGAN generator"),
-    (r"^generator(_[AB])?/", "it looks like a TensorFlow network"),
-)
-"""What in a tensor's name tells a network of another kind."""
 
-
-def kin(found: Sequence[str]) -> str:
-    """What tensors that aren't a generator's look like, for an error message."""
-    known = next((what for pattern, what in NEIGHBOURS if any(re.search(pattern, name) for name in found)), None)
-    first = f"its first tensors are {some(found)}"
-    return f"{known}; {first}" if known else first
-
-
-def what_it_holds(tree: object, states: Sequence[Found]) -> str:
+def what_it_holds(tree: object, states: Sequence[Found], among: Sequence[Architecture[Config]]) -> str:
     """Of a file without a generator, for an error message."""
     tensors = [".".join((*state.path, name)) for state in states for name in state.tensors]
     if tensors:
-        return f"holds no U-GAT-IT generator (no {FIRST_TENSOR}): {kin(tensors)}"
+        return f"holds no generator of {' or '.join(one.title for one in among)}: {kin(tensors)}"
     objects = sorted({type(node).named for node in everything_in(tree) if isinstance(node, Foreign)})
     if objects:
         return (
@@ -273,7 +277,7 @@ def what_it_holds(tree: object, states: Sequence[Found]) -> str:
         )
     keys = list(tree) if isinstance(tree, dict) else []
     held = f" ({some(map(str, keys))})" if keys else f", but {tree!r:.60}" if not isinstance(tree, (dict, list)) else ""
-    return f"holds no tensors{held}; expected a U-GAT-IT generator or six networks"
+    return f"holds no tensors{held}; expected a generator or six networks"
 
 
 def everything_in(tree: object) -> Iterator[object]:
@@ -287,10 +291,3 @@ def everything_in(tree: object) -> Iterator[object]:
         yield node
         if isinstance(node, (dict, list, tuple)):
             waiting += node.values() if isinstance(node, dict) else node
-
-
-def some(found: Sequence[str] | Iterator[str] | Any) -> str:
-    """The first few of many names."""
-    found = list(found)
-    rest = len(found) - NAMED_IN_MESSAGES
-    return ", ".join(found[:NAMED_IN_MESSAGES]) + (f" and {rest} more" if rest > 0 else "")

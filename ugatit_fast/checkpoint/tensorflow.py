@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ugatit_fast.architectures.foreign import some
+from ugatit_fast.architectures.ugatit import about_size, check_size, infer_style_inputs
 from ugatit_fast.checkpoint.contents import Checkpoint
-from ugatit_fast.checkpoint.layout import check_size, infer_style_inputs
-from ugatit_fast.checkpoint.search import some
 from ugatit_fast.checkpoint.tensorflow_names import (
     ATTENTION_BIAS,
     ATTENTION_KERNEL,
@@ -28,7 +28,7 @@ from ugatit_fast.checkpoint.tensorflow_names import (
     OLD_LOGIT_LAYER,
     variable_names,
 )
-from ugatit_fast.checkpoint.told import Asked, about_size
+from ugatit_fast.checkpoint.told import Asked
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import GeneratorConfig

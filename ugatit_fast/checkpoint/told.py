@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ugatit_fast.architectures import Architecture, Understood
 from ugatit_fast.checkpoint.contents import Checkpoint, size_of
-from ugatit_fast.checkpoint.layout import SMALLEST_FULL
 from ugatit_fast.checkpoint.search import Choice, names, way_in, ways_of
-from ugatit_fast.choices import Direction
-from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.choices import HINTS, Direction, Hints
+from ugatit_fast.model import Config
 
 STEP_IN_NAME = re.compile(r"_params_(\d+)\.pt")
 
@@ -24,22 +24,29 @@ class Asked:
     """Which way it should translate."""
     network: str | None = None
     """What it is called in the file."""
+    hints: Hints = HINTS
 
 
-def checkpoint_of(
-    path: Path, kind: str, choice: Choice, asked: Asked, config: GeneratorConfig, tensors: Mapping[str, Tensor]
-) -> Checkpoint:
+def understood(path: Path, choice: Choice, asked: Asked) -> Understood[Config]:
+    """Read the tensors of the generator that was found, and what they say."""
+    architecture: Architecture[Config] = choice.candidate.architecture
+    tensors: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
+    return architecture.understand(path, tensors, asked.hints)
+
+
+def checkpoint_of(path: Path, kind: str, choice: Choice, asked: Asked, found: Understood[Config]) -> Checkpoint:
     """What is known of the generator that was found."""
     candidate = choice.candidate
-    direction, about_direction = direction_of(path, choice, asked)
-    notes = [*about_direction, *about_others(choice, asked), *about_size(config)]
+    direction, about_direction = direction_of(path, choice, asked, found.direction)
+    notes = [*about_direction, *about_others(choice, asked), *found.notes]
     return Checkpoint(
         path=path,
         format=kind,
         direction=direction,
         directions=ways_of([candidate, *choice.others]) or (direction,),
-        config=config,
-        tensors=tensors,
+        config=found.config,
+        tensors=found.tensors,
+        chosen=found.chosen,
         network=candidate.name if choice.others and not candidate.published else "",
         dropped=choice.beside,
         notes=tuple(notes),
@@ -47,8 +54,8 @@ def checkpoint_of(
     )
 
 
-def direction_of(path: Path, choice: Choice, asked: Asked) -> tuple[Direction, list[str]]:
-    """By the network's name, else as asked for, else by the file's name, else A2B."""
+def direction_of(path: Path, choice: Choice, asked: Asked, beside: Direction | None) -> tuple[Direction, list[str]]:
+    """By the network's name, else as asked for, else by the file's name, else by what lies beside it, else A2B."""
     said = choice.candidate.way
     if said:
         only = (
@@ -67,6 +74,8 @@ def direction_of(path: Path, choice: Choice, asked: Asked) -> tuple[Direction, l
         return by_file, [
             f"called {by_file} by the file's name; if it translates the other way, say so with --direction"
         ]
+    if beside:
+        return beside, [f"called {beside} by the options of its run, which lie beside it"]
     return "A2B", ["nothing says which way it translates; called A2B: if it is the other way, --direction B2A"]
 
 
@@ -76,16 +85,6 @@ def about_others(choice: Choice, asked: Asked) -> list[str]:
     if not same or asked.network:
         return []
     return [f"the file also holds {names(same)}; to take another than {choice.candidate.name}: --network NAME"]
-
-
-def about_size(config: GeneratorConfig) -> list[str]:
-    if not config.light:
-        small = (
-            f"a full generator of {config.img_size}x{config.img_size} images, smaller than the published code trains"
-        )
-        return [small] if config.img_size < SMALLEST_FULL else []
-    unless = f"{config.img_size}x{config.img_size} unless given"
-    return [f"a light generator doesn't say the size of its training images: {unless}"]
 
 
 def step_in(name: str) -> int | None:

@@ -5,13 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter, Token, default_name_transform
 
-from ugatit_fast.choices import Box, Crop, Smoothing
+from ugatit_fast.choices import Crop, Hints, Smoothing, parse_crop, parse_size
 from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Counted, Phased, Say
 
@@ -69,17 +69,6 @@ def as_text(parse: Callable[[str], Parsed], show: Callable[[Parsed], str] | bool
 # Words that are parsed --------------------------------------------------------------------------------------------
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """`256x256` (height x width), or `256` for a square, as (height, width)."""
-    try:
-        sides = [int(part) for part in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2) or min(sides) < 1:
-        raise ValueError(f"expected height x width in pixels, such as 256x256, got {text!r}")
-    return sides[0], sides[-1]
-
-
 def parse_batch(text: str) -> tuple[int, ...]:
     """`1,4,16` as numbers."""
     try:
@@ -93,20 +82,6 @@ def parse_names(text: str) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
-def parse_crop(text: str) -> Crop:
-    """`center`, `face`, or `box=X,Y,W,H`: left, top, width and height in pixels of the photo."""
-    if text in ("center", "face"):
-        return cast(Crop, text)
-    kind, _, rest = text.partition("=")
-    try:
-        box = Box(*(int(part) for part in rest.split(",")))
-    except (TypeError, ValueError):  # other than four; not numbers
-        box = Box(0, 0, 0, 0)
-    if kind != "box" or min(box.left, box.top) < 0 or min(box.width, box.height) < 1:
-        raise ValueError(f"expected center, face or box=X,Y,W,H in pixels, such as box=120,40,512,512, got {text!r}")
-    return box
-
-
 def file_name(_: object, tokens: Sequence[Token]) -> str:
     """A word that is no option: what begins with a hyphen is a mistyped one, `-` alone stdin."""
     name = tokens[0].value
@@ -115,12 +90,8 @@ def file_name(_: object, tokens: Sequence[Token]) -> str:
     return name
 
 
-def smooths(smoothing: Smoothing | None) -> bool | None:
-    """`--smoothing` as `read_checkpoint` takes it."""
-    return None if smoothing is None else smoothing == "yes"
-
-
 Size = Annotated[tuple[int, int] | None, as_text(parse_size)]
+Part = Annotated[Crop | None, as_text(parse_crop)]
 
 # Options that several commands have -------------------------------------------------------------------------------
 
@@ -128,15 +99,17 @@ Flag = Annotated[bool, Parameter(negative="")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 MaybeOutput = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 EngineFile = Annotated[Path, Parameter(help="The engine file, from build-engine.")]
+Named = str | Path
+"""A word that may be a file's name, which a shell completes; it comes as it was typed."""
 Weights = Annotated[
-    str,
+    Named,
     Parameter(
         help="An engine; or weights, of which one is built once and kept: a checkpoint, a folder or an archive with "
         "one, a name from `ugatit-fast weights`, hf://ORG/REPO[@REVISION][/FILE] or https://..."
     ),
 ]
 CheckpointSource = Annotated[
-    str,
+    Named,
     Parameter(
         help="A published .pt file, a state dict, our own .safetensors, a TensorFlow checkpoint (prefix, .index file "
         "or folder); a folder or an archive with one; a name from `ugatit-fast weights`, "
@@ -150,17 +123,24 @@ Offline = Annotated[
 Checksums = Annotated[
     bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
 ]
-Smoothed = Annotated[
-    Smoothing | None,
-    Parameter(
-        help="Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."
-    ),
-]
 
-Network = Annotated[
-    str | None,
-    Parameter(help="Of a file with several generators, the one of this name, such as genA2B_ema."),
-]
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hints):
+    """What a file of weights is understood by."""
+
+    network: str | None = None
+    """Of a file with several generators, the one of this name, such as genA2B_ema."""
+    smoothing: Smoothing | None = None
+    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
+
+    @property
+    def smooths(self) -> bool | None:
+        """As `read_checkpoint` takes it."""
+        return None if self.smoothing is None else self.smoothing == "yes"
+
+
+READING = Reading()
 
 # Progress ---------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,10 @@ from typing import Annotated
 from cyclopts import App
 
 from ugatit_fast.bench.options import BenchOptions
-from ugatit_fast.commands.arguments import MaybeOutput, as_text, options, parse_batch, parse_names, parse_size, say
+from ugatit_fast.choices import parse_size
+from ugatit_fast.commands.arguments import MaybeOutput, as_text, options, parse_batch, parse_names, say
+from ugatit_fast.commands.tables import show
+from ugatit_fast.errors import InputError
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -46,6 +49,11 @@ def bench(
     Writes the results (JSON), a page and charts after every round; docs/benchmarks.md explains the figures. Exit 1
     where one of our engines fails.
 
+    ```
+    ugatit-fast bench --quick
+    ugatit-fast bench selfie2anime.pt --batch 1,8 --size 256 -o mine.json
+    ```
+
     Parameters
     ----------
     files
@@ -62,7 +70,7 @@ def bench(
 
     results, path = run_suite(Plan.of(files, measured), output, say=say)
     page = write_report(results, path)
-    print(markdown(results))
+    show(markdown(results), str(page))
     say(f"{path}, and for people {page}")
     wrong = failures(results, floor_psnr)
     for line in wrong:
@@ -72,7 +80,12 @@ def bench(
 
 @bench_app.command(name="compare")
 def compare_results(before: Path, after: Path, /, *, threshold: float = 0.05) -> int:
-    """Compare two results files; exit 1 on a regression.
+    """Compare two results files; exit 1 on a regression, and where nothing was comparable.
+
+    ```
+    ugatit-fast bench compare before.json after.json
+    ugatit-fast bench compare before.json after.json --threshold 0.02
+    ```
 
     Parameters
     ----------
@@ -83,12 +96,14 @@ def compare_results(before: Path, after: Path, /, *, threshold: float = 0.05) ->
     threshold
         How much slower, relatively, a contender may become beyond noise.
     """
-    from ugatit_fast.bench.compare import caveats, compare, report
+    from ugatit_fast.bench.compare import caveats, compare, measured, report
     from ugatit_fast.bench.results import read_results
 
     old, new = read_results(before), read_results(after)
     for line in caveats(old, new):
         say(line)
     changes = compare(old, new, threshold)
-    print(report(changes))
+    show(report(changes))
+    if not any(change.is_comparable for change in changes):
+        raise InputError(f"nothing was comparable: {before} has {measured(old)}, {after} has {measured(new)}")
     return 1 if any(change.is_regression for change in changes) else 0

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ugatit_fast.commands.arguments import (
+    READING,
     CheckpointSource,
     MaybeOutput,
     Offline,
+    Reading,
     Size,
-    Smoothed,
     as_text,
     options,
     parse_batch,
@@ -16,7 +17,6 @@ from ugatit_fast.commands.arguments import (
     phase_bars,
     say,
     say_next,
-    smooths,
 )
 from ugatit_fast.export.options import BuildOptions, TensorRTOptions
 
@@ -45,13 +45,19 @@ def build_engine_command(
     *,
     output: MaybeOutput = None,
     wanted: Annotated[BuildFlags, options()] = WANTED,
-    smoothing: Smoothed = None,
+    reading: Annotated[Reading, options(without=["network"])] = READING,
     offline: Offline = False,
     tensorrt: Annotated[PlanFlags, options(workspace_mib="workspace")] = TENSORRT,
 ) -> None:
     """Build an engine from a checkpoint, and check it.
 
     The check compares its pictures with those of the reference generator.
+
+    ```
+    ugatit-fast build-engine selfie2anime.pt
+    ugatit-fast build-engine selfie2anime.zip -o anime.onnx --heatmap --size 256
+    ugatit-fast build-engine selfie2anime.pt --backend cuda --batch 1,8
+    ```
 
     Parameters
     ----------
@@ -66,7 +72,8 @@ def build_engine_command(
             checkpoint,
             wanted.direction,
             network=wanted.network,
-            smoothing=smooths(smoothing),
+            hints=reading,
+            smoothing=reading.smooths,
             offline=offline,
             say=say,
             progress=progress,
@@ -74,7 +81,7 @@ def build_engine_command(
         built = build_engine(source, output, **vars(wanted), tensorrt=tensorrt, say=say, progress=progress)
     print(f"{built.path}: built in {built.seconds:.1f} s")
     print(built.difference.describe())
-    if not source.config.light and built.spec.precision == "fp32":
+    if not source.config.any_size and built.spec.precision == "fp32":
         megabytes = built.path.stat().st_size / 1e6
         say(f"a full generator in fp32, {megabytes:.0f} MB: --precision fp16 makes a file of half that")
     say_next(f"ugatit-fast translate {built.path} PHOTO_OR_FOLDER")

@@ -37,6 +37,11 @@ def camera_command(
 
     The page shows it beside the original.
 
+    ```
+    ugatit-fast camera selfie2anime.zip
+    ugatit-fast camera selfie2anime.onnx --input party.mp4 --port 0
+    ```
+
     Parameters
     ----------
     device

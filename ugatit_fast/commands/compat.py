@@ -44,7 +44,13 @@ NO_FLAGS = Flags()
 def compat_command(
     flags: Annotated[Flags, Parameter(name="*", name_transform=lambda name: name)] = NO_FLAGS,
 ) -> int:
-    """Train or test with the flags and folders of the published repositories."""
+    """Train or test with the flags and folders of the published repositories.
+
+    ```
+    ugatit-fast compat --phase test --dataset selfie2anime --light True
+    ugatit-fast compat --phase train --dataset selfie2anime --light True
+    ```
+    """
     refuse_what_cannot_be_done(flags)
     for remark in remarks(flags):
         say(f"note: {remark}")

@@ -1,9 +1,10 @@
 """`ugatit-fast convert`."""
 
 from pathlib import Path
+from typing import Annotated
 
 from ugatit_fast.choices import ConvertDirection, StoredPrecision
-from ugatit_fast.commands.arguments import CheckpointSource, Checksums, Network, Offline, Smoothed, say, smooths
+from ugatit_fast.commands.arguments import READING, CheckpointSource, Checksums, Offline, Reading, options, say
 
 
 def convert(
@@ -12,15 +13,19 @@ def convert(
     /,
     *,
     direction: ConvertDirection | None = None,
-    network: Network = None,
+    reading: Annotated[Reading, options()] = READING,
     precision: StoredPrecision = "fp32",
-    smoothing: Smoothed = None,
     verify: Checksums = False,
     offline: Offline = False,
 ) -> None:
     """Convert any checkpoint to one small .safetensors generator.
 
     Every command reads such a file.
+
+    ```
+    ugatit-fast convert selfie2anime.pt small.safetensors --precision fp16
+    ugatit-fast convert selfie2anime.zip generators/ --direction both
+    ```
 
     Parameters
     ----------
@@ -37,9 +42,10 @@ def convert(
         source,
         target,
         direction=direction,
-        network=network,
+        network=reading.network,
+        hints=reading,
         precision=precision,
-        smoothing=smooths(smoothing),
+        smoothing=reading.smooths,
         verify=verify,
         offline=offline,
         say=say,

@@ -15,6 +15,11 @@ data_app = App(name="data", help="Look after data sets.")
 def check(folder: Path, /, *, img_size: int = TrainSettings.img_size) -> int:
     """Say what is wrong with a data set; exit 1 where training can't start or a file is broken.
 
+    ```
+    ugatit-fast data check my-set
+    ugatit-fast data check my-set --img-size 128
+    ```
+
     Parameters
     ----------
     folder
@@ -36,6 +41,11 @@ def check(folder: Path, /, *, img_size: int = TrainSettings.img_size) -> int:
 def get(name: str, folder: Path | None = None, /, *, archive: Path | None = None) -> int:
     """Fetch a data set of the paper from where its authors put it, and check it.
 
+    ```
+    ugatit-fast data get horse2zebra
+    ugatit-fast data get selfie2anime faces --archive selfie2anime.zip
+    ```
+
     Parameters
     ----------
     name
@@ -56,6 +66,11 @@ def get(name: str, folder: Path | None = None, /, *, archive: Path | None = None
 @data_app.command
 def example(folder: Path, /, *, count: int = 1200, seed: int = 0) -> None:
     """Make a data set from the photographs inside installed packages: some as they are, others as prints in two inks.
+
+    ```
+    ugatit-fast data example prints
+    ugatit-fast data example prints --count 200 --seed 1
+    ```
 
     Parameters
     ----------

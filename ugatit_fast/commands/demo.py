@@ -16,13 +16,18 @@ def demo(
 ) -> None:
     """Translate sample photos with the small engine in the package.
 
+    ```
+    ugatit-fast demo
+    ugatit-fast demo pictures --device cpu
+    ```
+
     Parameters
     ----------
     output
         The folder for the pictures; made if missing.
     """
-    from ugatit_fast.demo import run_demo
     from ugatit_fast.machine import pip_install
+    from ugatit_fast.translate.demo import run_demo
 
     result = run_demo(output, say, loading.device)
     for stage, seconds in result.seconds.items():

@@ -10,6 +10,11 @@ def doctor(*, json: Flag = False) -> int:
 
     Exit 1 where something is wrong.
 
+    ```
+    ugatit-fast doctor
+    ugatit-fast doctor --json
+    ```
+
     Parameters
     ----------
     json
@@ -18,7 +23,7 @@ def doctor(*, json: Flag = False) -> int:
     from dataclasses import asdict
     from json import dumps
 
-    from ugatit_fast.doctor import as_text, report
+    from ugatit_fast.backends.doctor import as_text, report
 
     checks = report()
     print(dumps([asdict(check) for check in checks], indent=2) if json else as_text(checks))

@@ -18,6 +18,11 @@ def triton_repo_command(
 ) -> None:
     """Write an engine into a model repository of NVIDIA's Triton Inference Server.
 
+    ```
+    ugatit-fast export-triton-repo selfie2anime.onnx models/
+    ugatit-fast export-triton-repo selfie2anime.onnx models/ --name anime --overwrite
+    ```
+
     Parameters
     ----------
     engine

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from ugatit_fast.choices import Direction, Loading
-from ugatit_fast.commands.arguments import phase_bars, say
+from ugatit_fast.commands.arguments import Named, phase_bars, say
 from ugatit_fast.export.options import ReadyOptions
 
 
@@ -18,7 +18,9 @@ class EngineFlags(Loading, ReadyOptions):
         return Loading(**{field.name: getattr(self, field.name) for field in fields(Loading)})
 
 
-def engine_for(weights: str, flags: EngineFlags, *, size: tuple[int, int] | None = None, heatmap: bool = False) -> Path:
+def engine_for(
+    weights: Named, flags: EngineFlags, *, size: tuple[int, int] | None = None, heatmap: bool = False
+) -> Path:
     """The engine file, built with bars and lines of progress where there is none; see `export.ready.ready_engine`."""
     if flags.trust_plan:  # a bare plan says nothing about itself, not even that it is an engine
         return Path(weights)
@@ -29,7 +31,7 @@ def engine_for(weights: str, flags: EngineFlags, *, size: tuple[int, int] | None
 
 
 def engine_back(
-    weights: str, engine: Path, flags: EngineFlags, *, size: tuple[int, int] | None = None, heatmap: bool = False
+    weights: Named, engine: Path, flags: EngineFlags, *, size: tuple[int, int] | None = None, heatmap: bool = False
 ) -> Path:
     """As `engine_for`, for the other direction than that of `engine`, where the weights have both."""
     from ugatit_fast.backends.runtimes import is_engine

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ugatit_fast.choices import Loading
-from ugatit_fast.commands.arguments import Weights, all_but, options, say
+from ugatit_fast.commands.arguments import Named, Part, Weights, all_but, options, say
 from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
+from ugatit_fast.errors import InputError
 from ugatit_fast.on_ray.options import RayOptions
 from ugatit_fast.serve.listening import Listening
 from ugatit_fast.serve.settings import ServeSettings
@@ -20,16 +21,23 @@ class ListeningFlags(Listening):
     port: Annotated[int, Parameter(name=["--port", "-p"])] = Listening.port
 
 
-LISTENING, SETTINGS, FLAGS, RAY = ListeningFlags(), ServeSettings(), EngineFlags(), RayOptions()
+@dataclass(frozen=True, kw_only=True)
+class ServeFlags(ServeSettings):
+    """The settings as people type them."""
+
+    crop: Part = ServeSettings.crop
+
+
+LISTENING, SETTINGS, FLAGS, RAY = ListeningFlags(), ServeFlags(), EngineFlags(), RayOptions()
 
 
 def serve_command(
     weights: Weights,
-    second_weights: str | None = None,
+    second_weights: Named | None = None,
     /,
     *,
     listening: Annotated[ListeningFlags, options()] = LISTENING,
-    settings: Annotated[ServeSettings, options(without=["threads", "api_key", "hosts"])] = SETTINGS,
+    settings: Annotated[ServeFlags, options(without=["threads", "api_key", "hosts"])] = SETTINGS,
     flags: Annotated[EngineFlags, options()] = FLAGS,
     on: Literal["here", "ray"] = "here",
     ray: Annotated[RayOptions, options(without=all_but(Loading), address="ray_address")] = RAY,
@@ -38,6 +46,11 @@ def serve_command(
 
     Two engines serve both directions. Weights are fetched, and engines built, before the service begins; the service
     itself does neither.
+
+    ```
+    ugatit-fast serve selfie2anime.onnx
+    ugatit-fast serve selfie2anime.zip selfie2anime.zip --port 9000
+    ```
 
     Parameters
     ----------
@@ -49,16 +62,19 @@ def serve_command(
     from ugatit_fast.serve.server import serve_engines
     from ugatit_fast.weights.known import known_weights
 
+    if on == "ray" and listening.access_log:
+        raise InputError("--access-log is not written on Ray, which has logs of its own; leave it out")
     engines = [engine_for(weights, flags, heatmap=True)]
     if second_weights is not None:
         engines.append(engine_back(second_weights, engines[0], flags, heatmap=True))
-    listed = known_weights().get(weights)
+    listed = known_weights().get(str(weights))
     turns = settings.turns or (listed.turns if listed else None)
-    settings = replace(listening.guarded(settings), threads=flags.threads, turns=turns)
-    host, port = listening.host, listening.port
+    settings = replace(settings, threads=flags.threads, turns=turns)
+    guarded, host, port = listening.guarded(settings), listening.host, listening.port
     if on == "ray":
         from ugatit_fast.on_ray.server import serve_on_ray
 
-        serve_on_ray(engines, settings, replace(ray, **vars(flags.loading)), host=host, port=port, say=say)
+        serve_on_ray(engines, guarded, replace(ray, **vars(flags.loading)), host=host, port=port, say=say)
     else:
-        serve_engines(engines, settings, flags.loading, host=host, port=port, say=say)
+        log = listening.access_log
+        serve_engines(engines, guarded, flags.loading, host=host, port=port, access_log=log, say=say)

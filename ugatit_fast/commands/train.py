@@ -65,6 +65,12 @@ def train_command(
 
     Ctrl-C saves, --resume goes on.
 
+    ```
+    ugatit-fast train --data my-set --output runs/my-set --light
+    ugatit-fast train --data my-set --output runs/my-set --light --resume
+    ugatit-fast train --config run.toml
+    ```
+
     Parameters
     ----------
     config
@@ -93,6 +99,10 @@ def train_command(
 @train_app.command(name="export-official")
 def export_official_command(checkpoint: Path, target: Path, /) -> None:
     """Write the networks of a checkpoint as the published code saves and loads them.
+
+    ```
+    ugatit-fast train export-official runs/my-set/checkpoints/my-set_params_0000002.pt published/
+    ```
 
     Parameters
     ----------

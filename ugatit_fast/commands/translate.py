@@ -1,31 +1,33 @@
 """`ugatit-fast translate`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from ugatit_fast.choices import Crop, Loading
+from ugatit_fast.choices import Loading
 from ugatit_fast.commands.arguments import (
+    Named,
+    Part,
     Size,
     Weights,
     all_but,
-    as_text,
     file_name,
     options,
-    parse_crop,
     progress_bar,
     say,
 )
 from ugatit_fast.commands.ready import EngineFlags, engine_back, engine_for
 from ugatit_fast.on_ray.options import RayOptions
+from ugatit_fast.progress import Counted
 from ugatit_fast.translate.options import Request, TranslateOptions
 
 if TYPE_CHECKING:
     from ugatit_fast.translate.report import Failure, Report
 
-Inputs = Annotated[str, Parameter(converter=file_name, allow_leading_hyphen=True)]
+Inputs = Annotated[Named, Parameter(converter=file_name, allow_leading_hyphen=True)]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"], allow_leading_hyphen=True)]
 DEFAULT_OUTPUT = Path("translated")
 
@@ -41,7 +43,7 @@ class RequestFlags(Request):
 class TranslateFlags(TranslateOptions):
     """The options as people type them."""
 
-    crop: Annotated[Crop | None, as_text(parse_crop)] = TranslateOptions.crop
+    crop: Part = TranslateOptions.crop
     size: Size = TranslateOptions.size
     gallery: Annotated[bool, Parameter(negative="--no-gallery")] = TranslateOptions.gallery
 
@@ -65,6 +67,12 @@ def translate(
     The translations have their photos' names. A page, index.html, shows them beside what the network saw. Exit 1 where
     one failed.
 
+    ```
+    ugatit-fast translate selfie2anime.zip me.jpg
+    ugatit-fast translate selfie2anime.onnx holiday/ party.mp4 -o anime
+    ugatit-fast translate selfie2anime.onnx me.jpg --crop face --paste-back
+    ```
+
     Parameters
     ----------
     inputs
@@ -78,43 +86,67 @@ def translate(
     """
     output = output or default_output(inputs)
     engine, asked = with_engines(weights, request, flags, treatment.size)
+    run = translated_here if on == "here" else translated_on_ray
     with progress_bar(shown=not request.watch) as advance:
-        if on == "ray":
-            from ugatit_fast.on_ray.folder import translate_request_on_ray
-
-            report = translate_request_on_ray(
-                engine,
-                inputs,
-                output,
-                request=asked,
-                options=treatment,
-                ray_options=replace(ray, **vars(flags.loading)),
-                on_progress=advance,
-                on_failure=say_failure,
-            )
-        else:
-            from ugatit_fast.translate.request import translate_request
-
-            report = translate_request(
-                engine,
-                inputs,
-                output,
-                request=asked,
-                options=treatment,
-                loading=flags.loading,
-                say=say,
-                on_progress=advance,
-                on_failure=say_failure,
-            )
+        report = run(engine, [str(name) for name in inputs], output, asked, treatment, flags.loading, ray, advance)
     return say_report(report)
 
 
-def default_output(inputs: tuple[str, ...]) -> Path:
+def translated_here(
+    engine: Path,
+    inputs: Sequence[str],
+    output: Path,
+    request: Request,
+    options: TranslateOptions,
+    loading: Loading,
+    _: RayOptions,
+    advance: Counted,
+) -> "Report":
+    from ugatit_fast.translate.request import translate_request
+
+    return translate_request(
+        engine,
+        inputs,
+        output,
+        request=request,
+        options=options,
+        loading=loading,
+        say=say,
+        on_progress=advance,
+        on_failure=say_failure,
+    )
+
+
+def translated_on_ray(
+    engine: Path,
+    inputs: Sequence[str],
+    output: Path,
+    request: Request,
+    options: TranslateOptions,
+    loading: Loading,
+    ray: RayOptions,
+    advance: Counted,
+) -> "Report":
+    from ugatit_fast.on_ray.folder import translate_request_on_ray
+
+    return translate_request_on_ray(
+        engine,
+        inputs,
+        output,
+        request=request,
+        options=options,
+        ray_options=replace(ray, **vars(loading)),
+        on_progress=advance,
+        on_failure=say_failure,
+    )
+
+
+def default_output(inputs: tuple[Named, ...]) -> Path:
     return Path("-") if inputs == ("-",) else DEFAULT_OUTPUT
 
 
 def with_engines(
-    weights: str, request: Request, flags: EngineFlags, size: tuple[int, int] | None
+    weights: Named, request: Request, flags: EngineFlags, size: tuple[int, int] | None
 ) -> tuple[Path, Request]:
     """The engine, and the request with the engine of the way back where tiles are asked for, which show heat maps."""
     if request.stack is None:

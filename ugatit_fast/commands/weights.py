@@ -6,6 +6,10 @@ def weights_command() -> None:
 
     Each with what it turns into what, its size and licence as far as they are known, how to come by it, and the page
     that says so. A name that a program can fetch is fetched when it is used; the others say what to do by hand.
+
+    ```
+    ugatit-fast weights
+    ```
     """
     from ugatit_fast.weights.known import known_weights
 

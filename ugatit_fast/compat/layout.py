@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
+from ugatit_fast.checkpoint import Checkpoint, read_checkpoint, ugatit_config
 from ugatit_fast.choices import Direction
 from ugatit_fast.compat.flags import N_DIS, OfficialFlags, default
 from ugatit_fast.errors import CheckpointError
@@ -68,7 +68,7 @@ def read_direction(flags: OfficialFlags, path: Path, direction: Direction) -> Ch
     tensorflow = looks_like_bundle(path)
     smoothing = None if flags.smoothing is None or not tensorflow else flags.smoothing == "True"
     checkpoint = read_checkpoint(path, direction, smoothing=smoothing)
-    config = checkpoint.config
+    config = ugatit_config(checkpoint, "compat")
     asked = {
         "light": None if flags.light is None or tensorflow else flags.light == "True",
         "ch": flags.ch,

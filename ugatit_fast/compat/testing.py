@@ -4,7 +4,7 @@
     TensorFlow    results/RUN/<name of the picture>  the translation alone, and index.html
 
 The checkpoint becomes two engines, the fastest that this machine can run; they stay in the result folder, and serve
-until the checkpoint is another.
+until the checkpoint is another. What the tiles show of the way back is made without them (`round_trip`).
 """
 
 import html
@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
+import torch
+
 from ugatit_fast.backends.runtimes import RUNTIMES, choose_backend
-from ugatit_fast.checkpoint import NETWORKS, read_checkpoint
+from ugatit_fast.checkpoint import NETWORKS, read_checkpoint, ugatit_config
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.compat.flags import OfficialFlags, default
 from ugatit_fast.compat.layout import data_folder, find_checkpoint, read_direction, result_folder, tensorflow_name
+from ugatit_fast.compat.round_trip import UnroundedWayBack
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.files import make_folder, written_whole
+from ugatit_fast.model import Reference
 from ugatit_fast.progress import Say
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.train.data import TEST_FOLDERS, image_files
@@ -31,10 +35,9 @@ from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.report import Report
 from ugatit_fast.translate.sources import Source, output_name
-from ugatit_fast.translator import Translator
+from ugatit_fast.translator import Translates, Translator
 from ugatit_fast.version import __version__
 
-IMG_SIZE = 256
 OPTIONS = TranslateOptions(fit="squash", gallery=False)
 DOMAINS: dict[Direction, str] = dict(zip(("A2B", "B2A"), TEST_FOLDERS, strict=True))
 """Which pictures are translated in which direction."""
@@ -68,8 +71,9 @@ def test_as_published(flags: OfficialFlags, say: Say) -> Outcome:
     say(f"results: {folder}, in the layout of the {'TensorFlow' if as_tensorflow else 'PyTorch'} repository")
     engines = (folder if as_tensorflow else folder.parent) / "engines"
     there = read_checkpoint(checkpoint)
-    if looks_like_bundle(checkpoint) and flags.light not in (None, str(there.config.light)):
-        say(f"note: the folder is one of --light {flags.light}, the weights in it are of --light {there.config.light}")
+    light = str(ugatit_config(there, "compat").light)
+    if looks_like_bundle(checkpoint) and flags.light not in (None, light):
+        say(f"note: the folder is one of --light {flags.light}, the weights in it are of --light {light}")
     directions = translatable(checkpoint, there.directions, pictures, say)
     stacked = not as_tensorflow and len(directions) == len(DOMAINS)
     with ExitStack() as stack:
@@ -77,8 +81,17 @@ def test_as_published(flags: OfficialFlags, say: Say) -> Outcome:
             direction: stack.enter_context(open_engine(flags, checkpoint, direction, engines, heatmap=stacked, say=say))
             for direction in directions
         }
-        write = write_named if as_tensorflow else write_stacks
-        return write(folder, {direction: pictures[direction] for direction in directions}, translators)
+        asked = {direction: pictures[direction] for direction in directions}
+        if not stacked:
+            return (
+                write_named(folder, asked, translators) if as_tensorflow else write_stacks(folder, asked, translators)
+            )
+        generators = {direction: generator(flags, checkpoint, direction) for direction in directions}
+        ways_back = {
+            there: UnroundedWayBack(translators[back], generators[there], generators[back])
+            for there, back in OTHER.items()
+        }
+        return write_stacks(folder, asked, translators, ways_back)
 
 
 test_as_published.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
@@ -107,13 +120,19 @@ def open_engine(
 ) -> Translator:
     """The engine of one direction, from `folder` if the last test left it there, else built."""
     source = read_direction(flags, checkpoint, direction)
-    side = default(flags.img_size, source.config.img_size)
+    side = default(flags.img_size, source.config.training_side)
     device: Device = default(flags.device, "auto")
     path = folder / f"{direction}{RUNTIMES[choose_backend('auto', lambda _: None, device=device)].suffix}"
     if not serves(path, source.sha256, side, heatmap=heatmap):
         make_folder(folder)
         build_engine(source, path, size=(side, side), heatmap=heatmap, device=device, say=say)
     return Translator(path, device=device, heatmap=heatmap)
+
+
+def generator(flags: OfficialFlags, checkpoint: Path, direction: Direction) -> Reference:
+    """The reference generator of one direction, where the flags say that it runs."""
+    device = default(flags.device, "cuda" if torch.cuda.is_available() else "cpu")
+    return read_direction(flags, checkpoint, direction).generator().to(device)
 
 
 def serves(engine: Path, checkpoint_sha256: str, side: int, *, heatmap: bool) -> bool:
@@ -132,18 +151,18 @@ def serves(engine: Path, checkpoint_sha256: str, side: int, *, heatmap: bool) ->
 
 Pictures = Mapping[Direction, Sequence[Path]]
 """Files to translate in each direction."""
-Translators = Mapping[Direction, Translator]
+Translators = Mapping[Direction, Translates]
+NONE: Translators = {}
 
 
-def write_stacks(folder: Path, pictures: Pictures, translators: Translators) -> Outcome:
+def write_stacks(folder: Path, pictures: Pictures, translators: Translators, ways_back: Translators = NONE) -> Outcome:
     """A2B_1.png ..., B2A_1.png ...: seven tiles each, in the order of the pictures' names; the translation alone where
-    there is no generator back.
+    there is no way back from it (ways_back: by the direction there).
     """
     reports = []
     for there, files in pictures.items():
         sources = [Source(file, PurePath(f"{there}_{number}.png")) for number, file in enumerate(files, start=1)]
-        back = translators.get(OTHER[there])
-        reports.append(translate_files(translators[there], sources, folder, OPTIONS, stack=back))
+        reports.append(translate_files(translators[there], sources, folder, OPTIONS, stack=ways_back.get(there)))
     return outcome_of(folder, reports)
 
 
@@ -165,7 +184,7 @@ def write_named(folder: Path, pictures: Pictures, translators: Translators) -> O
         name: originals[name] for report in reports for name in (path.relative_to(folder) for path in report.translated)
     }
     with written_whole(folder / "index.html") as partial:
-        partial.write_text(page(folder, shown), encoding="utf-8")
+        partial.write_text(page(folder, shown, side_of(translators)), encoding="utf-8")
     return outcome_of(folder, reports)
 
 
@@ -174,12 +193,20 @@ def outcome_of(folder: Path, reports: Sequence[Report]) -> Outcome:
     return Outcome(folder, sum(len(report.translated) for report in reports), failures)
 
 
-def page(folder: Path, originals: Mapping[PurePath, Path]) -> str:
-    """The table of the TensorFlow repository: name, input, output. originals: of each translation in the folder."""
+def side_of(translators: Translators) -> int:
+    """Of the pictures, which are square, in pixels: `img_size`."""
+    return next(iter(translators.values())).spec.height
+
+
+def page(folder: Path, originals: Mapping[PurePath, Path], side: int) -> str:
+    """The table of the TensorFlow repository: name, input, output, both `side` pixels wide and high.
+
+    originals: of each translation in the folder.
+    """
     rows = "\n".join(
         f"<tr><td>{html.escape(original.name)}</td>"
-        f'<td><img src="{address(os.path.relpath(original, folder))}" width="{IMG_SIZE}" height="{IMG_SIZE}"></td>'
-        f'<td><img src="{address(str(name))}" width="{IMG_SIZE}" height="{IMG_SIZE}"></td></tr>'
+        f'<td><img src="{address(os.path.relpath(original, folder))}" width="{side}" height="{side}"></td>'
+        f'<td><img src="{address(str(name))}" width="{side}" height="{side}"></td></tr>'
         for name, original in originals.items()
     )
     return (

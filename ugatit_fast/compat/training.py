@@ -1,8 +1,9 @@
 """`--phase train`: the published flags as settings of our trainer, in the published folders.
 
-results/NAME/model          a checkpoint every save_freq steps, as the published code writes and reads them
-results/NAME/img            sample grids
-results/NAME/checkpoints    the newest three with all that --resume needs
+results/NAME/model               a checkpoint every save_freq steps, as the published code writes and reads them
+results/NAME/img                 sample grids
+results/NAME/checkpoints         the newest three with all that --resume needs
+results/NAME_params_latest.pt    the networks alone, renewed every 1000 steps as published, and at the end
 """
 
 from pathlib import Path
@@ -17,7 +18,7 @@ from ugatit_fast.train.loop import Trained, train
 from ugatit_fast.train.run_folder import Layout
 from ugatit_fast.train.settings import TrainSettings
 
-LAYOUT = Layout(samples="img", published="model")
+LAYOUT = Layout(samples="img", published="model", latest=True)
 PRINT_EVERY, SAVE_EVERY, SAVE_EVERY_TENSORFLOW = 1000, 100_000, 1000
 SAME_NAME = (
     "batch_size", "lr", "weight_decay", "adv_weight", "cycle_weight", "identity_weight", "cam_weight", "ch", "n_res",

@@ -66,15 +66,27 @@ def paste_image(photo: Pixels, part: Pixels, box: Box) -> Pixels:
     The part's edges fade in over `FEATHER` of the box's shorter side, except those that are the photo's own edges.
     """
     height, width = photo.shape[:2]
-    resized = Image.fromarray(part).resize((box.width, box.height), Image.Resampling.BICUBIC)
-    over = FEATHER * min(box.width, box.height)
-    rows = fade_weights(box.height, over, before=box.top > 0, after=box.top + box.height < height)
-    columns = fade_weights(box.width, over, before=box.left > 0, after=box.left + box.width < width)
-    weight = (rows[:, None] * columns)[..., None]
+    down = (box.top > 0, box.top + box.height < height)
+    across = (box.left > 0, box.left + box.width < width)
+    resized, weight = faded(part, box, down, across)
     place = np.s_[box.top : box.top + box.height, box.left : box.left + box.width]
     pasted = photo.copy()
-    pasted[place] = np.rint(weight * np.asarray(resized) + (1 - weight) * photo[place])
+    pasted[place] = np.rint(weight[..., None] * resized + (1 - weight[..., None]) * photo[place])
     return pasted
+
+
+def faded(
+    part: Pixels, box: Box, down: tuple[bool, bool], across: tuple[bool, bool]
+) -> tuple[Pixels, npt.NDArray[np.float32]]:
+    """`part` at the size of `box`, and its weight (h, w), 0 to 1, in what it is pasted into.
+
+    down, across: whether its first and its last edge fade.
+    """
+    resized = Image.fromarray(part).resize((box.width, box.height), Image.Resampling.BICUBIC)
+    over = FEATHER * min(box.width, box.height)
+    rows = fade_weights(box.height, over, before=down[0], after=down[1])
+    columns = fade_weights(box.width, over, before=across[0], after=across[1])
+    return np.asarray(resized), rows[:, None] * columns
 
 
 def fade_weights(length: int, over: float, *, before: bool, after: bool) -> npt.NDArray[np.float32]:

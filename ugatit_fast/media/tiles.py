@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ugatit_fast.media.images import Pixels
 
@@ -26,9 +25,12 @@ class Pass(NamedTuple):
 
 
 def jet_colours() -> npt.NDArray[np.uint8]:
-    """The JET colour map, (256, 3): blue, cyan, yellow, red, each channel a clipped tent 3/4 of the scale wide."""
-    level = np.linspace(0, 1, 256)[:, None]
-    return np.rint(255 * np.clip(1.5 - abs(4 * level - (3, 2, 1)), 0, 1)).astype(np.uint8)
+    """The JET colour map, (256, 3): blue, cyan, yellow, red, each channel a clipped tent 3/4 of the scale wide.
+
+    Every value on a slope ends in a half, so the sum is one of integers: OpenCV's table rounds such halves to even.
+    """
+    level = np.arange(256)[:, None]
+    return np.rint(np.clip(382.5 - abs(4 * level - 255 * np.array((3, 2, 1))), 0, 255)).astype(np.uint8)
 
 
 JET = jet_colours()
@@ -53,16 +55,43 @@ def stack_tiles(photo: Pixels, identity: Pass, translation: Pass, cycle: Pass) -
 def heatmap_colours(heatmap: Heatmap, size: tuple[int, int]) -> Pixels:
     """A heat map in JET colours at `size` (h, w), uint8 (h, w, 3).
 
-    It goes from its smallest value (blue) to its largest (red) as in the published code; a constant one is blue
-    throughout, and values that aren't finite count as 0.
+    It goes from its smallest value (blue) to its largest (red), is cut to 256 levels, resized, then coloured, as in
+    `cam` of the published utils.py; a constant one is blue throughout, and values that aren't finite count as 0.
     """
-    height, width = size
     values = np.where(np.isfinite(heatmap), heatmap, 0).astype(np.float64)
     values -= values.min()
-    levels = np.rint(values * (255 / (values.max() or 1))).astype(np.uint8)
-    resized = Image.fromarray(levels).resize((width, height), Image.Resampling.BILINEAR)
-    colours: Pixels = JET[np.asarray(resized)]
+    levels = (255 * (values / (values.max() or 1))).astype(np.uint8)
+    colours: Pixels = JET[resized(levels, size)]
     return colours
+
+
+WEIGHT_BITS = 11
+"""Of the weights that neighbours get, in each direction: OpenCV drops all 22 bits as 4, then 16, then 2."""
+
+
+def resized(levels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Bilinear, uint8 (hh, ww) -> (h, w), in the fixed-point arithmetic of OpenCV's resize.
+
+    Rounding of another kind moves a level by one, and a colour by four.
+    """
+    above, below, upper, lower = neighbours(levels.shape[0], size[0])
+    left, right, before, after = neighbours(levels.shape[1], size[1])
+    wide = levels.astype(np.int64)
+    rows = (wide[:, left] * before + wide[:, right] * after) >> 4
+    summed = (rows[above] * upper[:, None] >> 16) + (rows[below] * lower[:, None] >> 16)
+    return ((summed + 2) >> 2).astype(np.uint8)
+
+
+Whole = npt.NDArray[np.int64]
+
+
+def neighbours(length: int, target: int) -> tuple[Whole, Whole, Whole, Whole]:
+    """For each of `target` places, the two of `length` it lies between, and their weights, in 2^-WEIGHT_BITS."""
+    place = (np.arange(target) + 0.5) * length / target - 0.5
+    place = np.clip(place, 0, length - 1)
+    first = np.floor(place).astype(np.int64)
+    second = np.rint((place - first) * 2**WEIGHT_BITS).astype(np.int64)
+    return first, np.minimum(first + 1, length - 1), 2**WEIGHT_BITS - second, second
 
 
 def heatmap_overlay(image: Pixels, heatmap: Heatmap) -> Pixels:

@@ -17,12 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive
 
-from ugatit_fast.choices import Direction, Fit, Format
+from ugatit_fast.assets import SAMPLE_PHOTOS, asset
+from ugatit_fast.choices import Direction, Format
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
-from ugatit_fast.samples import SAMPLE_PHOTOS, asset
 from ugatit_fast.serve import reference
+from ugatit_fast.serve.asked import CropQuery, FitQuery, PasteQuery, SizeQuery, as_asked, faces_of, treatment
 from ugatit_fast.serve.batching import Overloaded, Places
 from ugatit_fast.serve.forms import form_of
 from ugatit_fast.serve.guard import PAGE_PATH, Guard
@@ -50,6 +51,7 @@ class Engines:
         self.services: dict[Direction, Service] = {}
         self.warm = False
         """Whether every engine has run once."""
+        self.faces = faces_of(settings.face_model)
         self.places = Places(self.settings.max_queue)
         self.engine_thread = ThreadPoolExecutor(1, thread_name_prefix="ugatit-engine")
         self.threads = ThreadPoolExecutor(
@@ -69,6 +71,7 @@ class Engines:
             engine_thread=self.engine_thread,
             threads=self.threads,
             metrics=self.metrics,
+            faces=self.faces.finder,
         )
 
     def of(self, direction: Direction | None) -> Service:
@@ -110,7 +113,7 @@ def create_app(settings: ServeSettings, translators: Sequence[Served]) -> FastAP
     translators: loaded with heat maps where these are to be shown. They stay the caller's, to close when the app is
     done. The host must run the app's lifespan, which starts the batching; each app has threads and a metrics registry
     of its own.
-    Raises InputError where both translate the same way.
+    Raises InputError where both translate the same way, and where a face model can't be used.
     """
     metrics = Metrics()
     engines = Engines(settings, metrics)
@@ -138,12 +141,6 @@ def create_app(settings: ServeSettings, translators: Sequence[Served]) -> FastAP
 DirectionQuery = Annotated[
     Direction | None, Query(description="Which engine, where there are two; the first if left out.")
 ]
-FitQuery = Annotated[
-    Fit | None,
-    Query(
-        description="How a photo of another shape is fitted: squashed, cropped to its middle, or padded for the time."
-    ),
-]
 
 
 def add_translation(app: FastAPI, engines: Engines) -> None:
@@ -155,24 +152,33 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         response_class=Response,
         responses=reference.PICTURE_ANSWERS,
     )
-    async def translate(request: Request, direction: DirectionQuery = None, fit: FitQuery = None) -> Response:
+    async def translate(
+        request: Request,
+        direction: DirectionQuery = None,
+        fit: FitQuery = None,
+        crop: CropQuery = None,
+        paste_back: PasteQuery = None,
+        size: SizeQuery = None,
+    ) -> Response:
         """Translate one photo.
 
         Send it as the body, or as the only file of a form. Accept decides the format of the translation: PNG, WebP or
-        JPEG; or a form with three pictures: what the network saw (input), the translation, and where the network
-        looked (heatmap, if the engine was built with it).
+        JPEG; or a form with three pictures: what was translated (input), the translation, and where the network looked
+        (heatmap, if the engine was built with it). Of a translation that is put back into its photo, the other two are
+        of the whole photo too, as JPEG.
         """
         service = engines.of(direction)
+        options = treatment(settings, service.spec, fit=fit, crop=crop, paste_back=paste_back, size=size)
         answer = accepted(request.headers.get("accept"))
         parts = EVERY_PART if answer == FORM else ("translation",)
         refuse_while_busy(service)
         async with one_photo(request, settings) as photo:
-            work = service.translate(photo, fit or settings.fit, SUFFIXES[answer], parts)
+            work = service.translate(photo, options, SUFFIXES[answer], parts)
             files = await while_connected(request.receive, work)
         if answer == FORM:
-            content, media_type = form_of(files, SUFFIXES[answer])
+            content, media_type = form_of(files)
         else:
-            content, media_type = files["translation"], answer
+            content, media_type = files["translation"].content, answer
         return Response(content, media_type=media_type, headers={"Cache-Control": "no-store", "Vary": "Accept"})
 
     @app.post(
@@ -185,6 +191,9 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         request: Request,
         direction: DirectionQuery = None,
         fit: FitQuery = None,
+        crop: CropQuery = None,
+        paste_back: PasteQuery = None,
+        size: SizeQuery = None,
         output_format: Annotated[Format, Query(alias="format", description="Of the translations.")] = "png",
     ) -> Response:
         """Translate several photos into a zip archive.
@@ -194,11 +203,12 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         X-Failures how many.
         """
         service = engines.of(direction)
+        options = treatment(settings, service.spec, fit=fit, crop=crop, paste_back=paste_back, size=size)
         refuse_while_busy(service)
         with ExitStack() as stack:
             archive = stack.enter_context(SpooledTemporaryFile(SPOOL_BYTES))
             async with photos(request, settings) as found:
-                work = service.translate_all(found, fit or settings.fit, f".{output_format}", archive)
+                work = service.translate_all(found, options, f".{output_format}", archive)
                 failures = await while_connected(request.receive, work)
             stack.pop_all()  # sending it closes it
         headers = {
@@ -238,7 +248,12 @@ def add_state(app: FastAPI, engines: Engines) -> None:
             ],
             "formats": [answer for answer in SUFFIXES if answer != FORM],
             "fit": settings.fit,
+            "crop": as_asked(settings.crop),
+            "paste_back": settings.paste_back,
+            "faces": engines.faces.finder is not None,
+            "why_no_faces": engines.faces.missing,
             "limits": {
+                "side": settings.max_side,
                 "upload_mib": settings.max_upload_mib,
                 "archive_mib": settings.max_archive_mib,
                 "files": settings.max_files,
@@ -269,13 +284,15 @@ def add_state(app: FastAPI, engines: Engines) -> None:
 def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
     """An engine, as /v1/model tells of it."""
     return {
+        "architecture": spec.network.architecture if spec.network else None,
         "direction": spec.direction,
         "kind": spec.kind,
         "device": translator.device,
         "precision": spec.precision,
         "height": spec.height,
         "width": spec.width,
-        "light": spec.network.light if spec.network else None,
+        "any_size": spec.any_size,
+        "light": spec.network.settings.get("light") if spec.network else None,
         "heatmap": translator.heatmap,
         "batch_sizes": spec.batch_sizes,
         "checkpoint_sha256": spec.checkpoint_sha256,

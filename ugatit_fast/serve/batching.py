@@ -3,7 +3,8 @@
     translate(picture) -> waiting -> batch -> engine thread -> each caller's own result
 
 A batch goes to the engine once it is full, or once its first picture has waited long enough; pictures that came while
-the engine was busy have waited already. Whoever stops waiting leaves the queue at once. Knows nothing of HTTP.
+the engine was busy have waited already. Pictures of another size than the first's wait for a batch of their own.
+Whoever stops waiting leaves the queue at once. Knows nothing of HTTP.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -109,7 +111,7 @@ class Batcher:
         self.worker: asyncio.Task[None] | None = None
 
     async def translate(self, picture: Pixels) -> Translated:
-        """Translate a picture, uint8 (h, w, 3), of the same size as all others of this batcher.
+        """Translate a picture, uint8 (h, w, 3).
 
         Raises what `run` raised for its batch. Cancelling gives up the place in the queue.
         """
@@ -144,9 +146,17 @@ class Batcher:
     async def serve_batches(self) -> None:
         while self.waiting or not self.closing:
             await self.fill_batch()
-            batch = [self.waiting.popleft() for _ in range(min(self.max_batch, len(self.waiting)))]
+            batch = self.take_batch()
             if batch:
                 await self.translate_batch(batch)
+
+    def take_batch(self) -> list[Waiting]:
+        """The first that wait, as many as a batch takes, and as have the first one's size."""
+        alike = (one for one in self.waiting if one.picture.shape == self.waiting[0].picture.shape)
+        batch = list(islice(alike, self.max_batch))
+        for one in batch:
+            self.waiting.remove(one)
+        return batch
 
     async def fill_batch(self) -> None:
         """Return when a batch is due, or there is nothing left to wait for."""

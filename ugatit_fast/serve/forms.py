@@ -2,20 +2,23 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import TypeVar
 
-from ugatit_fast.serve.service import Part
+from ugatit_fast.serve.service import Picture
 from ugatit_fast.serve.uploads import FORM, SUFFIXES
 
+Name = TypeVar("Name", bound=str)
 
-def form_of(files: Mapping[Part, bytes], suffix: str) -> tuple[bytes, str]:
+
+def form_of(files: Mapping[Name, Picture]) -> tuple[bytes, str]:
     """A multipart/form-data body of pictures by name, and its Content-Type."""
-    media_type = next(kind for kind, written in SUFFIXES.items() if written == suffix)
+    kinds = {suffix: kind for kind, suffix in SUFFIXES.items() if kind != FORM}
     boundary = secrets.token_hex(16)
     parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}{suffix}"\r\n'
-        f"Content-Type: {media_type}\r\n\r\n".encode()
-        + content
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}{picture.suffix}"\r\n'
+        f"Content-Type: {kinds[picture.suffix]}\r\n\r\n".encode()
+        + picture.content
         + b"\r\n"
-        for name, content in files.items()
+        for name, picture in files.items()
     ]
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"{FORM}; boundary={boundary}"

@@ -21,6 +21,8 @@ class Listening:
     """0 takes a free one."""
     api_key_file: Path | None = None
     """A file whose content clients must send as a bearer token; the variable UGATIT_API_KEY does the same."""
+    access_log: bool = False
+    """Write a line for each request to stderr: when, from which address, what, and the status it got."""
 
     @property
     def api_key(self) -> str | None:

@@ -28,12 +28,16 @@ PROBLEM = {
     }
 }
 PROBLEMS: dict[int | str, Json] = {
-    400: {"description": "The form isn't as expected, or there is no engine for the direction.", **PROBLEM},
+    400: {"description": "The form isn't as expected, or there is no engine or face detector for it.", **PROBLEM},
     401: {"description": "The API key is missing or wrong.", **PROBLEM},
     408: {"description": "The body came too slowly.", **PROBLEM},
     413: {"description": "The body is too large.", **PROBLEM},
     415: {"description": "The body is of another kind than expected.", **PROBLEM},
-    422: {"description": "Not a photo, a damaged one, or one with too many pixels.", **PROBLEM},
+    422: {
+        "description": "Not a photo, a damaged one, one with too many pixels or without a face; or a query that isn't "
+        "understood, or asks for a size that isn't served.",
+        **PROBLEM,
+    },
     503: {"description": "All places are taken; Retry-After says when to come back.", **PROBLEM},
     504: {"description": "It took too long.", **PROBLEM},
 }

@@ -29,6 +29,29 @@ SPARE_CONNECTIONS = 64
 BACKLOG = 1024
 
 
+LOGS: dict[str, object] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"()": "uvicorn.logging.DefaultFormatter", "fmt": "%(levelprefix)s %(message)s"},
+        "access": {
+            "()": "uvicorn.logging.AccessFormatter",
+            "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s',
+            "use_colors": False,
+        },
+    },
+    "handlers": {
+        name: {"class": "logging.StreamHandler", "formatter": name, "stream": "ext://sys.stderr"}
+        for name in ("plain", "access")
+    },
+    "loggers": {
+        "uvicorn": {"handlers": ["plain"], "level": "WARNING", "propagate": False},
+        "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+    },
+}
+"""uvicorn's, all on stderr: what goes wrong, and where it is asked for, when who asked what and what they got."""
+
+
 class ImpatientProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose next request doesn't begin in time; uvicorn alone waits for ever."""
 
@@ -101,19 +124,34 @@ def serve(
     *,
     host: str,
     port: int,
+    access_log: bool = False,
     say: Say,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was accepted, within twice `settings.timeout_s`.
 
     Raises InputError where the address can't be had, or can be reached from elsewhere and there is no API key.
     """
+    directions = " and ".join(f"{translator.spec.direction} ({translator.device})" for translator in translators)
+    host_app(
+        create_app(settings, translators),
+        settings,
+        f"serving {directions}",
+        host=host,
+        port=port,
+        access_log=access_log,
+        say=say,
+    )
+
+
+def host_app(
+    app: FastAPI, settings: ServeSettings, doing: str, *, host: str, port: int, access_log: bool = False, say: Say
+) -> None:
+    """As `serve`, for any app behind a `Guard`; `doing` is what it says that it does at its address."""
     check_address(host, settings)
-    app = create_app(settings, translators)
     with listen(host, port) as listening:
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-        directions = " and ".join(f"{translator.spec.direction} ({translator.device})" for translator in translators)
-        say(f"serving {directions} at {address}; Ctrl-C stops")
-        server = server_of(app, settings)
+        say(f"{doing} at {address}; Ctrl-C stops")
+        server = server_of(app, settings, access_log=access_log)
         # uvicorn raises the signal again once it has stopped; a service that stops when told to has succeeded.
         with stopping_signals(signal.SIGTERM):
             server.run([listening])
@@ -126,6 +164,7 @@ def serve_engines(
     *,
     host: str,
     port: int,
+    access_log: bool = False,
     say: Say,
 ) -> None:
     """Load engines, with their heat maps where they have any, and `serve` them. Raises as `Translator` does, too."""
@@ -144,17 +183,17 @@ def serve_engines(
             )
             for engine, spec in zip(engines, specs, strict=True)
         ]
-        serve(translators, settings, host=host, port=port, say=say)
+        serve(translators, settings, host=host, port=port, access_log=access_log, say=say)
 
 
-def server_of(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:
-    """The server that hosts the app, not yet running."""
+def server_of(app: FastAPI, settings: ServeSettings, *, access_log: bool = False) -> uvicorn.Server:
+    """The server that hosts the app, not yet running. access_log: write a line for each request to stderr."""
     config = uvicorn.Config(
         app,
         http=ImpatientProtocol,
         ws="none",
-        log_level="warning",
-        access_log=False,
+        log_config=LOGS,
+        access_log=access_log,
         proxy_headers=False,
         server_header=False,
         limit_concurrency=CONNECTIONS_PER_PLACE * settings.max_queue + SPARE_CONNECTIONS,

@@ -6,17 +6,16 @@ photo -> decode, fit (threads) -> batcher -> engine (its thread) -> cut, encode 
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from functools import partial
 from itertools import chain, count, islice, repeat
 from pathlib import PurePath
 from time import perf_counter
-from typing import IO, Literal, Protocol, TypeVar, get_args
+from typing import IO, Literal, NamedTuple, Protocol, TypeVar
 from zipfile import ZipFile
 
-from ugatit_fast.choices import Fit
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.images import Pixels, decode_image, encode_image
@@ -26,18 +25,28 @@ from ugatit_fast.serve.metrics import Metrics
 from ugatit_fast.serve.problems import Problem
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.serve.uploads import Photo, refuse_endless_jpeg
+from ugatit_fast.translate.faces import FaceFinder
 from ugatit_fast.translate.framing import Framed, Framing
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.sources import output_name
 from ugatit_fast.translator import Translates
 
 FAILURES = "failures.json"
+SIDE_SUFFIX = ".jpg"
+"""Of what comes beside a translation of a photo's own size, which as PNG would take seconds."""
 Part = Literal["input", "translation", "heatmap"]
-"""A picture that comes of a photo: what the network saw, what it made of it, and where it looked."""
+"""A picture that comes of a photo: what was translated, what became of it, and where the network looked."""
 
 
 Result = TypeVar("Result")
 Done = TypeVar("Done")
+
+
+class Picture(NamedTuple):
+    """A picture as a file."""
+
+    content: bytes
+    suffix: str
 
 
 class Served(Translates, Protocol):
@@ -63,16 +72,19 @@ class Service:
         engine_thread: Executor,
         threads: Executor,
         metrics: Metrics,
+        faces: FaceFinder | None,
     ) -> None:
-        """places, engine_thread and threads are shared with the other direction."""
+        """places, engine_thread, threads and faces are shared with the other direction.
+
+        faces: finds them; None where none is asked for.
+        """
         self.translator = translator
         self.spec = translator.spec
         self.settings = settings
         self.places = places
         self.threads = threads
         self.metrics = metrics
-        size = (self.spec.height, self.spec.width)
-        self.framings = {fit: Framing(TranslateOptions(fit=fit), size) for fit in get_args(Fit)}
+        self.faces = faces
         self.max_batch = settings.max_batch or max(self.spec.batch_sizes, default=1)
         self.batcher = Batcher(
             self.run_batch,
@@ -84,19 +96,29 @@ class Service:
         metrics.queue_depth.labels(self.spec.direction).set_function(lambda: len(self.batcher.waiting))
 
     async def translate(
-        self, photo: Photo, fit: Fit, suffix: str, parts: Sequence[Part] = ("translation",), *, patient: bool = False
-    ) -> dict[Part, bytes]:
-        """The parts asked for as files of the format `suffix`; no heat map where the engine computes none.
+        self,
+        photo: Photo,
+        options: TranslateOptions,
+        suffix: str,
+        parts: Sequence[Part] = ("translation",),
+        *,
+        patient: bool = False,
+    ) -> dict[Part, Picture]:
+        """The parts asked for, the translation in the format `suffix`; no heat map where the engine computes none.
 
+        options: what of them `asked.treatment` reads, of a size that the engine serves.
         patient: wait for a place rather than being refused. Raises Problem: 422 for what can't be decoded, 503 where
         all places are taken, 504 where it takes too long.
         """
         try:
             async with self.places.one(patient=patient), asyncio.timeout(self.settings.timeout_s):
-                framing = self.framings[fit]
-                framed = await self.on_a_thread("decode", partial(self.decoded, photo, framing))
+                framing = Framing(options, options.size or (self.spec.height, self.spec.width), self.faces)
+                framed = await self.on_a_thread(
+                    "decode", lambda: framing.frame(self.decoded(photo, framing), photo.name)
+                )
                 translated = await self.batcher.translate(framed.pixels)
-                return await self.on_a_thread("encode", partial(encoded, framing, framed, translated, suffix, parts))
+                made = partial(self.pictures, photo, framing, framed, translated, pasted=options.paste_back)
+                return await self.on_a_thread("encode", lambda: encoded(made(parts), suffix, pasted=options.paste_back))
         except InputError as error:
             raise Problem(422, str(error)) from error
         except Overloaded as error:
@@ -105,14 +127,16 @@ class Service:
             took = f"took more than {self.settings.timeout_s:g} s"
             raise Problem(504, f"{photo.name} {took}; the server is busy: try again later") from error
 
-    async def translate_all(self, photos: Sequence[Photo], fit: Fit, suffix: str, into: IO[bytes]) -> int:
+    async def translate_all(
+        self, photos: Sequence[Photo], options: TranslateOptions, suffix: str, into: IO[bytes]
+    ) -> int:
         """Write a zip archive of the translations, named as their photos, and return how many photos failed.
 
         What is wrong with those is in its file `FAILURES`. Raises the first one's Problem where none was translated.
         """
         names = output_names(photos, suffix)
         failures: list[tuple[Photo, Problem]] = []
-        work = (partial(self.translate, photo, fit, suffix, patient=True) for photo in photos)
+        work = (partial(self.translate, photo, options, suffix, patient=True) for photo in photos)
         ahead = self.max_batch + available_cores()
         with ZipFile(into, "w") as archive:
             async with aclosing(in_order(work, ahead)) as outcomes:
@@ -120,7 +144,7 @@ class Service:
                     if isinstance(outcome, Problem):
                         failures.append((photos[index], outcome))
                     else:
-                        archive.writestr(names[index], outcome["translation"])
+                        archive.writestr(names[index], outcome["translation"].content)
             if failures:
                 reasons = [{"photo": photo.name, "reason": problem.detail} for photo, problem in failures]
                 archive.writestr(FAILURES, json.dumps(reasons, indent=2, ensure_ascii=False))
@@ -146,12 +170,34 @@ class Service:
         self.metrics.stage_seconds.labels(stage).observe(perf_counter() - start)
         return result
 
-    def decoded(self, photo: Photo, framing: Framing) -> Framed:
+    def decoded(self, photo: Photo, framing: Framing) -> Pixels:
         content = photo.open()
         refuse_endless_jpeg(content, photo.name)
         max_pixels = int(self.settings.max_megapixels * 1e6)
-        image = decode_image(content, photo.name, at_least=framing.at_least, max_pixels=max_pixels)
-        return framing.frame(image, photo.name)
+        return decode_image(content, photo.name, at_least=framing.at_least, max_pixels=max_pixels)
+
+    def pictures(
+        self,
+        photo: Photo,
+        framing: Framing,
+        framed: Framed,
+        translated: Translated,
+        parts: Sequence[Part],
+        *,
+        pasted: bool,
+    ) -> dict[Part, Pixels]:
+        """The parts asked for, without a border; `pasted` into the photo, which is decoded once more for it."""
+        made: dict[Part, Pixels] = {"input": framed.pixels, "translation": translated.picture}
+        if translated.heatmap is not None:
+            made["heatmap"] = heatmap_overlay(framed.pixels, translated.heatmap)
+        wanted = {part: made[part] for part in parts if part in made}
+        if not pasted:
+            return {part: framing.cut(picture, framed) for part, picture in wanted.items()}
+        whole = self.decoded(photo, framing)
+        return {
+            part: whole if part == "input" else framing.paste(whole, picture, framed)
+            for part, picture in wanted.items()
+        }
 
 
 async def in_order(
@@ -188,10 +234,7 @@ def output_names(photos: Sequence[Photo], suffix: str) -> list[str]:
     return list(names)[1:]
 
 
-def encoded(
-    framing: Framing, framed: Framed, translated: Translated, suffix: str, parts: Sequence[Part]
-) -> dict[Part, bytes]:
-    pictures: dict[Part, Pixels] = {"input": framed.pixels, "translation": translated.picture}
-    if translated.heatmap is not None:
-        pictures["heatmap"] = heatmap_overlay(framed.pixels, translated.heatmap)
-    return {part: encode_image(framing.cut(pictures[part], framed), suffix) for part in parts if part in pictures}
+def encoded(pictures: Mapping[Part, Pixels], suffix: str, *, pasted: bool) -> dict[Part, Picture]:
+    """Pictures as files, the translation in the format `suffix`."""
+    suffixes = {part: SIDE_SUFFIX if pasted and part != "translation" else suffix for part in pictures}
+    return {part: Picture(encode_image(picture, suffixes[part]), suffixes[part]) for part, picture in pictures.items()}

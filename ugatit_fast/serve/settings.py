@@ -1,8 +1,9 @@
 """What a server allows and how it batches."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from ugatit_fast.choices import Fit, check_choice
+from ugatit_fast.choices import Crop, Fit, check_choice
 from ugatit_fast.errors import InputError
 
 SHORTEST_KEY = 16
@@ -37,8 +38,16 @@ class ServeSettings:
     """Most photos in a batch."""
     max_megapixels: float = 64.0
     """Largest photo that is decoded."""
+    max_side: int = 512
+    """Longest side to translate at, in pixels, that requests may ask of an engine for any size."""
     fit: Fit = "crop"
     """What to do with photos of another shape, where the request doesn't say."""
+    crop: Crop | None = None
+    """Part of photos that is translated, where the request doesn't say: center, face, or box=X,Y,W,H in pixels."""
+    face_model: Path | None = None
+    """YuNet's .onnx file (2023mar), to find faces with in place of the extra `face`."""
+    paste_back: bool = False
+    """Put translations back into their photos, where the request doesn't say."""
     turns: tuple[str, str] | None = None
     """What A2B turns into what, in the plural, for the page to say: selfies "anime faces". Known of weights that are on
     the list, and of the pair in the package."""
@@ -51,14 +60,18 @@ class ServeSettings:
     is any."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for a setting that can't work."""
+        """Raises InputError for a setting that can't work, BackendUnavailable where nothing finds faces to crop to."""
         check_choice("fit", self.fit, Fit)
+        if self.crop == "face":
+            from ugatit_fast.translate.faces import detector  # takes NumPy, which --help does without
+
+            detector(self.face_model)
         if self.max_wait_ms < 0:
             raise InputError(f"max wait must be at least 0 ms, got {self.max_wait_ms:g}")
         for name in ("timeout_s", "body_timeout_s", "max_megapixels"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name.replace('_', ' ')} must be more than 0, got {getattr(self, name):g}")
-        for name in ("max_batch", "max_queue", "max_upload_mib", "max_archive_mib", "max_files", "threads"):
+        for name in ("max_batch", "max_queue", "max_upload_mib", "max_archive_mib", "max_files", "max_side", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name.replace('_', ' ')} must be at least 1, got {value}")

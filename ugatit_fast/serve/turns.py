@@ -2,9 +2,9 @@
 
 from functools import cache
 
+from ugatit_fast.assets import SHIPPED_TURNS, shipped_engine
 from ugatit_fast.choices import Direction
 from ugatit_fast.engine import EngineSpec, read_spec
-from ugatit_fast.samples import SHIPPED_TURNS, shipped_engine
 
 
 def turns_of(spec: EngineSpec, told: tuple[str, str] | None) -> tuple[str, str] | None:

@@ -270,6 +270,8 @@ _SCAN, _END = 0xDA, 0xD9
 
 def refuse_endless_jpeg(content: IO[bytes] | bytes, name: str) -> None:
     """Raises InputError for a JPEG file of more than `MAX_JPEG_SCANS` scans. Leaves a file at its beginning."""
+    if not isinstance(content, bytes):
+        content.seek(0)
     data = content if isinstance(content, bytes) else content.read()
     if not isinstance(content, bytes):
         content.seek(0)

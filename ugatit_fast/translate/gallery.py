@@ -48,7 +48,7 @@ def write_page(
         columns=len(columns),
         height=height,
         width=width,
-        failures=failure_list(failures),
+        failures=failure_list(failures, "not translated"),
         photos="\n".join(figure_of(source, columns) for source in sources),
     )
     # File names need not be valid text; what can't be shown becomes "?" (links keep the bytes).
@@ -96,11 +96,12 @@ def link_to(relative: PurePath) -> str:
     return quote(os.fsencode(relative.as_posix()))
 
 
-def failure_list(failures: Sequence[str]) -> str:
+def failure_list(failures: Sequence[str], heading: str) -> str:
+    """A section for what went wrong, a line each, under how many there are; nothing where nothing did."""
     if not failures:
         return ""
     items = "\n".join(f"<li>{escape(failure)}</li>" for failure in failures)
-    return f"<section>\n<h2>{len(failures)} not translated</h2>\n<ul>\n{items}\n</ul>\n</section>"
+    return f"<section>\n<h2>{len(failures)} {heading}</h2>\n<ul>\n{items}\n</ul>\n</section>"
 
 
 def title_of(sources: Sequence[Source]) -> str:

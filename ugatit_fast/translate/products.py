@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import PurePath
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -75,9 +75,20 @@ class Translation:
         return self.framing.paste(photo, picture, framed)
 
 
+@runtime_checkable
+class WayBack(Protocol):
+    """An engine of the other direction that knows how to come back from a translation before it is rounded, too."""
+
+    def there_and_back(self, photos: Images) -> Translated:
+        """Photos (n, h, w, 3) to the other domain and back, with the heat maps of the way back."""
+
+
 @dataclass(frozen=True)
 class Stack:
-    """The published test picture of each photo, in the place of its translation: see `tiles.stack_tiles`."""
+    """The published test picture of each photo, in the place of its translation: see `tiles.stack_tiles`.
+
+    The way back begins at the translation as it is written, in 8 bits, unless `back` is a `WayBack`.
+    """
 
     translator: Translates
     back: Translates
@@ -93,7 +104,11 @@ class Stack:
 
     def run(self, batch: Images) -> list[tuple[Pass, Pass, Pass]]:
         translated = self.translator.translate(batch)
-        identity, cycle = self.back.translate(batch), self.back.translate(translated.pictures)
+        identity = self.back.translate(batch)
+        if isinstance(self.back, WayBack):
+            cycle = self.back.there_and_back(batch)
+        else:
+            cycle = self.back.translate(translated.pictures)
         return list(zip(passes(identity), passes(translated), passes(cycle), strict=True))
 
     def pictures(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from ugatit_fast.assets import SHIPPED_PAIR, SHIPPED_TURNS, shipped_card, shipped_weights
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.samples import SHIPPED_PAIR, SHIPPED_TURNS, shipped_card, shipped_weights
 
 
 @dataclass(frozen=True, kw_only=True)

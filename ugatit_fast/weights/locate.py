@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ugatit_fast.assets import SHIPPED_PAIR, shipped_weights
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Phased, Say
-from ugatit_fast.samples import SHIPPED_PAIR, shipped_weights
 from ugatit_fast.tensor_bundle import looks_like_bundle
 from ugatit_fast.tensor_bundle.locate import FOLDERS_DOWN, find_prefix, index_file, leads_up
 from ugatit_fast.weights import hub, web

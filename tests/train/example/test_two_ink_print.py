@@ -4,10 +4,10 @@ import torch
 
 pytest.importorskip("skimage", reason='the example data set needs pip install ".[example-data]"')
 
+from ugatit_fast.assets import sample_photos
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.model import Generator, GeneratorConfig
-from ugatit_fast.samples import sample_photos
 from ugatit_fast.train.example.two_ink_print import (
     CORAL,
     NAVY,

@@ -9,7 +9,7 @@ const AT_ONCE = 2; // requests under way
 const PATIENCE = 20; // times that a busy server is asked again
 
 const $ = (id) => document.getElementById(id);
-const photos = []; // {name, file, local, state: "waiting" | "working" | "done" | "failed", result: {options, pictures, urls, ratio},
+const photos = []; // {name, file, local, state: "waiting" | "working" | "done" | "failed", options, result: {pictures, urls, ratio},
 //                     error, stop, unseeable}
 let shown = null;
 let attention = false;
@@ -33,13 +33,19 @@ function show(photo) {
 }
 
 function chosen() { // of the options, as the server is asked
-  const options = new FormData($("options"));
-  return new URLSearchParams([...options].filter(([name]) => name === "fit" || !$("directions").hidden)).toString();
+  const options = new FormData($("options")); // without what is disabled
+  const asked = new URLSearchParams({ paste_back: $("paste-back").checked });
+  if (!$("directions").hidden) asked.set("direction", options.get("direction"));
+  if (!$("parts").hidden) asked.set("crop", options.get("crop"));
+  if (options.has("fit")) asked.set("fit", options.get("fit"));
+  if (!$("sizes").hidden) asked.set("size", $("size").value);
+  return asked.toString();
 }
 
 function isDue(photo) { // a photo that isn't looked at keeps its translation by earlier options until it is
   if (photo.state === "waiting") return true;
-  return photo.state === "done" && (packing || photo === shown) && photo.result.options !== chosen();
+  const finished = photo.state === "done" || photo.state === "failed";
+  return finished && (photo === shown || (packing && photo.result)) && photo.options !== chosen();
 }
 
 function work() {
@@ -64,11 +70,11 @@ async function translate(photo) {
   try {
     await model().then(describe); // which sets the options
     if (stop.signal.aborted) return;
-    const options = chosen();
-    const pictures = await send(photo.file, options, stop.signal);
+    photo.options = chosen();
+    const pictures = await send(photo.file, photo.options, stop.signal);
     const urls = Object.fromEntries(Object.entries(pictures).map(([part, blob]) => [part, URL.createObjectURL(blob)]));
     const images = await Promise.all(Object.values(urls).map(loaded)); // so that nothing flickers when they are shown
-    const result = { options, pictures, urls, ratio: images[0].naturalWidth / images[0].naturalHeight };
+    const result = { pictures, urls, ratio: images[0].naturalWidth / images[0].naturalHeight };
     if (stop.signal.aborted) return forget(result);
     forget(photo.result);
     Object.assign(photo, { state: "done", result });
@@ -82,7 +88,7 @@ async function translate(photo) {
 
 function fail(photo, message) {
   forget(photo.result);
-  Object.assign(photo, { state: "failed", error: message, result: null });
+  Object.assign(photo, { state: "failed", error: message, result: null, options: chosen() });
 }
 
 async function send(file, options, signal) {
@@ -190,7 +196,7 @@ function unseeable(photo) { // the server can read more kinds of pictures than a
 
 function frame() { // the shape of what is shown; before there is a translation, that which it will have
   const before = $("before");
-  const fit = new FormData($("options")).get("fit");
+  const fit = $("paste-back").checked ? "pad" : new FormData($("options")).get("fit") ?? "crop";
   const whole = before.naturalWidth ? before.naturalWidth / before.naturalHeight : 1;
   const ratio = shown?.result?.ratio ?? (fit === "pad" ? whole : served?.ratio ?? whole);
   $("compare").style.setProperty("--ratio", ratio);
@@ -290,7 +296,10 @@ document.onpaste = (event) => {
 useCamera(add, complain);
 $("before").onload = frame;
 $("before").onerror = () => shown && unseeable(shown);
-$("options").onchange = again;
+$("options").onchange = () => {
+  drawOptions();
+  again();
+};
 $("options").onsubmit = (event) => event.preventDefault();
 $("slider").oninput = slide;
 $("attention").onclick = () => {
@@ -315,9 +324,28 @@ for (const option of [...$("format").options]) if (!canWrite(option.value)) opti
 
 let served = null; // {ratio, heatmap} of the engines, once they are known
 
-function describe({ engines, fit }) {
+function drawOptions() { // a face's square is as it is, for an engine that takes squares
+  $("shapes").disabled = !$("parts").hidden && served?.ratio === 1 && new FormData($("options")).get("crop") === "face";
+}
+
+function describeSizes(engines, limits) { // the engine's own, and those above it that it serves and the server allows
+  const [{ height, width }] = engines;
+  if (engines.some((engine) => !engine.any_size || engine.height !== height || engine.width !== width)) return;
+  for (const times of [1, 1.5, 2, 3, 4]) {
+    const [tall, wide] = [height, width].map((side) => 4 * Math.round((side * times) / 4));
+    if (times > 1 && Math.max(tall, wide) > limits.side) break;
+    $("size").append(new Option(tall === wide ? tall : `${wide} × ${tall}`, `${tall}x${wide}`));
+  }
+  $("sizes").hidden = $("size").length < 2;
+}
+
+function describe({ engines, fit, crop, paste_back, faces, limits }) {
   if (served) return;
   const [first] = engines;
+  describeSizes(engines, limits);
+  $("parts").hidden = !faces || !["whole", "face"].includes(crop); // of another part, the server's setting holds
+  if (!$("parts").hidden) document.querySelector(`[name=crop][value=${crop}]`).checked = true;
+  $("paste-back").checked ||= paste_back;
   served = { ratio: first.width / first.height, heatmap: engines.some((engine) => engine.heatmap) };
   if (!new FormData($("options")).has("fit")) document.querySelector(`[name=fit][value=${fit}]`).checked = true;
   document.querySelector(`[name=direction][value=${first.direction}]`).checked = true;
@@ -328,6 +356,7 @@ function describe({ engines, fit }) {
     label.className = "words";
   }
   $("directions").hidden = engines.length < 2;
+  drawOptions();
   if (first.turns) document.title = $("title").textContent = `Turn ${first.turns[0]} into ${first.turns[1]}`;
   $("about").textContent = engines
     .map((engine) => `${engine.direction}: ${engine.kind} ${engine.precision}, ${engine.height}×${engine.width}, ${engine.device}`)

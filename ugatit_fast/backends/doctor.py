@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Literal
 
+from ugatit_fast.backends.extras import EXTRAS, NEVER_IMPORTED, PURPOSES, is_installed
 from ugatit_fast.backends.needs import PIP, Machine, ThisMachine, raised
 from ugatit_fast.backends.runtimes import ROWS, Runtime
 from ugatit_fast.machine import available_cores, memory_bytes, pip_install
@@ -53,6 +54,7 @@ def report() -> list[Check]:
         "onnxruntime providers": partial(check_providers, machine, gpu),
         "onnxruntime distributions": partial(check_ort_distributions, machine, gpu),
         "photo formats": check_formats,
+        **{f"extra {extra}": partial(check_extra, extra, machine) for extra in EXTRAS},
         **{f"{runtime.kind} engine": partial(check_engine, runtime, machine) for runtime in ROWS},
     }
     checks: list[Check] = []
@@ -119,7 +121,7 @@ def torch_details(torch: ModuleType) -> str:
 
 def check_ort_distributions(machine: Machine, gpu: bool) -> list[Check]:
     """Two distributions in one folder, or the GPU one overwritten by another since removed."""
-    installed = [name for name in ORT_DISTRIBUTIONS if is_installed(name)]
+    installed = [name for name in ORT_DISTRIBUTIONS if is_there(name)]
     wanted = "onnxruntime-gpu" if gpu and "onnxruntime-gpu" in installed else "onnxruntime"
     cure = f"{sys.executable} -m pip uninstall -y {' '.join(installed)} && {PIP} {wanted}"
     name = "onnxruntime distributions"
@@ -150,12 +152,32 @@ def check_providers(machine: Machine, gpu: bool) -> list[Check]:
     return checks
 
 
-def is_installed(distribution: str) -> bool:
+def is_there(distribution: str) -> bool:
     try:
         version(distribution)
     except PackageNotFoundError:
         return False
     return True
+
+
+def check_extra(extra: str, machine: Machine) -> Check:
+    """Whether all that an extra brings is there and can be imported; else the line that installs it."""
+    name, purpose = f"extra {extra}", PURPOSES[extra]
+    missing: list[str] = []
+    for library in EXTRAS[extra]:
+        if library in NEVER_IMPORTED:
+            found, error = is_installed(library), None
+        else:
+            found, error = machine.library(library).module is not None, machine.library(library).error
+        if error:
+            cure = f"{PIP} --force-reinstall {library}"
+            return Check(name, "problem", f"{purpose}; {library} can't be imported ({error})", cure)
+        if not found:
+            missing.append(library)
+    if missing:
+        cure = f"{sys.executable} -m {pip_install(extra)}"
+        return Check(name, "absent", f"{purpose}; needs {' and '.join(missing)}", cure)
+    return Check(name, "ok", purpose)
 
 
 def check_formats() -> list[Check]:

@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ugatit_fast.assets import sample_photos, shipped_engine
 from ugatit_fast.choices import Device
 from ugatit_fast.files import make_folder
 from ugatit_fast.progress import Say
-from ugatit_fast.samples import sample_photos, shipped_engine
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.sources import find_images
 from ugatit_fast.translator import Translator

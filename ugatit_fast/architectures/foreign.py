@@ -1,0 +1,41 @@
+"""What is known by the names of its tensors and isn't read, for error messages."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+NAMED_IN_MESSAGES = 3
+"""How many names an error lists."""
+ITS_GENERATOR = "the generator is in the file with net_G in its name"
+NEIGHBOURS = (
+    (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
+    (r"(^|\.)enc_content\.", "it looks like a MUNIT generator"),
+    (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
+    (r"(^|\.)enc\.model\.", "it looks like a UNIT generator"),
+    (r"(^|\.)block_a\.0\.", "it looks like an AnimeGAN generator"),
+    (r"(^|\.)model\.\d+\.filt$", "it looks like a CUT generator"),
+    (r"(^|\.)model\.model\.1\.model\.", "it looks like a pix2pix generator (a U-Net)"),
+    (r"weight_orig$", "it looks like a discriminator; expected genA2B or genB2A"),
+    (r"(^|\.)mlp_\d+\.\d+\.", f"it looks like CUT's netF, which only training needs; {ITS_GENERATOR}"),
+    (r"\.mlp_shared\.", "it looks like a SPADE generator, which makes pictures of label maps and isn't served"),
+    (r"(^|\.)(convs\.\d+\.conv|synthesis\.b\d+|mapping\.fc\d+|to_rgbs?\d*)\.", "it looks like a StyleGAN generator"),
+    (r"(^|\.)model1_1\.", "it looks like pix2pixHD's local enhancer (netG local), which isn't served"),
+    (r"(^|\.)(scale\d+_)?layer\d+\.\d+\.", f"it looks like a discriminator of pix2pixHD; {ITS_GENERATOR}"),
+    (r"(^|\.)model\.0\.(weight|bias)$", f"it looks like a discriminator of CycleGAN or pix2pix; {ITS_GENERATOR}"),
+    (r"(^|\.)model\.\d+\.", "it looks like a part of a CycleGAN or pix2pix network"),
+    (r"^generator(_[AB])?/", "it looks like a TensorFlow network"),
+)
+"""What in a tensor's name tells a network of another kind."""
+
+
+def kin(found: Sequence[str]) -> str:
+    """What tensors that aren't a generator's look like, for an error message."""
+    known = next((what for pattern, what in NEIGHBOURS if any(re.search(pattern, name) for name in found)), None)
+    first = f"its first tensors are {some(found)}"
+    return f"{known}; {first}" if known else first
+
+
+def some(found: Sequence[str] | Iterator[str]) -> str:
+    """The first few of many names."""
+    names = list(found)
+    rest = len(names) - NAMED_IN_MESSAGES
+    return ", ".join(names[:NAMED_IN_MESSAGES]) + (f" and {rest} more" if rest > 0 else "")

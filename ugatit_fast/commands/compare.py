@@ -1,0 +1,134 @@
+"""`ugatit-fast compare`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
+from ugatit_fast.commands.arguments import Output, Size, options, phase_bars, say
+from ugatit_fast.commands.ready import EngineFlags, engine_for
+from ugatit_fast.commands.tables import show
+from ugatit_fast.errors import InputError, UgatitFastError
+from ugatit_fast.study.options import CompareOptions
+from ugatit_fast.train.evaluation.protocols import Measure
+
+if TYPE_CHECKING:
+    from ugatit_fast.study.compare import Named
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareFlags(CompareOptions):
+    """The options as people type them."""
+
+    size: Size = CompareOptions.size
+
+
+COMPARED, MEASURED, FLAGS = CompareFlags(), Measure(), EngineFlags()
+LABELLED = re.compile(r"([^/\\:=]+)=(.+)", re.DOTALL)
+"""NAME=ENGINE; an address with a query, and a path with = in a folder's name, are none."""
+
+
+def compare_command(
+    *methods: str,
+    photos: str,
+    output: Output,
+    target: Path | None = None,
+    compared: Annotated[CompareFlags, options()] = COMPARED,
+    measured: Annotated[Measure, options()] = MEASURED,
+    flags: Annotated[EngineFlags, options()] = FLAGS,
+) -> int:
+    """Translate photos by several methods, into a page that shows them side by side, with figures.
+
+    Pictures, times, sizes and, with --target, KID and FID; comparison.csv and comparison.json hold them too. A run that
+    was cut off goes on. Exit 1 where a method or a photo failed.
+
+    ```
+    ugatit-fast compare U-GAT-IT=selfie2anime.zip CycleGAN=cyclegan.onnx --photos selfie2anime/testA -o report
+    ugatit-fast compare run1/best.pt run2/best.pt --photos testA --target testB --download -o report
+    ```
+
+    Parameters
+    ----------
+    methods
+        Engines, or weights of which one is built, as translate takes them; NAME=ENGINE says what one is to be called.
+    photos
+        A folder of photos, a pattern, or a zip archive.
+    output
+        The folder for the report, made if missing; one that holds anything else is refused.
+    target
+        A folder of real pictures that translations should look like, or an .npz file of their features.
+    """
+    from ugatit_fast.study.compare import Target, compare
+    from ugatit_fast.study.figures import markdown
+
+    names = labels_of(methods)
+    compared = replace(compared, target_name=compared.target_name or listed_target([weights for _, weights in names]))
+    found = [ready(name, weights, flags) for name, weights in names]
+    asked = None if target is None else Target(target, measured)
+    with phase_bars() as progress:
+        comparison = compare(
+            found, photos, output, compared, flags.loading, target=asked, say=say_failure, on_progress=progress
+        )
+    show(markdown(comparison), str(output / "index.html"))
+    done = f"{len(comparison.made())} methods, {len(comparison.photos)} photos"
+    wrong = len(comparison.failures)
+    print(f"{done}, {wrong} went wrong" if wrong else done)
+    print(f"look at {output / 'index.html'}")
+    return 1 if wrong else 0
+
+
+def say_failure(line: str) -> None:
+    say(f"error: {line}")
+
+
+def listed_target(weights: Sequence[str]) -> str | None:
+    """What the first of the weights that are on the list turn photos into."""
+    from ugatit_fast.weights.known import known_weights
+
+    return next((known.turns[1] for name in weights if (known := known_weights().get(name))), None)
+
+
+def ready(name: str, weights: str, flags: EngineFlags) -> "Named":
+    """A method with its engine, built where there is none, or with the reason why there can be none."""
+    from ugatit_fast.study.compare import Named
+
+    try:
+        return Named(name, engine_for(weights, flags, size=None))
+    except UgatitFastError as error:
+        return Named(name, error)
+
+
+def labels_of(methods: Sequence[str]) -> list[tuple[str, str]]:
+    """Each method's name and weights: the name given, or that of the file with as much of its path as tells it apart.
+
+    Raises InputError for a name that is empty.
+    """
+    split = [given(method) for method in methods]
+    unnamed = [PurePath(weights) for name, weights in split if name is None]
+    labels: list[tuple[str, str]] = []
+    for name, weights in split:
+        labels.append((apart(PurePath(weights), unnamed) if name is None else name, weights))
+    return labels
+
+
+def given(method: str) -> tuple[str | None, str]:
+    labelled = None if Path(method).exists() else LABELLED.fullmatch(method)
+    if labelled is None:
+        return None, method
+    name = " ".join(labelled[1].split())
+    if not name or not name.isprintable():
+        raise InputError(f"{method!r} gives a method no name that can be read; expected NAME=ENGINE")
+    return name, labelled[2]
+
+
+def apart(path: PurePath, among: Sequence[PurePath]) -> str:
+    """The last parts of a path, without suffix: as many as no other of `among` ends in."""
+    for count in range(1, len(path.parts) + 1):
+        if sum(tail(other, count) == tail(path, count) for other in among) < 2:
+            return tail(path, count)
+    return str(path)  # the same twice: refused by its name
+
+
+def tail(path: PurePath, count: int) -> str:
+    return PurePath(*path.parts[-count:]).with_suffix("").as_posix() if path.name else str(path)

@@ -1,0 +1,416 @@
+"""The run: engines and photos -> a report.
+
+    methods -> opened -> what an earlier run left is kept -> photos, then each method's pictures -> times -> distances
+
+What goes wrong with a method is its own failure, and with a photo that photo's: both are told, and the others go on.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePath
+
+from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.extras import libraries_needed
+from ugatit_fast.bench.environment import file_stem, machine, now
+from ugatit_fast.bench.results import Spread
+from ugatit_fast.choices import Loading
+from ugatit_fast.engine import EngineSpec
+from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
+from ugatit_fast.files import make_folder
+from ugatit_fast.media.folders import IMAGE_SUFFIXES
+from ugatit_fast.progress import Phased, Say
+from ugatit_fast.serve.turns import turns_of
+from ugatit_fast.study.figures import write_table
+from ugatit_fast.study.options import FEWEST_METHODS, CompareOptions
+from ugatit_fast.study.page import write_page
+from ugatit_fast.study.report import (
+    METHODS,
+    PHOTOS,
+    SCHEMA_VERSION,
+    Comparison,
+    Engine,
+    Method,
+    Photo,
+    claim,
+    remove_stale,
+    write_report,
+)
+from ugatit_fast.study.timing import interleaved
+from ugatit_fast.train.evaluation.protocols import Measure
+from ugatit_fast.translate.framing import Framing
+from ugatit_fast.translate.options import TranslateOptions
+from ugatit_fast.translate.pipeline import translate_files
+from ugatit_fast.translate.refusals import refuse_output_among_inputs
+from ugatit_fast.translate.sources import ZIP_SUFFIX, ClipSource, Source, find_images
+from ugatit_fast.translator import Translated, Translates, Translator
+from ugatit_fast.version import __version__
+
+PICTURE_SUFFIX = ".png"
+TIMED_PHOTOS = 4
+"""Different photos that the clock sees; the engines' work doesn't depend on them."""
+FOLDERS_OF_SETS = ("testa", "testb", "traina", "trainb", "test", "train", "a", "b")
+"""Folders that are called for their part of a data set, whose name is the folder's above."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A method as it was asked for."""
+
+    name: str
+    engine: Path | UgatitFastError
+    """Its file; or why there is none."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What translations are measured against."""
+
+    pictures: Path
+    """A folder, or an .npz file of features."""
+    measure: Measure
+
+
+@dataclass
+class Opened:
+    """A method whose engine is loaded."""
+
+    method: Method
+    translator: Translates
+    size: tuple[int, int]
+
+
+class Untranslated:
+    """Stands in for an engine: gives the photos back, for the column of what the methods saw."""
+
+    heatmap = False
+
+    def __init__(self, spec: EngineSpec) -> None:
+        """spec: of an engine that serves the size."""
+        self.spec = spec
+
+    def translate(self, images: Images) -> Translated:
+        return Translated(images, None)
+
+
+def compare(
+    named: Sequence[Named],
+    photos: str,
+    out: Path,
+    options: CompareOptions,
+    loading: Loading,
+    *,
+    target: Target | None = None,
+    say: Say = lambda _: None,
+    on_progress: Phased = lambda *_: None,
+) -> Comparison:
+    """Translate the photos by every method, into a report in the folder `out`; what went wrong is in its `failures`.
+
+    photos: as `find_images` takes them. say: called with each failure as it happens. A run that was cut off goes on.
+
+    Raises InputError for fewer than two methods or methods of one name, where there are no photos, for a folder that
+    isn't ours to write to, and where there is a target and it can't be measured against; and what is wrong where no
+    method can be opened.
+    """
+    refuse_names(named)
+    sources = sources_of(photos, say)
+    refuse_output_among_inputs([photos, *([str(target.pictures)] if target else [])], out)
+    before = claim(out)
+    if target:
+        from ugatit_fast.study.distance import refuse_unmeasurable  # takes PyTorch
+
+        refuse_unmeasurable(target.pictures, target.measure, say)
+    with ExitStack() as stack:
+        run = Run(out, options, loading, say, on_progress)
+        run.open(named, stack)
+        run.begin(photos, sources, before)
+        run.translate(sources)
+        run.time(sources)
+    if target:
+        run.measure(target)
+    return run.finish()
+
+
+def refuse_names(named: Sequence[Named]) -> None:
+    if len(named) < FEWEST_METHODS:
+        raise InputError(f"compare takes {FEWEST_METHODS} methods or more, got {len(named)}; of one: translate")
+    names = [method.name for method in named]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two methods are called {twice[0]}; give each a name: NAME=ENGINE")
+
+
+def sources_of(photos: str, say: Say) -> list[Source]:
+    found = find_images([photos], PICTURE_SUFFIX)
+    clips = [source for source in found if isinstance(source, ClipSource)]
+    for clip in clips:
+        say(f"left out: {clip.path} is a {clip.kind}, and photos are compared")
+    if len(clips) == len(found):
+        raise InputError(f"{photos} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
+    return [source for source in found if not isinstance(source, ClipSource)]
+
+
+class Run:
+    """One comparison in the making."""
+
+    def __init__(self, out: Path, options: CompareOptions, loading: Loading, say: Say, on_progress: Phased) -> None:
+        self.out, self.options, self.loading, self.say, self.on_progress = out, options, loading, say, on_progress
+        self.methods: dict[str, Method] = {}
+        self.opened: dict[str, Opened] = {}
+        self.photos: dict[PurePath, Photo] = {}
+
+    # Before ---------------------------------------------------------------------------------------------------------
+
+    def open(self, named: Sequence[Named], stack: ExitStack) -> None:
+        """Load every engine. Raises what is wrong where none can be."""
+        folders = folders_of([one.name for one in named])
+        refused: dict[str, UgatitFastError] = {}
+        for one in named:
+            method = self.methods[one.name] = Method(one.name, folders[one.name])
+            try:
+                if isinstance(one.engine, UgatitFastError):
+                    raise one.engine
+                with libraries_needed():
+                    self.opened[one.name] = self.load(method, one.engine, stack)
+                self.methods[one.name] = self.opened[one.name].method
+            except UgatitFastError as error:
+                refused[one.name] = error
+        if not self.opened:
+            raise of_all(refused)
+        for name, why in refused.items():
+            self.fail(name, why)
+
+    def load(self, method: Method, file: Path, stack: ExitStack) -> Opened:
+        loading = self.loading
+        translator = Translator(file, device=loading.device, threads=loading.threads, trust_plan=loading.trust_plan)
+        stack.callback(translator.close)
+        spec = translator.spec
+        size = self.options.size if self.options.size and spec.any_size else (spec.height, spec.width)
+        if reason := spec.check_size(*size):
+            raise InputError(f"{file} cannot translate at {size[0]}x{size[1]}: {reason}")
+        translator.warmup()
+        engine = Engine(
+            file=file.name,
+            sha256=sha256_of(file),
+            bytes=file.stat().st_size,
+            kind=spec.kind,
+            precision=spec.precision,
+            direction=spec.direction,
+            height=size[0],
+            width=size[1],
+            device=translator.device,
+        )
+        return Opened(replace(method, engine=engine), translator, size)
+
+    def begin(self, photos: str, sources: Sequence[Source], before: Comparison | None) -> None:
+        """Say in the folder what is going to be in it, and remove what an earlier run left that isn't that."""
+        self.photos = {
+            source.relative: Photo(name_of(source, photos), source.relative.as_posix(), stamp_of(source))
+            for source in sources
+        }
+        largest = max((one.size for one in self.opened.values()), key=lambda size: size[0] * size[1])
+        self.comparison = Comparison(
+            kind="comparison",
+            schema=SCHEMA_VERSION,
+            made_with=__version__,
+            finished=False,
+            started=now(),
+            machine=machine().name,
+            data_set=self.options.data_set or data_set_of(photos),
+            target_name=self.options.target_name or self.known_target(),
+            fit=self.options.fit,
+            height=largest[0],
+            width=largest[1],
+            notes=tuple(self.notes()),
+        )
+        make_folder(self.out)
+        now_planned = self.so_far()
+        if before is not None:
+            remove_stale(self.out, before, now_planned)
+        write_report(self.out, now_planned)
+
+    def known_target(self) -> str:
+        turns = (turns_of(one.translator.spec, None) for one in self.opened.values())
+        return next((pair[1] for pair in turns if pair), "")
+
+    def notes(self) -> list[str]:
+        """What makes methods less alike than they look."""
+        engines = [one.method.engine for one in self.opened.values() if one.method.engine]
+        notes = []
+        if len({engine.direction for engine in engines}) > 1:
+            words = ", ".join(f"{name} {one.translator.spec.direction}" for name, one in self.opened.items())
+            notes.append(f"the engines say that they translate in different directions: {words}")
+        if len({engine.height / engine.width for engine in engines}) > 1 and self.options.fit == "crop":
+            notes.append(
+                "methods of different shapes see different parts of a photo; --fit pad or squash shows all of it to all"
+            )
+        return notes
+
+    # Pictures -------------------------------------------------------------------------------------------------------
+
+    def translate(self, sources: Sequence[Source]) -> None:
+        """Each photo as it is seen, then as each method translates it; pictures that are there are kept."""
+        largest = next(
+            one for one in self.opened.values() if one.size == (self.comparison.height, self.comparison.width)
+        )
+        spec = replace(largest.translator.spec, heatmap=False, batch_sizes=())
+        unread = self.run_of(Untranslated(spec), largest.size, self.out / PHOTOS, sources, "photos")
+        self.comparison = replace(self.comparison, unread=tuple(unread.values()))
+        for relative, reason in unread.items():
+            self.say(reason)
+            del self.photos[relative]
+        readable = [source for source in sources if source.relative in self.photos]
+        if not readable:
+            raise InputError("none of the photos can be read; what is wrong with each is said above")
+        for name, one in list(self.opened.items()):
+            folder = self.out / METHODS / one.method.folder
+            try:
+                for relative, reason in self.run_of(one.translator, one.size, folder, readable, name).items():
+                    self.say(f"{name}: {reason}")
+                    self.photo_fails(relative, name, reason)
+            except PlaceError:
+                raise
+            except UgatitFastError as error:
+                self.fail(name, error)
+                for source in readable:
+                    if not (folder / source.relative).exists():
+                        self.photo_fails(source.relative, name, str(error))
+        write_report(self.out, self.so_far())
+
+    def run_of(
+        self, translator: Translates, size: tuple[int, int], folder: Path, sources: Sequence[Source], phase: str
+    ) -> dict[PurePath, str]:
+        """Photo -> why it could not be translated."""
+        report = translate_files(
+            translator,
+            sources,
+            folder,
+            TranslateOptions(
+                fit=self.options.fit,
+                size=size,
+                gallery=False,
+                skip_existing=True,
+                keep_metadata="none",
+                threads=self.loading.threads,
+            ),
+            on_progress=partial(self.on_progress, phase),
+        )
+        failed = {failure.path: failure.reason for failure in report.failures}
+        return {source.relative: failed[source.path] for source in sources if source.path in failed}
+
+    # Figures --------------------------------------------------------------------------------------------------------
+
+    def time(self, sources: Sequence[Source]) -> None:
+        if not self.options.rounds or not self.opened:
+            return
+        readable = [source for source in sources if source.relative in self.photos]
+        seen = [source.load() for source in readable[:TIMED_PHOTOS]]
+        fitted = {}
+        for name, one in self.opened.items():
+            framing = Framing(TranslateOptions(fit=self.options.fit), one.size)
+            fitted[name] = one.translator, [framing.frame(photo, "").pixels[None] for photo in seen]
+        for name, result in interleaved(fitted, self.options.rounds, partial(self.on_progress, "times")).items():
+            if isinstance(result, Spread):
+                self.methods[name] = replace(self.methods[name], times=result)
+            else:
+                self.fail(name, result)
+
+    def measure(self, target: Target) -> None:
+        from ugatit_fast.study.distance import distances
+
+        write_report(self.out, self.so_far())
+        made = [(method.name, self.out / METHODS / method.folder) for method in self.so_far().made()]
+        notes: dict[str, None] = dict.fromkeys(self.comparison.notes)
+        found = distances(
+            made, target.pictures, self.out / PHOTOS, target.measure, self.loading.device, self.say, self.on_progress
+        )
+        for name, measured, of_method in found:
+            if isinstance(measured, InputError):
+                self.fail(name, measured)
+                continue
+            self.methods[name] = replace(self.methods[name], distances=tuple(measured))
+            notes |= dict.fromkeys(of_method)
+        self.comparison = replace(self.comparison, notes=tuple(notes))
+
+    # After ----------------------------------------------------------------------------------------------------------
+
+    def fail(self, name: str, error: UgatitFastError) -> None:
+        """Tell why a method doesn't go on."""
+        self.say(f"{name}: {error}")
+        self.methods[name] = replace(self.methods[name], failure=str(error))
+        self.opened.pop(name, None)
+
+    def photo_fails(self, relative: PurePath, name: str, reason: str) -> None:
+        photo = self.photos[relative]
+        self.photos[relative] = replace(photo, failures={**photo.failures, name: reason})
+
+    def so_far(self) -> Comparison:
+        return replace(self.comparison, methods=tuple(self.methods.values()), photos=tuple(self.photos.values()))
+
+    def finish(self) -> Comparison:
+        self.comparison = replace(self.comparison, finished=True)
+        found = self.so_far()
+        write_table(self.out, found)
+        write_page(self.out, found)
+        write_report(self.out, found)
+        return found
+
+
+def of_all(refused: Mapping[str, UgatitFastError]) -> UgatitFastError:
+    """One error for all methods, none of which can be opened."""
+    reasons = {str(error) for error in refused.values()}
+    if len(reasons) == 1:
+        return next(iter(refused.values()))
+    return InputError("no method can be opened: " + "; ".join(f"{name}: {why}" for name, why in refused.items()))
+
+
+# Names --------------------------------------------------------------------------------------------------------------
+
+
+def folders_of(names: Sequence[str]) -> dict[str, str]:
+    """A folder for each method: its name as far as any disk can hold it, with a number where two are alike."""
+    folders: dict[str, str] = {}
+    for name in names:
+        stem = file_stem(name)[:40].strip("-") or "method"
+        number = 1
+        folder = stem
+        while folder in folders.values():
+            number += 1
+            folder = f"{stem}-{number}"
+        folders[name] = folder
+    return folders
+
+
+def name_of(source: Source, photos: str) -> str:
+    """What the photo's file is called, below the folder that was named."""
+    given = Path(photos)
+    if given.is_dir() and source.path.is_relative_to(given):
+        return source.path.relative_to(given).as_posix()
+    return source.path.name
+
+
+def data_set_of(photos: str) -> str:
+    """The name of the folder of photos, or of that above it where it is called testA; of an archive, its own."""
+    path = Path(photos).resolve()
+    if path.suffix.lower() == ZIP_SUFFIX:
+        return path.stem
+    path = path if path.is_dir() else path.parent
+    parts = [part for part in path.parts[1:] if part.casefold() not in FOLDERS_OF_SETS]
+    return parts[-1] if parts else path.name
+
+
+def stamp_of(source: Source) -> str:
+    """Of the file that a photo is read from: its size and time, and empty where there is none to come back to."""
+    if source.file is None:
+        return ""
+    try:
+        status = source.file.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def sha256_of(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,42 @@
+"""How long each method takes for one picture, on this machine: methods take turns, so that what slows one slows all."""
+
+from collections.abc import Mapping, Sequence
+
+from ugatit_fast.backends.base import Images
+from ugatit_fast.bench.clock import spread, timed_ms
+from ugatit_fast.bench.results import Spread
+from ugatit_fast.errors import UgatitFastError
+from ugatit_fast.progress import Counted
+from ugatit_fast.translator import Translates
+
+Timed = Mapping[str, tuple[Translates, Sequence[Images]]]
+"""Method -> what runs it, and pictures (1, h, w, 3) of its size, as many as every other has."""
+
+
+def interleaved(methods: Timed, rounds: int, on_progress: Counted) -> dict[str, Spread | UgatitFastError]:
+    """Milliseconds of one call with one picture, after one that isn't counted; the error of a method that fails.
+
+    A round is one call of every method with the same photo; each round begins with another method.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in methods}
+    failed: dict[str, UgatitFastError] = {}
+    names = list(methods)
+    for number in range(-1, rounds):
+        for name in rotated(names, number):
+            translator, pictures = methods[name]
+            if name in failed:
+                continue
+            try:
+                milliseconds = timed_ms(lambda i: translator.translate(pictures[i % len(pictures)]), max(number, 0))  # noqa: B023 - called before the next
+            except UgatitFastError as error:
+                failed[name] = error
+                continue
+            if number >= 0:
+                samples[name].append(milliseconds)
+        on_progress(number + 1, rounds)
+    return {name: failed[name] if name in failed else spread(samples[name]) for name in names}
+
+
+def rotated(names: Sequence[str], number: int) -> list[str]:
+    first = number % len(names) if names else 0
+    return [*names[first:], *names[:first]]
