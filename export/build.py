@@ -191,6 +191,7 @@ def write_rtx_plans(folded: FoldedNetwork, spec: EngineSpec, path: Path, request
 
 WRITERS: dict[EngineKind, Callable[[FoldedNetwork, EngineSpec, Path, BuildRequest], Written]] = {
     "onnxruntime": write_graph,
+    "openvino": write_graph,
     "cuda": write_tensors,
     "tensorrt": write_plans,
     "tensorrt-rtx": write_rtx_plans,

@@ -36,8 +36,8 @@ def to_onnx(
 
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
     dynamic unless given, height and width where the spec serves any size. plugins: let TensorRT run our normalisation
-    kernels, in the form of convolutions. eight: what has eight bits in the forms of rows and of bytes, and of which network;
-    `folded` is that one. The description of the engine travels in `metadata_props`.
+    kernels, in the form of convolutions. eight: what has eight bits in the forms of rows and of
+    bytes, and of which network; `folded` is that one. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
     size = None if spec.any_size else (spec.height, spec.width)

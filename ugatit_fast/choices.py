@@ -13,7 +13,7 @@ ConvertDirection = Literal["A2B", "B2A", "both"]
 Smoothing = Literal["yes", "no"]
 """Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
 
-BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime"]
+BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "openvino", "onnxruntime"]
 """What engines are built for: the names of the rows of `backends.runtimes`."""
 
 EngineKind = Literal[BuiltKind, "eager"]

@@ -223,6 +223,8 @@ def architecture_of(card: str) -> str:
 GPU, CUDA_TORCH, GPU_MEMORY, RTX_CARD = NvidiaGpu(), CudaTorch(), GpuMemory(), RtxCard()
 TORCH, ONNX = LibraryPart("torch", "torch"), LibraryPart("onnx", "torch")
 ONNX_RUNTIME, TRITON = LibraryPart("onnxruntime", "cpu"), LibraryPart("triton", "kernels")
+OPENVINO = LibraryPart("openvino", "openvino", title="OpenVINO", versions=((2026, 4), (2027,)))
+"""From the version on that the tests run, whose pictures are right; below the next year's."""
 TENSORRT = LibraryPart("tensorrt", "tensorrt", title="TensorRT", versions=((10, 16), (12,)))
 """From the first version on whose parser finds our plugins and reads lists of numbers; below the next major one, whose
 names are other. The tests hold us to the bindings of versions in between.

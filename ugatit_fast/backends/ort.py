@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ugatit_fast.backends.base import Heatmaps, Images
+from ugatit_fast.backends.base import Heatmaps, Images, joined
 from ugatit_fast.backends.border import border
 from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, ERRORS, refusal
 from ugatit_fast.choices import Device
@@ -69,18 +69,13 @@ class OrtBackend:
         if (
             self.on_cpu and len(images) > 1
         ):  # a CPU gains nothing from batches, and one at a time takes the memory of one
-            return joined([self.run(image[None]) for image in images])
+            return joined([self.run(image[None]) for image in images], images)
         with border(self.path, self.spec):
             outputs = self.session.run(None, {"image": images})
         return outputs[0], outputs[1] if self.spec.heatmap else None
 
     def close(self) -> None:
         del self.session
-
-
-def joined(results: list[tuple[Images, Heatmaps | None]]) -> tuple[Images, Heatmaps | None]:
-    heatmaps = [heatmap for _, heatmap in results if heatmap is not None]
-    return np.concatenate([images for images, _ in results]), np.concatenate(heatmaps) if heatmaps else None
 
 
 def give_back_free_memory() -> None:

@@ -15,6 +15,7 @@ from ugatit_fast.backends.needs import (
     GPU_MEMORY,
     ONNX,
     ONNX_RUNTIME,
+    OPENVINO,
     RTX_CARD,
     TENSORRT,
     TENSORRT_RTX,
@@ -153,6 +154,12 @@ def open_tensorrt(path: Path, spec: EngineSpec, device: Device, threads: int | N
     return TrtBackend(path, spec)
 
 
+def open_openvino(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+    from ugatit_fast.backends.openvino_engine import OpenVinoBackend
+
+    return OpenVinoBackend(path, spec, threads=threads)
+
+
 def unfit_rtx(spec: EngineSpec) -> str | None:
     from ugatit_fast.backends.trt_fit import rtx_refusal
 
@@ -226,6 +233,19 @@ ROWS: tuple[Runtime, ...] = (
         to_build=(TORCH,),
         to_run=(GPU, TORCH, CUDA_TORCH, TRITON),
         open=open_cuda,
+    ),
+    Runtime(
+        kind="openvino",
+        suffix=".openvino",
+        contents="graph",
+        forms={"int8": "bytes"},
+        default_precision="int8",
+        any_size=True,
+        any_batch=True,
+        on_gpu=False,
+        to_build=(TORCH, ONNX, OPENVINO),
+        to_run=(OPENVINO,),
+        open=open_openvino,
     ),
     Runtime(
         kind="onnxruntime",
