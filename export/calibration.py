@@ -48,7 +48,7 @@ class Reading:
             self,
             low=np.minimum(self.low, other.low),
             high=np.maximum(self.high, other.high),
-            made=(self.made * self.photos + other.made * other.photos) / photos,
+            made=((self.made * self.photos + other.made * other.photos) / photos).astype(np.float32),
             photos=photos,
         )
 

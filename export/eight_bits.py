@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
 from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
@@ -119,6 +120,19 @@ class EightBits:
     def span(self, place: str) -> Span | None:
         """Of what a place reads; None where that is float32."""
         return self.spans.get(place) or self.fine.get(place)
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether any place has eight bits."""
+        return bool(self.spans or self.fine)
+
+    def facts(self) -> EightBitFacts:
+        """For the engine's description."""
+        return EightBitFacts(
+            calibration_photos=self.photos,
+            layers_of_two_bytes=tuple(self.fine),
+            layers_in_float32=self.in_float32,
+        )
 
     @property
     def in_float32(self) -> tuple[str, ...]:

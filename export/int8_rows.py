@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx.numpy_helper import to_array
 
 from ugatit_fast.export.calibration import STYLE
 from ugatit_fast.export.eight_bits import PICTURE, EightBits, Span, eight_bit_kernels
@@ -40,7 +41,14 @@ class Unfinished:
 
 
 class Int8RowOperations(RowOperations):
-    """Writes the folded network down with eight bits where `EightBits` has them; activations have no constant apart."""
+    """Writes the folded network down with eight bits where `EightBits` has them; activations have no constant apart.
+
+    No two products share a matrix: ONNX Runtime's mode for CPUs without VNNI (`session.x64quantprecision`), which
+    rewrites matrices, fails on one that it meets twice.
+    """
+
+    out_bands = 1
+    """Windows of bytes are a quarter of float32's."""
 
     def __init__(self, builder: OnnxBuilder, eight: EightBits) -> None:
         super().__init__(builder)
@@ -120,8 +128,16 @@ class Int8RowOperations(RowOperations):
             return first
         middle = self.byte(MIDDLE)
         left = self.outlined(self.rest(x, span), x, middle)
-        second = self.by_matrix(cut(left), kernel, self.scalar(span.rest_scale), middle)
+        again = f"{kernel}.rest"
+        self.matrices[again] = self.copied(kernel), self.matrices[kernel][1]
+        second = self.by_matrix(cut(left), again, self.scalar(span.rest_scale), middle)
         return self.node("Add", first, second)
+
+    def copied(self, kernel: str) -> str:
+        """Another tensor with the same matrix."""
+        return self.builder.constant(
+            to_array(self.builder.initializers[self.matrices[kernel][0]]), f"{kernel}.rest.int8"
+        )
 
     def by_matrix(self, read: str, kernel: str, scale: str, zero: str, shift: str = "") -> str:
         matrix, columns = self.matrices[kernel]
@@ -241,8 +257,6 @@ class Int8RowOperations(RowOperations):
         """From the tiles of Winograd's convolution to left to right, top to bottom."""
         return Rows(self.in_raster_order(x), self.raster_like(x), x.channels)
 
-        return Rows(self.in_raster_order(x), self.raster_like(x), x.channels)
-
     def raster_like(self, x: Rows) -> Layout:
         """Left to right, top to bottom. Sides at a quarter of the resolution may be odd."""
         multiple = x.layout.multiple if x.layout.together == x.layout.multiple else 1
@@ -334,8 +348,8 @@ class Int8RowOperations(RowOperations):
         """Of one piece: all of them, or one of four phases."""
         if len(pieces) == 1:
             return x.layout
-        half = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
-        return self.rows.raster(*half, multiple=x.layout.multiple // 4)
+        height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
+        return self.rows.raster(height, width, x.layout.multiple // 4)
 
     def added(self, residual: Rows, x: Rows) -> Rows:
         return Rows(self.node("Add", self.floats(residual), self.floats(x)), x.layout, x.channels)

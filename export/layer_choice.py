@@ -9,14 +9,20 @@ once for each place alone, and then for a few numbers of places, halving.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
+from ugatit_fast.checkpoint import Checkpoint
+from ugatit_fast.engine import EngineSpec
+from ugatit_fast.export.calibration import calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
-from ugatit_fast.export.verify import Difference, difference
+from ugatit_fast.export.verify import Difference, difference, exact_pictures
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.progress import Phased, Say
 
+MOST_JUDGES = 8
+"""Photos that each trial is measured on: the sample photos and the first of the others."""
 Measure = Callable[[EightBits], Difference]
 """How far the pictures of an emulation are from the reference's."""
 
@@ -62,6 +68,23 @@ class LayerChoice:
             costs[place] = error / self.eight.multiply_adds[place]
         self.progress("measuring places", len(self.eight.spans), len(self.eight.spans))
         return sorted(costs, key=lambda place: -costs[place])
+
+
+def layer_choice(
+    source: Checkpoint,
+    spec: EngineSpec,
+    folder: Path | None,
+    say: Say = lambda _: None,
+    progress: Phased = lambda *_: None,
+) -> LayerChoice:
+    """Calibrate a checkpoint's network for an engine, with the sample photos and those of a folder; the choice is
+    judged by up to `MOST_JUDGES` of them.
+    """
+    pictures = calibration_pictures(folder, (spec.height, spec.width), say, progress)
+    folded = source.folded()
+    eight = EightBits.of(folded, calibrate(folded, pictures, progress))
+    judges = pictures[:MOST_JUDGES]
+    return LayerChoice(eight, emulating(judges, exact_pictures(source.generator(), judges)), say, progress)
 
 
 def stricter(found: Difference, slack_db: float) -> Difference:

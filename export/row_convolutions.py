@@ -36,6 +36,8 @@ for a light 256x256 picture, in the same time.
 class RowConvolutions(RowWriter):
     """Every convolution of the folded network; the constant of its input comes out as a constant."""
 
+    out_bands = BANDS["out"]
+
     def convolution(self, x: Rows, weights: StageWeights) -> Rows:
         """3x3 with a border of 1, by Winograd."""
         weight = weights.weight.numpy()
@@ -179,7 +181,7 @@ class RowConvolutions(RowWriter):
         reach = (GROUP + size - 1) * x.channels
         ones = self.shared(np.ones((1, size)))
         pieces = []
-        for band in self.rows.picture_bands(x.layout, size, GROUP, BANDS["out"], x.pad_mode):
+        for band in self.rows.picture_bands(x.layout, size, GROUP, self.out_bands, x.pad_mode):
             triples = self.reshape(self.product(x, band.windows, reach, matrix), 0, -1, 3)
             together = self.reshape(self.node("Gather", triples, band.triples, axis=1), 0, size, -1)
             pieces.append(self.node("MatMul", ones, together))

@@ -244,7 +244,7 @@ def fake_measure(hurts: dict[str, float], *, cured_by_fine: bool = True) -> Meas
 
     def measure(tried: EightBits) -> Difference:
         bad = set(tried.spans) | (set() if cured_by_fine else set(tried.fine))
-        return Difference(0, 0, 0, 0, 0, 50.0 - sum(hurts.get(place, 0.1) for place in bad), 1)
+        return Difference(0, 0, 0, 0, 0, 50.0 - sum(hurts.get(place, 0.01) for place in bad), 1)
 
     return measure
 
@@ -256,11 +256,11 @@ def test_what_passes_is_left_as_it_is(light: FoldedGenerator, calibration: Calib
 
 def test_a_second_byte_comes_before_float32(light: FoldedGenerator, calibration: Calibration) -> None:
     eight = EightBits.of(light, calibration)
-    right = LayerChoice(eight, fake_measure({"attention": 9.0, "up.0": 3.0})).right()
+    right = LayerChoice(eight, fake_measure({"attention": 9.0, "up.0": 6.0})).right()
     assert (list(right.fine), right.in_float32) == (["attention"], ())
-    right = LayerChoice(eight, fake_measure({"attention": 9.0, "up.0": 3.0})).right(slack_db=6)
+    right = LayerChoice(eight, fake_measure({"attention": 9.0, "up.0": 6.0})).right(slack_db=6)
     assert (set(right.fine), right.in_float32) == ({"attention", "up.0"}, ())
-    hopeless = LayerChoice(eight, fake_measure({"attention": 9.0}, cured_by_fine=False)).right()
+    hopeless = LayerChoice(eight, fake_measure({"attention": 11.0}, cured_by_fine=False)).right()
     assert hopeless.in_float32 == ("attention",)
 
 

@@ -31,6 +31,7 @@ from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precisi
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.files import SHARED_SUFFIX, own_kind
+from ugatit_fast.machine import byte_products
 from ugatit_fast.progress import Say
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ ROWS: tuple[Runtime, ...] = (
         kind="onnxruntime",
         suffix=".onnx",
         contents="graph",
-        forms={"fp32": "rows", "fp16": "convolutions"},
+        forms={"fp32": "rows", "fp16": "convolutions", "int8": "rows"},
         default_precision="fp32",
         any_size=True,
         any_batch=True,
@@ -328,19 +329,25 @@ def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | No
 
 
 def choose_backend(
-    backend: BackendChoice, say: Say, machine: Machine | None = None, *, device: Device = "auto"
+    backend: BackendChoice,
+    say: Say,
+    machine: Machine | None = None,
+    *,
+    device: Device = "auto",
+    precision: Precision | None = None,
 ) -> EngineKind:
     """The kind of engine to build; for auto the fastest that can be built and run here, saying why a faster one can't.
 
-    machine: this one unless given. device: cpu leaves those for GPUs out of auto's choice. Raises BackendUnavailable
-    where what is asked for can't be built.
+    machine: this one unless given. device, precision: cpu leaves those for GPUs out of auto's choice, and a precision
+    those that don't have it. Raises BackendUnavailable where what is asked for can't be built.
     """
     machine = machine or ThisMachine()
     if backend != "auto":
         if reason := RUNTIMES[backend].missing("build", machine):
             raise BackendUnavailable(f"{article(backend)} engine can't be built here: it {reason}")
         return backend
-    return fastest([runtime for runtime in BUILT if device != "cpu" or not runtime.on_gpu], say, machine)
+    able = [runtime for runtime in BUILT if precision is None or precision in runtime.forms]
+    return fastest([runtime for runtime in able if device != "cpu" or not runtime.on_gpu], say, machine)
 
 
 def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKind:
@@ -357,6 +364,15 @@ def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKi
         f"no engine can be built and run here: {passed_over.removeprefix('; ')}; {cures or 'install one'}, "
         "or see `ugatit-fast doctor`"
     )
+
+
+def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool) -> Precision:
+    """What an engine is built in where a precision is asked for, or only that it be fast: then eight bits on a CPU that
+    gains by them, and what the runtime takes by itself everywhere else.
+    """
+    if precision is None and fast and "int8" in runtime.forms and not runtime.on_gpu and byte_products():
+        return "int8"
+    return precision or runtime.default_precision
 
 
 def article(kind: str) -> str:
