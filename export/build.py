@@ -83,7 +83,7 @@ def build_engine(
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
     check_choice("device", device, Device)
-    runtime = RUNTIMES[choose_backend(backend, say, device=device, precision=precision)]
+    runtime = RUNTIMES[choose_backend(backend, say, device=device, precision=precision, fast=fast)]
     refuse_options_of_others(runtime, tensorrt)
     precision = precision_of(runtime, precision, fast=fast)
     if precision not in runtime.forms:
@@ -149,7 +149,10 @@ def proven_in_eight_bits(
             return proven(source, replace(spec, eight_bits=facts), path, replace(request, eight=eight))
         except ExportError as error:
             request.say(f"{error.args[0].partition(' and was not written')[0]}; again, with fewer layers in eight bits")
-    request.say("no layer of this network can have eight bits within the gate: built as float32")
+    none_passes = "no layer of this network can have eight bits within the gate"
+    if "fp32" not in RUNTIMES[spec.kind].forms:
+        raise ExportError(f"{none_passes}; build an engine with --precision fp32")
+    request.say(f"{none_passes}: built as float32")
     return proven(source, replace(spec, precision="fp32"), path, request)
 
 

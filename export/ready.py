@@ -40,7 +40,7 @@ TO_BUILD = ("cpu", "torch")
 class Wanted:
     """The engine that is asked for, beside the weights."""
 
-    backend: BackendChoice
+    device: Device
     direction: Direction | None
     precision: Precision | None
     fast: bool
@@ -76,7 +76,7 @@ def ready_engine(
         return shipped_engine(options.direction or "A2B")
     found = fetched(weights, options.direction, offline=options.offline, say=say, progress=progress)
     wanted = Wanted(
-        backend="onnxruntime" if device == "cpu" else "auto",
+        device=device,
         direction=options.direction,
         precision=options.precision,
         fast=options.fast,
@@ -118,7 +118,8 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
 
     opened = unpacked(found, progress)
     source = read_checkpoint(opened.path, wanted.direction, hints=wanted.hints)
-    runtime = RUNTIMES[choose_backend(wanted.backend, lambda _: None, precision=wanted.precision)]
+    kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=wanted.fast)
+    runtime = RUNTIMES[kind]
     precision = precision_of(runtime, wanted.precision, fast=wanted.fast)
     size = None if runtime.any_size and source.config.any_size else wanted.size
     digest = digest_of(source.sha256, source.direction, runtime.kind, precision, size, wanted.heatmap)
@@ -127,20 +128,21 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
     with locked(engine.with_suffix(".lock"), wait=True):
         if not engine.is_file():
             say(f"building an engine of {found.path}, once; it is kept in {engine.parent}")
-            build(source, engine, replace(wanted, size=size, precision=precision), say, progress)
+            build(source, engine, kind, replace(wanted, size=size, precision=precision), say, progress)
     if opened.path != found.path and found.path.is_file():
         shutil.rmtree(unpacking_folder(found.path), ignore_errors=True)  # the engine has all that was wanted of it
     return engine
 
 
-def build(source: "Checkpoint", engine: Path, wanted: Wanted, say: Say, progress: Phased) -> None:
+def build(source: "Checkpoint", engine: Path, kind: BackendChoice, wanted: Wanted, say: Say, progress: Phased) -> None:
     with libraries_needed(TO_BUILD):
         from ugatit_fast.export.build import build_engine
 
     build_engine(
         source,
         engine,
-        backend=wanted.backend,
+        backend=kind,
+        device=wanted.device,
         precision=wanted.precision,
         size=wanted.size,
         heatmap=wanted.heatmap,

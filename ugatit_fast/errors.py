@@ -14,7 +14,6 @@ A message says what was expected, what came, and what to do. The command line pr
 What other people's libraries raise while an engine is loaded or run becomes one of these in `backends/border.py`.
 """
 
-
 PLACES_IN_SOURCES = ("Exception from src/", "Check '")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ugatit_fast.backends.needs import (
+    BYTE_PRODUCTS,
     CUDA_TORCH,
     GPU,
     GPU_MEMORY,
@@ -156,6 +157,8 @@ def open_tensorrt(path: Path, spec: EngineSpec, device: Device, threads: int | N
 
 
 def open_openvino(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+    if device == "cuda":
+        raise BackendUnavailable(f"{path} multiplies bytes on the CPU: --device cuda can't run it; use --device cpu")
     from ugatit_fast.backends.openvino_engine import OpenVinoBackend
 
     return OpenVinoBackend(path, spec, threads=threads)
@@ -244,8 +247,8 @@ ROWS: tuple[Runtime, ...] = (
         any_size=True,
         any_batch=True,
         on_gpu=False,
-        to_build=(TORCH, ONNX, OPENVINO),
-        to_run=(OPENVINO,),
+        to_build=(TORCH, ONNX, OPENVINO, BYTE_PRODUCTS),
+        to_run=(OPENVINO, BYTE_PRODUCTS),
         open=open_openvino,
     ),
     Runtime(
@@ -335,18 +338,22 @@ def choose_backend(
     *,
     device: Device = "auto",
     precision: Precision | None = None,
+    fast: bool = False,
 ) -> EngineKind:
     """The kind of engine to build; for auto the fastest that can be built and run here, saying why a faster one can't.
 
-    machine: this one unless given. device, precision: cpu leaves those for GPUs out of auto's choice, and a precision
-    those that don't have it. Raises BackendUnavailable where what is asked for can't be built.
+    machine: this one unless given. device, precision, fast: cpu leaves those for GPUs out of auto's choice, a precision
+    those that don't have it, and no precision those that have eight bits only, unless speed is all that is asked for.
+    Raises BackendUnavailable where what is asked for can't be built.
     """
     machine = machine or ThisMachine()
     if backend != "auto":
         if reason := RUNTIMES[backend].missing("build", machine):
             raise BackendUnavailable(f"{article(backend)} engine can't be built here: it {reason}")
         return backend
-    able = [runtime for runtime in BUILT if precision is None or precision in runtime.forms]
+    able = [runtime for runtime in BUILT if (precision or runtime.default_precision) in runtime.forms]
+    if precision is None and not fast:
+        able = [runtime for runtime in able if runtime.default_precision != "int8"]
     return fastest([runtime for runtime in able if device != "cpu" or not runtime.on_gpu], say, machine)
 
 
