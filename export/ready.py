@@ -20,7 +20,7 @@ from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine, precision_of
-from ugatit_fast.choices import BackendChoice, Device, Direction, Hints, Precision
+from ugatit_fast.choices import Device, Direction, Hints, Precision
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
 from ugatit_fast.machine import cache_folder
@@ -128,20 +128,19 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
     with locked(engine.with_suffix(".lock"), wait=True):
         if not engine.is_file():
             say(f"building an engine of {found.path}, once; it is kept in {engine.parent}")
-            build(source, engine, kind, replace(wanted, size=size, precision=precision), say, progress)
+            build(source, engine, replace(wanted, size=size, precision=precision), say, progress)
     if opened.path != found.path and found.path.is_file():
         shutil.rmtree(unpacking_folder(found.path), ignore_errors=True)  # the engine has all that was wanted of it
     return engine
 
 
-def build(source: "Checkpoint", engine: Path, kind: BackendChoice, wanted: Wanted, say: Say, progress: Phased) -> None:
+def build(source: "Checkpoint", engine: Path, wanted: Wanted, say: Say, progress: Phased) -> None:
     with libraries_needed(TO_BUILD):
         from ugatit_fast.export.build import build_engine
 
     build_engine(
         source,
         engine,
-        backend=kind,
         device=wanted.device,
         precision=wanted.precision,
         size=wanted.size,
