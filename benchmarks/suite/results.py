@@ -63,13 +63,14 @@ class Network:
     threads: int
     """Of the CPU contenders."""
     weights: str
-    """The checkpoint's SHA-256; `random` for seeded random ones."""
+    """The checkpoint's SHA-256; `random` for seeded random ones, `widened` for the shipped generator made wider."""
 
     @property
     def label(self) -> str:
         """In words: `light, ch 64, 256x256, batch 1, A2B`."""
         kind = "light" if self.light else "full"
-        return f"{kind}, ch {self.ch}, {self.height}x{self.width}, batch {self.batch}, {self.direction}"
+        widened = ", the shipped pair widened" if self.weights == "widened" else ""
+        return f"{kind}, ch {self.ch}, {self.height}x{self.width}, batch {self.batch}, {self.direction}{widened}"
 
 
 @dataclass(frozen=True)
