@@ -120,9 +120,8 @@ class Batcher:
     async def translate(
         self, picture: Pixels, run: Callable[[Pixels], Sequence[Translated]] | None = None
     ) -> Translated:
-        """Translate a picture, uint8 (h, w, 3).
+        """Translate a picture, uint8 (h, w, 3). run: instead of the batcher's; pictures of a batch have equal ones.
 
-        run: in place of the batcher's own; pictures of a batch have equal ones.
         Raises what `run` raised for its batch. Cancelling gives up the place in the queue.
         """
         assert self.worker is not None, "start() comes first"
