@@ -18,11 +18,11 @@ from ugatit_fast.architectures import fold
 from ugatit_fast.architectures.munit import MunitConfig, MunitGenerator
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.plain import PlainBackend
-from ugatit_fast.backends.styles import drawn_style, style_seen
+from ugatit_fast.backends.styles import style_seen
 from ugatit_fast.backends.tuning import layers_of
 from ugatit_fast.checkpoint import load_generator, read_checkpoint
 from ugatit_fast.checkpoint.convert import convert
-from ugatit_fast.choices import Direction, Form, Precision
+from ugatit_fast.choices import Direction, Form, Precision, drawn_style
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import CheckpointError, EngineError, ExportError, InputError

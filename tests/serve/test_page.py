@@ -19,7 +19,7 @@ from tests.serve.hosts import hosted
 from tests.translate.face_models import Sure, write_yunet
 from tests.translate.fake_translator import STYLED_SPEC, FakeTranslator
 from ugatit_fast.assets import asset, shipped_engine
-from ugatit_fast.backends.styles import drawn_style
+from ugatit_fast.choices import drawn_style
 from ugatit_fast.engine import read_spec
 from ugatit_fast.serve.asked import faces_of
 from ugatit_fast.serve.settings import ServeSettings
