@@ -45,6 +45,16 @@ SizeQuery = Annotated[
 ]
 
 
+StyleQuery = Annotated[
+    str | None,
+    Query(
+        description="Of an engine that draws in styles, which: a seed, or its numbers with commas between them; POST a "
+        "picture to /v1/style for its own.",
+        examples=["7", "0.3,-1.2,0.8,0,0.1,-0.4,2,-1"],
+    ),
+]
+
+
 class Faces(NamedTuple):
     """The detector of a server, or why there is none."""
 
