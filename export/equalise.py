@@ -7,14 +7,13 @@ pass a factor above zero on, so it costs nothing (Nagel et al., arXiv 1906.04721
 the factor). 2 dB on the shipped pair, whose kernels have bits to spare: one scale an output channel.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ugatit_fast.errors import ExportError
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.graph import (
     AttentionWeights,
@@ -30,9 +29,6 @@ MOST_APART = 1e3
 """Of two channels' factors: a channel that is hardly used gets no more bits than that."""
 
 
-NO_EIGHT_BITS, INSTEAD = "no engine of eight bits has", "build it with --precision fp32 or fp16"
-
-
 @dataclass
 class Activation:
     """One that has one factor a channel throughout, with all that makes it and all that reads it.
@@ -44,6 +40,8 @@ class Activation:
     """Stages with a norm of their own, which scales."""
     plain: list[str] = field(default_factory=list)
     """Convolutions whose results it is as they are, with their bias; an attention's too."""
+    fixed: bool = False
+    """Whether somebody reads it who can't divide."""
     styled: bool = False
     """Whether the style scales it, and reads it."""
     read_by: list[str] = field(default_factory=list)
@@ -61,6 +59,7 @@ class Activation:
         two.normed += one.normed
         two.plain += one.plain
         two.styled |= one.styled
+        two.fixed |= one.fixed
         two.read_by += one.read_by
         one.joined = two
 
@@ -72,15 +71,21 @@ class Wiring:
         self.made: list[Activation] = []
 
     def activations(self) -> Iterator[Activation]:
-        """Those that can be scaled: the picture can't."""
-        return (one for one in self.made[1:] if one.joined is None)
+        """Those that can be scaled."""
+        return (one for one in self.made if one.joined is None and not one.fixed)
 
     def new(self) -> Activation:
         self.made.append(Activation())
         return self.made[-1]
 
     def normalise(self, image: None, pad: int) -> Activation:
-        return self.new()
+        return self.unscaled()
+
+    def unscaled(self) -> Activation:
+        """Nobody here makes it."""
+        made = self.new()
+        made.fixed = True
+        return made
 
     def stage(
         self,
@@ -110,17 +115,21 @@ class Wiring:
     ) -> Activation:
         return self.stage(x, weights, norm=norm)
 
+    def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
+        """Its kernels are of two kinds, and it stays in float32 anyway."""
+        x.itself().fixed = True
+        made = self.new()
+        made.normed.append(weights.prefix)
+        return made
+
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         x.itself().read_by.append(weights.prefix)
         made = self.new()
         made.plain.append(weights.prefix)
         return made
 
-    def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
-        raise ExportError(f"{NO_EIGHT_BITS} its 5x5 up-convolutions; {INSTEAD}")
-
-    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Activation]:
-        raise ExportError(f"{NO_EIGHT_BITS} styles that are given; {INSTEAD}")
+    def given_styles(self, weights: MlpWeights, count: int) -> list[Activation]:
+        return [self.unscaled() for _ in range(count)]
 
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True
