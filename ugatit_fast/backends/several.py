@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from ugatit_fast.backends.base import Backend, Heatmaps, Images, joined
+from ugatit_fast.backends.styles import Style
 
 
 class SeveralGpus:
@@ -22,15 +23,16 @@ class SeveralGpus:
         self.counting = threading.Lock()
         self.threads = ThreadPoolExecutor(len(backends), "ugatit-gpu")
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`. Whatever a GPU raises is raised once all are done."""
         shares = shared_out(len(images), len(self.backends))
         with ExitStack() as stack:
             chosen = [stack.enter_context(self.least_busy(where.stop - where.start)) for where in shares]
             if len(shares) == 1:
-                return chosen[0].run(images)
+                return chosen[0].run(images, style)
             running = [
-                self.threads.submit(backend.run, images[where]) for backend, where in zip(chosen, shares, strict=True)
+                self.threads.submit(backend.run, images[where], style)
+                for backend, where in zip(chosen, shares, strict=True)
             ]
             wait(running)
             return joined([one.result() for one in running])
