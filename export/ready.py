@@ -65,6 +65,7 @@ def ready_engine(
 
     weights: an engine, or whatever `read_checkpoint` reads. options, size (height, width), heatmap: how an engine is
         built where one is; an engine file is taken as it is.
+    A heat map is only built in where the generator has one.
     device: where it is going to run; "cpu" leaves engines for GPUs out.
     say, progress: called with a line, and with a phase, its steps done and its steps in all, while files are fetched
         and an engine is built.
@@ -128,6 +129,7 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
     runtime = RUNTIMES[kind]
     precision = precision_of(runtime, wanted.precision, fast=wanted.fast)
     size = None if runtime.any_size and source.config.any_size else wanted.size
+    wanted = replace(wanted, heatmap=wanted.heatmap and source.config.heatmap)
     understood = (wanted.hints, wanted.network, wanted.smooths)
     digest = digest_of(source.sha256, source.direction, *understood, runtime.kind, precision, size, wanted.heatmap)
     engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{runtime.suffix}"
