@@ -222,7 +222,9 @@ def architecture_of(card: str) -> str:
 
 GPU, CUDA_TORCH, GPU_MEMORY, RTX_CARD = NvidiaGpu(), CudaTorch(), GpuMemory(), RtxCard()
 TORCH, ONNX = LibraryPart("torch", "torch"), LibraryPart("onnx", "torch")
-ONNX_RUNTIME, TRITON = LibraryPart("onnxruntime", "cpu"), LibraryPart("triton", "kernels")
+ONNX_RUNTIME = LibraryPart("onnxruntime", "cpu", title="ONNX Runtime", versions=((1, 20), (2,)))
+"""From the first version on that reads what we write: opset 20, and bytes multiplied by columns' scales."""
+TRITON = LibraryPart("triton", "kernels")
 TENSORRT = LibraryPart("tensorrt", "tensorrt", title="TensorRT", versions=((10, 16), (12,)))
 """From the first version on whose parser finds our plugins and reads lists of numbers; below the next major one, whose
 names are other. The tests hold us to the bindings of versions in between.
