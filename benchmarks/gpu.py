@@ -33,6 +33,8 @@ PART_SECONDS = 540
 BATCHES = (1, 32)
 RIVAL_SECONDS = 200.0
 """For opening one rival: max-autotune takes minutes with nothing cached."""
+KERNEL_SECONDS = 90.0
+"""For all rows of one kernel: torch.compile takes some 25 of them."""
 ROUNDS_SECONDS = 60.0
 """What is kept for the rounds and the photos after the last rival was opened."""
 WORKERS = 8
@@ -74,7 +76,7 @@ def run(part: str, batches: Sequence[int], output: Path) -> bool:
     elif part == "training":
         well = training_step(output)
     elif part == "kernels":
-        well = suite(Plan(batches=(), device="cuda", kernels=True), part, output)
+        well = suite(Plan(batches=(), device="cuda", kernels=True), part, output, KERNEL_SECONDS)
     else:
         ran = [suite(Plan(batches=(batch,), device="cuda"), f"batch-{batch}", output) for batch in batches]
         well = all(ran)
@@ -134,15 +136,15 @@ def training_step(output: Path) -> bool:
     return file.exists()
 
 
-def suite(plan: Plan, part: str, output: Path) -> bool:
-    """Whether our engines ran and were right."""
+def suite(plan: Plan, part: str, output: Path, limit_seconds: float = RIVAL_SECONDS) -> bool:
+    """Whether our engines ran and were right. limit_seconds: for opening one contender, or for one kernel."""
     settings = Settings(
         rounds=5,
         turn_seconds=0.3,
         throughput_rounds=2,
         callers=4,
-        limit_seconds=RIVAL_SECONDS,
-        budget_seconds=PART_SECONDS - RIVAL_SECONDS - ROUNDS_SECONDS,
+        limit_seconds=limit_seconds,
+        budget_seconds=PART_SECONDS - limit_seconds - ROUNDS_SECONDS,
         photos=16,
     )
     say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import triton
 
-from benchmarks.compiled_kernels import SHARED_KIB, Compiled, cases, compile_case
+from benchmarks.compiled_kernels import H100, SHARED_KIB, Compiled, cases, compile_case
 from ugatit_fast.bench.cost import Work, count, roofline_seconds
 from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.files import written_whole
+from ugatit_fast.kernels.schedule import Gpu
 from ugatit_fast.model import GeneratorConfig
 
 README = Path(__file__).parents[1] / "kernels" / "README.md"
@@ -59,12 +60,25 @@ def table(results: list[Compiled]) -> str:
 
 def rooflines() -> str:
     """Markdown: what the operations of a light generator must move and multiply, and the least time that takes."""
-    work = {batch: count(GeneratorConfig(light=True), batch, 256, 256, "fp16") for batch in BATCHES}
     rates = f"{BYTES_PER_SECOND / 1e12:.1f} TB/s and {OPERATIONS_PER_SECOND / 1e12:.0f} TFLOP/s"
     lines = [
         "Light, 256x256, float16: every operation as a launch of its own that moves each byte once, on an H100 at",
         f"{rates} (assumed). Arithmetic, not a measurement.",
         "",
+        *roofline(None),
+        "",
+        "The same with our convolutions wherever they may be: what they write has its statistics beside it, up-sampled",
+        "images are woven, and the attention stores bias, ReLU and border at once.",
+        "",
+        *roofline(H100),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def roofline(ours_on: Gpu | None) -> list[str]:
+    """The lines of a table; cuDNN's convolutions unless ours run on a GPU."""
+    work = {batch: count(GeneratorConfig(light=True), batch, 256, 256, "fp16", ours_on) for batch in BATCHES}
+    lines = [
         "| operation | times | MB, batch 1 | GFLOP | us | MB, batch 32 | GFLOP | us |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -73,7 +87,7 @@ def rooflines() -> str:
         lines.append(f"| {name} | {len(named[BATCHES[0]])} | {' | '.join(least(named[batch]) for batch in BATCHES)} |")
     times = len(work[BATCHES[0]])
     lines.append(f"| **all** | **{times}** | {' | '.join(least(work[batch]) for batch in BATCHES)} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def least(work: list[Work]) -> str:

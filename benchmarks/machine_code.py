@@ -48,8 +48,15 @@ class MachineCode:
         return sum(not text.startswith("NOP") for i, text in enumerate(instructions) if i not in left_out)
 
     def largest_loop(self) -> int:
-        """Instructions of the longest loop; 0 where there is none."""
-        return max((start - end + 1 for start, end in self.branches if end <= start), default=0)
+        """Instructions of the longest loop that has no other in it; 0 where there is none."""
+        loops = [(end, start) for start, end in self.branches if end <= start]
+        innermost = [loop for loop in loops if not any(loop[0] <= begin and end < loop[1] for begin, end in loops)]
+        return max((end - begin + 1 for begin, end in innermost), default=0)
+
+    def count(self, mnemonic: str) -> int:
+        """Instructions of that name."""
+        instructions, _ = self.parsed
+        return sum(re.search(rf"^(@!?U?P\w+ )?{mnemonic}\b", text) is not None for text in instructions)
 
     def registers_and_spills(self) -> tuple[int, int]:
         """(registers, bytes of stack) of a thread: no kernel here has a stack of its own, so its bytes are spills."""

@@ -21,7 +21,7 @@ from ugatit_fast.backends.runtimes import (
     runtime_of,
 )
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Loading, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.eight_bits import EightBits
@@ -292,4 +292,4 @@ def runners(path: Path, written: Written, request: BuildRequest) -> Iterator[Bac
         )
         yield from (OrtBackend(graph, spec, device="cpu") for graph in written.graphs)
     else:
-        yield open_backend(path, spec, request.device, None)
+        yield open_backend(path, spec, Loading(device=request.device), request.say)

@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StageWeights, StyleWeights
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    FoldedNetwork,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 
 MOST_APART = 1e3
 """Of two channels' factors: a channel that is hardly used gets no more bits than that."""
@@ -32,6 +39,8 @@ class Activation:
     """Stages with a norm of their own, which scales."""
     plain: list[str] = field(default_factory=list)
     """Convolutions whose results it is as they are, with their bias; an attention's too."""
+    fixed: bool = False
+    """Whether somebody reads it who can't divide."""
     styled: bool = False
     """Whether the style scales it, and reads it."""
     read_by: list[str] = field(default_factory=list)
@@ -49,6 +58,7 @@ class Activation:
         two.normed += one.normed
         two.plain += one.plain
         two.styled |= one.styled
+        two.fixed |= one.fixed
         two.read_by += one.read_by
         one.joined = two
 
@@ -61,7 +71,7 @@ class Wiring:
 
     def activations(self) -> Iterator[Activation]:
         """Those that can be scaled: the picture can't."""
-        return (one for one in self.made[1:] if one.joined is None)
+        return (one for one in self.made[1:] if one.joined is None and not one.fixed)
 
     def new(self) -> Activation:
         self.made.append(Activation())
@@ -97,6 +107,13 @@ class Wiring:
         self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
     ) -> Activation:
         return self.stage(x, weights, norm=norm)
+
+    def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
+        """Its kernels are of two kinds, and it stays in float32 anyway."""
+        x.itself().fixed = True
+        made = self.new()
+        made.normed.append(weights.prefix)
+        return made
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         x.itself().read_by.append(weights.prefix)

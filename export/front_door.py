@@ -6,7 +6,7 @@ able neither to build nor to fetch. This is the door that `from ugatit_fast impo
 
 from pathlib import Path
 
-from ugatit_fast.choices import HINTS, Device, Direction, Hints, Precision
+from ugatit_fast.choices import HINTS, Device, Direction, Hints, Precision, Tune
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.export.ready import ready_engine
 from ugatit_fast.progress import Say
@@ -27,6 +27,7 @@ class Translator(EngineTranslator):
         device: Device = "auto",
         heatmap: bool = False,
         threads: int | None = None,
+        tune: Tune = "auto",
         trust_plan: bool = False,
         direction: Direction | None = None,
         size: tuple[int, int] | None = None,
@@ -44,7 +45,7 @@ class Translator(EngineTranslator):
             training size, and the runtime's own choice.
         hints: what is known of the weights' generator that its tensors don't say.
         offline: as for `ReadyOptions`.
-        device, heatmap, threads, trust_plan: as for the translator of an engine.
+        device, heatmap, threads, tune, trust_plan: as for the translator of an engine.
         say: called with a line of progress now and then.
         Raises what `ready_engine` does, and EngineError or BackendUnavailable where the engine can't be loaded.
         """
@@ -54,4 +55,6 @@ class Translator(EngineTranslator):
             if trust_plan
             else ready_engine(weights, options, device=device, size=size, heatmap=heatmap, say=say)
         )
-        super().__init__(engine, device=device, heatmap=heatmap, threads=threads, trust_plan=trust_plan)
+        super().__init__(
+            engine, device=device, heatmap=heatmap, threads=threads, tune=tune, trust_plan=trust_plan, say=say
+        )

@@ -18,7 +18,7 @@ class FusedNorms(NativeNorms):
     """Norms of float32 activations with channels first, of any size."""
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        if weights.rho is not None:
+        if weights.rho is not None or ending.style is not None:
             return self.of_planes([x], weights, ending)[0]
         gamma = np.ones(ending.channels, np.float32) if weights.gamma is None else weights.gamma.numpy()
         beta = np.zeros(ending.channels, np.float32) if weights.beta is None else weights.beta.numpy()
@@ -39,7 +39,7 @@ class FusedNorms(NativeNorms):
         squares = self.average([node("Mul", norm, norm) for norm in norms])
         variance = node("Div", squares, self.measured_pixels(planes[0]))
         if weights.rho is None:
-            return [self.instance_norm(deviation, variance, weights) for deviation in deviations]
+            return [self.instance_norm(deviation, variance, weights, ending.style) for deviation in deviations]
         scale, shift = self.mixed_norm(planes[0], mean, variance, weights, ending, len(planes))
         return [node("Add", node("Mul", deviation, scale), shift) for deviation in deviations]
 

@@ -25,7 +25,7 @@ from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.pixel_rows import Layout
 from ugatit_fast.export.row_kernels import GROUP, kernels_of_a_group, row_kernels_of_a_group
 from ugatit_fast.export.row_writer import Rows, widening
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
 
 MIDDLE = 128
 """The uint8 that stands for 0 in a second byte."""
@@ -192,15 +192,15 @@ class Int8RowOperations(RowOperations):
 
     def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         place, weight = weights.prefix, weights.weight.numpy()
-        outputs, inputs = weight.shape[:2]
-        index = self.window_index(x, window=3, stride=2)
+        outputs, inputs, size, _ = weight.shape
+        index = self.window_index(x, window=size, stride=2)
         height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
         layout = self.rows.raster(height, width, multiple=x.layout.multiple // 4)
         if self.eight.span(place):
             value = self.centred(x, index, place, weight, self.less_means(place, self.eight.means[place]))
         else:
             taps = self.stored(weights.name("weight"), weight.transpose(2, 3, 1, 0).reshape(-1, outputs))
-            value = self.product(x, index, 9 * inputs, taps)
+            value = self.product(x, index, size * size * inputs, taps)
         return Rows(value, layout, outputs)
 
     def up_convolution(self, x: Rows, weights: StageWeights) -> Rows:
@@ -250,6 +250,10 @@ class Int8RowOperations(RowOperations):
         group = row_kernels_of_a_group(levels.astype(np.float32)).astype(np.int8)
         return self.kernels(weights.prefix, group, np.tile(scale, GROUP))
 
+    def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
+        """In float32: its outermost lines are sums of their own."""
+        return super().wide_up_stage(self.as_floats(x), weights, pad=pad, pad_mode=pad_mode)
+
     def as_floats(self, x: Rows) -> Rows:
         return Rows(self.floats(x), x.layout, x.channels, pad_mode=x.pad_mode)
 
@@ -264,64 +268,51 @@ class Int8RowOperations(RowOperations):
 
     # Norms --------------------------------------------------------------------------------------------------------
 
-    def norm(self, x: Rows, weights: StageWeights, style: tuple[str, str] | None, unbiased: bool, relu: bool) -> Rows:
+    def norm(
+        self,
+        x: Rows,
+        weights: StageWeights,
+        style: tuple[str, str] | None,
+        unbiased: bool,
+        relu: bool,
+        *,
+        eps_outside: bool = False,
+    ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin`, as a * y + b for each piece of y."""
-        pieces = self.unfinished[x.value].pieces if x.value in self.unfinished else (x.value,)
+        pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
-        mean, variance = self.moments(pieces, piece)
-        gamma, beta = style or (self.optional(weights, "gamma"), self.optional(weights, "beta"))
-        scale_c = self.inverse_root(variance, self.pixels(x), unbiased)
-        if weights.rho is None:
-            a, b = self.times(scale_c, gamma), beta
+        if self.eight.span(weights.prefix) is None:
+            deviation, mean, variance = self.statistics(piece)
+            a, b = self.coefficients(x, weights, style, mean, variance, unbiased, eps_outside)
+            made: tuple[str, ...] = (self.affine(piece, deviation, a, b),)
         else:
-            a, b = self.mixed(x, mean, variance, scale_c, weights, (gamma, beta), unbiased)
-        moved = self.node("Mul", a, mean)
-        shift = self.node("Neg", moved) if b is None else self.node("Sub", b, moved)
-        made = tuple(self.affine(piece, one, a, shift) for one in pieces)
+            mean, variance = self.moments(pieces, piece)
+            seen = replace(x, constant=self.means_of(weights, x.channels))
+            a, b = self.coefficients(seen, weights, style, mean, variance, unbiased, eps_outside)
+            moved = self.node("Mul", a, mean)
+            shift = self.node("Neg", moved) if b is None else self.node("Sub", b, moved)
+            made = tuple(self.affine(piece, one, a, shift) for one in pieces)
         self.unfinished[made[0]] = Unfinished(made, relu)
         return Rows(made[0], x.layout, x.channels)
 
     def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
-        pieces = self.unfinished[x.value].pieces if x.value in self.unfinished else (x.value,)
+        pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
-        constant = self.constant_of(weights, x.channels)
-        if constant is not None:
-            pieces = tuple(self.per_channel("Add", piece, one, constant) for one in pieces)
+        for constant in (self.means_of(weights, x.channels), self.optional(weights, "bias")):
+            if constant is not None:
+                pieces = tuple(self.per_channel("Add", piece, one, constant) for one in pieces)
         self.unfinished[pieces[0]] = Unfinished(pieces, relu)
         return Rows(pieces[0], x.layout, x.channels)
 
-    def mixed(
-        self,
-        x: Rows,
-        mean: str,
-        variance: str,
-        scale_c: str,
-        weights: StageWeights,
-        style: tuple[str | None, str | None],
-        unbiased: bool,
-    ) -> tuple[str, str]:
-        """a and b of deviations from the channels' means, where a layer norm is mixed in; the means that products are
-        less of, and the convolution's bias, are part of what the layer sees.
-        """
-        gamma, beta = style
-        apart = self.constant_of(weights, x.channels)
-        offset_of = mean if apart is None else self.node("Add", mean, apart)
-        offset = self.node("Sub", offset_of, self.over_channels(offset_of))
-        spread = self.node("Add", variance, self.node("Mul", offset, offset))
-        count = self.rows.op("Mul", self.pixels(x), self.scalar(float(x.channels)))
-        scale = self.inverse_root(self.over_channels(spread), count, unbiased)
-        rho = self.vector(weights, "rho")
-        layer_part = self.times(self.node("Mul", self.node("Sub", self.scalar(1.0), rho), scale), gamma)
-        a = self.node("Add", self.times(self.node("Mul", rho, scale_c), gamma), layer_part)
-        return a, self.plus(self.node("Mul", layer_part, offset), beta)
+    def pieces_of(self, x: Rows) -> tuple[str, ...]:
+        return self.unfinished[x.value].pieces if x.value in self.unfinished else (x.value,)
 
-    def constant_of(self, weights: StageWeights, channels: int) -> str | None:
-        """What belongs to the channels' means and isn't in the rows, (1, 1, c)."""
+    def means_of(self, weights: StageWeights, channels: int) -> str | None:
+        """What a product was made less of, (1, 1, c)."""
         place = weights.prefix
-        means = self.eight.means[place].reshape(-1, channels).mean(0) if self.eight.span(place) else None
-        bias = None if weights.bias is None else weights.bias.numpy()
-        given = [part for part in (means, bias) if part is not None]
-        return self.stored(f"{place}.apart", np.sum(given, axis=0)[None, None]) if given else None
+        if self.eight.span(place) is None:
+            return None
+        return self.stored(f"{place}.apart", self.eight.means[place].reshape(-1, channels).mean(0)[None, None])
 
     def moments(self, pieces: tuple[str, ...], piece: Rows) -> tuple[str, str]:
         """Mean and biased variance (n, 1, c) of rows that are nearly centred.
@@ -337,11 +328,12 @@ class Int8RowOperations(RowOperations):
     def average(self, vectors: list[str]) -> str:
         return vectors[0] if len(vectors) == 1 else self.node("Mean", *vectors)
 
-    def affine(self, piece: Rows, value: str, a: str, b: str) -> str:
+    def affine(self, piece: Rows, value: str, a: str, b: str | None) -> str:
         """a * value + b, with one a and b a channel."""
         times = widening(piece)
         wide = self.node("Mul", self.widened(value, piece), self.repeated(a, times))
-        wide = self.node("Add", wide, self.repeated(b, times))
+        if b is not None:
+            wide = self.node("Add", wide, self.repeated(b, times))
         return wide if times == 1 else self.reshape(wide, 0, -1, piece.channels)
 
     def layout_of(self, x: Rows, pieces: tuple[str, ...]) -> Layout:

@@ -8,12 +8,19 @@ its convolutions compute, and what lies between two convolutions becomes kernels
 import torch
 from onnx import TensorProto
 
-from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ActivationWriter, Layout
+from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter, Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
 from ugatit_fast.export.plugin_norms import PluginNorms
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StageWeights, StyleWeights
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    FoldedNetwork,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 from ugatit_fast.kernels.image import COLOURS
 
 
@@ -83,6 +90,48 @@ class ConvolutionOperations(ActivationWriter):
         if weights.bias is not None:
             y = self.node("Add", y, self.per_channel(weights.bias.numpy(), weights.name("bias")))
         return self.finished(y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode)
+
+    def wide_up_stage(self, x: str, weights: WideUpWeights, *, pad: int, pad_mode: str) -> str:
+        image = self.node("DepthToSpace", self.convolved(x, weights), blocksize=2, mode="DCR")
+        low = self.low(x)
+        image = self.edged(image, low, 2, weights)
+        image = self.edged(image, low, 3, weights)
+        ending = Ending(
+            channels=len(weights.top), unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True
+        )
+        return self.norms.norm(self.from_planes(image), weights, ending)
+
+    def low(self, x: str) -> str:
+        """(n, c, h, w) without its border of 1, in its own precision."""
+        return self.cut(self.planes(x), [2, 3], [1, 1], [-1, -1])
+
+    def edged(self, image: str, low: str, axis: int, weights: WideUpWeights) -> str:
+        """The image (n, c, h, w) with what its outermost lines across an axis lack of a reflected border; see
+        `ugatit_fast.architectures.unit.edge_kernels`. low: the input, without its border.
+        """
+        names, mode = (("top", "bottom"), "reflect") if axis == 2 else (("left", "right"), "replicate")
+        ends = ((1, 2), (0, 1)), ((-2, -1), (-1, 0))
+        first, last = (
+            self.edge(self.node("Sub", *(self.cut(low, [axis], [a], [b]) for a, b in end)), axis, weights, name, mode)
+            for end, name in zip(ends, names, strict=True)
+        )
+        parts = (
+            self.node("Add", self.cut(image, [axis], [0], [1]), first),
+            self.cut(image, [axis], [1], [-1]),
+            self.node("Add", self.cut(image, [axis], [-1], [0]), last),
+        )
+        return self.node("Concat", *parts, axis=axis)
+
+    def edge(self, line: str, axis: int, weights: WideUpWeights, name: str, mode: str) -> str:
+        """The convolution of a doubled line, which lies across an axis."""
+        along = 5 - axis
+        twice = self.node("Unsqueeze", line, self.builder.integers(along + 1))
+        doubled = self.node("Concat", twice, twice, axis=along + 1)
+        doubled = self.node("Reshape", doubled, self.builder.integers(0, 0, *((1, -1) if axis == 2 else (-1, 1))))
+        before = [2 if one == along else 0 for one in range(4)]
+        bordered = self.node("Pad", doubled, self.builder.integers(*before * 2), mode=ONNX_MODES[mode])
+        kernel = weights.get_buffer(name).unsqueeze(axis).numpy()
+        return self.node("Conv", bordered, self.builder.constant(kernel, weights.name(name)))
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
         bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))

@@ -30,6 +30,8 @@ class Ending:
     pad_mode: str
     style: Style | None = None
     residual: str | None = None
+    eps_outside: bool = False
+    """The epsilon is added to deviations, not to variances."""
 
 
 class Norms(Protocol):
@@ -65,16 +67,16 @@ class NativeNorms:
         deviation = node("Sub", wide, mean)
         variance = writer.reduced("ReduceMean", node("Mul", deviation, deviation), *writer.layout.plane)
         if weights.rho is None:
-            return self.instance_norm(deviation, variance, weights)
+            return self.instance_norm(deviation, variance, weights, ending.style)
         scale, shift = self.mixed_norm(x, mean, variance, weights, ending)
         return node("Add", node("Mul", deviation, scale), shift)
 
-    def instance_norm(self, deviation: str, variance: str, weights: StageWeights) -> str:
+    def instance_norm(self, deviation: str, variance: str, weights: StageWeights, style: Style | None) -> str:
         """The convolution's bias cancels."""
         y = self.node("Div", deviation, self.root(variance))
-        if weights.gamma is None:
+        if style is None and weights.gamma is None:
             return y
-        gamma, beta = self.own_style(weights)
+        gamma, beta = style or self.own_style(weights)
         return self.node("Add", self.node("Mul", y, gamma), beta)
 
     def mixed_norm(
@@ -95,9 +97,9 @@ class NativeNorms:
         if ending.unbiased:
             variance = node("Mul", variance, self.correction(x, len(rho), planes))
             layer_variance = node("Mul", layer_variance, self.correction(x, len(rho), planes * len(rho)))
-        by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance))
+        by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance, ending.eps_outside))
         rest = writer.per_channel(np.float32(1) - rho, f"{weights.prefix}.rest")
-        by_layer = node("Div", rest, self.root(layer_variance))
+        by_layer = node("Div", rest, self.root(layer_variance, ending.eps_outside))
         scale = node("Mul", gamma, node("Add", by_instance, by_layer))
         return scale, node("Add", beta, node("Mul", gamma, node("Mul", by_layer, offset)))
 
@@ -119,7 +121,10 @@ class NativeNorms:
         layer_variance = node("Sub", apart_second, node("Mul", apart_mean, apart_mean))
         return node("Sub", apart, apart_mean), layer_variance
 
-    def root(self, variance: str) -> str:
+    def root(self, variance: str, eps_outside: bool = False) -> str:
+        """The deviation that is divided by."""
+        if eps_outside:
+            return self.node("Add", self.node("Sqrt", variance), self.scalar(EPS))
         return self.node("Sqrt", self.node("Add", variance, self.scalar(EPS)))
 
     def correction(self, x: str, channels: int, values: int) -> str:

@@ -18,7 +18,7 @@ from onnx import TensorProto
 from ugatit_fast.export.row_convolutions import PICTURE_MULTIPLE, RowConvolutions
 from ugatit_fast.export.row_norms import RowNorms
 from ugatit_fast.export.row_writer import WIDE, Rows
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
 
 
 class RowOperations(RowConvolutions, RowNorms):
@@ -65,6 +65,11 @@ class RowOperations(RowConvolutions, RowNorms):
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
         normalised = self.norm(up, weights, None, unbiased, relu=True) if norm else self.moved(up, weights, relu=True)
+        return replace(normalised, pad_mode=pad_mode)
+
+    def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
+        up = self.with_edges(self.up_convolution(x, weights), x, weights)
+        normalised = self.norm(up, weights, None, unbiased=True, relu=True, eps_outside=True)
         return replace(normalised, pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:

@@ -108,7 +108,7 @@ class PixelRows:
             at = self.op("Sub", last, self.op("Abs", self.op("Sub", last, self.op("Abs", at))))
         return self.op("Max", self.op("Min", at, last), 0)
 
-    def index(self, layout: Layout, y: str, x: str) -> str:
+    def index(self, layout: Layout, y: str | int, x: str | int) -> str:
         """Rows of the pixels at broadcast coordinates y and x, flattened."""
         rows = self.op("Add", self.op("Gather", layout.y_part, y), self.op("Gather", layout.x_part, x))
         return self.op("Reshape", self.bounded(rows, layout), self.builder.integers(-1))
@@ -205,20 +205,23 @@ class PixelRows:
         pieces = [y] if bands == 1 else self.builder.nodes_with("Split", bands, y, axis=1, num_outputs=bands)
         return [self.index(layout, self.op("Unsqueeze", piece, self.builder.integers(1, 3)), x) for piece in pieces]
 
-    def strided_windows(self, layout: Layout, pad_mode: str, bands: int) -> list[str]:
-        """Index of every 3x3 window of a convolution of stride 2 with a border of 1, its outputs in `tiled` order.
+    def strided_windows(self, layout: Layout, size: int, pad_mode: str, bands: int) -> list[str]:
+        """Index of every window, of `size` pixels a side, of a convolution of stride 2 with a border of 1, its outputs
+        in `tiled` order.
 
         A sum over (y in tile, x in tile, tile row, tile column, window row, window column). Both parts are spread over
         the last three dimensions first, so that the one large addition runs along long lines.
         """
         layout = self.edged(layout, pad_mode)
         height, width = self.op("Div", layout.height, 2), self.op("Div", layout.width, 2)
-        y = self.op("Gather", layout.y_part, self.strided_tiles(self.tiles(height, bands), layout.height, pad_mode))
-        x = self.op("Gather", layout.x_part, self.strided_tiles(self.tiles(width), layout.width, pad_mode))
+        y = self.op(
+            "Gather", layout.y_part, self.strided_tiles(self.tiles(height, bands), layout.height, size, pad_mode)
+        )
+        x = self.op("Gather", layout.x_part, self.strided_tiles(self.tiles(width), layout.width, size, pad_mode))
         nothing = self.op("Unsqueeze", self.op("Mul", x, 0), self.builder.integers(1, 2, 4))
         nothing = self.op("Slice", nothing, *(self.builder.integers(k) for k in (0, 1, 0)))
         x = self.op("Unsqueeze", x, self.builder.integers(0, 2, 4))
-        x = self.op("Expand", x, self.builder.integers(1, 1, 1, 1, 3, 1))
+        x = self.op("Expand", x, self.builder.integers(1, 1, 1, 1, size, 1))
         x = self.op("Reshape", x, self.builder.integers(0, 0, 0, -1))
         result = []
         for piece in self.builder.nodes_with("Split", bands, y, axis=1, num_outputs=bands):
@@ -228,12 +231,29 @@ class PixelRows:
             result.append(self.op("Reshape", rows, self.builder.integers(-1)))
         return result
 
-    def strided_tiles(self, tiles: str, size: str, pad_mode: str) -> str:
-        """Coordinates (4, tiles, 3) read by output 4 t + a of a line, kernel position j."""
-        reach = 2 * TILE + 1
-        at = self.windows(tiles, size, window=reach, stride=2 * TILE, lead=1, pad_mode=pad_mode)  # (9, tiles)
-        taps = self.builder.constant(np.add.outer(2 * np.arange(TILE), np.arange(3)).astype(np.int32), "strided_taps")
+    def strided_tiles(self, tiles: str, length: str, size: int, pad_mode: str) -> str:
+        """Coordinates (4, tiles, size) read by output 4 t + a of a line, kernel position j."""
+        reach = 2 * (TILE - 1) + size
+        at = self.windows(tiles, length, window=reach, stride=2 * TILE, lead=1, pad_mode=pad_mode)  # (reach, tiles)
+        name = "strided_taps" if size == 3 else f"strided_taps_{size}"
+        taps = self.builder.constant(np.add.outer(2 * np.arange(TILE), np.arange(size)).astype(np.int32), name)
         return self.op("Transpose", self.op("Gather", at, taps, axis=0), perm=(0, 2, 1))
+
+    def end(self, length: str, offset: int) -> str | int:
+        """A coordinate counted from the beginning of a line, or, where it is negative, from its end."""
+        return offset if offset >= 0 else self.op("Add", length, offset)
+
+    def line(self, layout: Layout, at: str | int, across: bool) -> str:
+        """Rows of the pixels of one line: row `at` of the image, from left to right, or column `at`, downwards."""
+        if across:
+            return self.index(layout, at, self.arange(layout.width))
+        return self.index(layout, self.arange(layout.height), at)
+
+    def doubled_taps(self, length: str, taps: int, pad_mode: str) -> str:
+        """Coordinates in a line that a convolution reads of it when every pixel is doubled: (2 length * taps,)."""
+        twice = self.op("Mul", length, 2)
+        at = self.windows(twice, twice, window=taps, stride=1, lead=taps // 2, pad_mode=pad_mode)
+        return self.op("Reshape", self.op("Transpose", self.op("Div", at, 2), perm=(1, 0)), self.builder.integers(-1))
 
     def bordered(self, size: str, border: int) -> str:
         """Coordinates of a line with a reflected border."""

@@ -10,7 +10,7 @@ import numpy as np
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter
 from ugatit_fast.export.onnx_builder import DOMAIN
 from ugatit_fast.export.onnx_functions import CHANNEL_STATS, NORM_APPLY, NORM_APPLY_ADD
-from ugatit_fast.export.onnx_norms import Ending, Style
+from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Style
 from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, PLUGIN, STATS, PluginShapes, tiles_of
 from ugatit_fast.graph import StageWeights
 from ugatit_fast.model import EPS
@@ -25,10 +25,13 @@ class PluginNorms:
     def __init__(self, writer: ActivationWriter, shapes: PluginShapes) -> None:
         assert writer.layout == CHANNELS_FIRST
         self.writer, self.builder, self.shapes = writer, writer.builder, shapes
+        self.native = NativeNorms(writer, shapes.pixels)
         for text in (CHANNEL_STATS, NORM_APPLY, NORM_APPLY_ADD):
             self.builder.define(text)
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
+        if ending.eps_outside:  # which the kernels of the plugins don't know
+            return self.native.norm(x, weights, ending)
         channels = ending.channels
         rho = self.filled(1, channels) if weights.rho is None else self.writer.stored(weights, "rho")
         bias = self.filled(0, channels) if weights.bias is None else self.writer.stored(weights, "bias")

@@ -22,7 +22,7 @@ from ugatit_fast.export.winograd import (
     Matrix,
     plane,
 )
-from ugatit_fast.graph import ConvolutionWeights, StageWeights
+from ugatit_fast.graph import ConvolutionWeights, StageWeights, WideUpWeights
 
 POINTS = WINDOW_TRANSFORM.shape[0] ** 2
 PICTURE_MULTIPLE = 16
@@ -69,10 +69,10 @@ class RowConvolutions(RowWriter):
         return self.node("Einsum", self.shared(transform), self.stored(name, taps), equation="pk,kio->pio")
 
     def up_convolution(self, x: Rows, weights: StageWeights) -> Rows:
-        """All four phases as one 3x3 convolution at low resolution; each phase reads 2x2 of its taps."""
+        """All four phases as one 3x3 convolution at low resolution; a phase of 2x2 reads as many of its taps."""
         weight = weights.weight.numpy()
         outputs = len(weight) // 4
-        low_kernels = phases_in_3x3(weight)
+        low_kernels = weight if weight.shape[3] == KERNEL else phases_in_3x3(weight)
         kernels = self.winograd_kernels(weights.name("weight"), low_kernels, plane(KERNEL_TRANSFORM, KERNEL_TRANSFORM))
         bands = BANDS["up"]
         pieces = [
@@ -83,6 +83,32 @@ class RowConvolutions(RowWriter):
         low = self.rows.tiled(x.layout.height, x.layout.width, bands)
         layout = self.rows.doubled(low, phases_first=False)
         return Rows(value, layout, outputs, self.constant_through(x, weights, weight[:outputs].sum((2, 3))))
+
+    def with_edges(self, up: Rows, x: Rows, weights: WideUpWeights) -> Rows:
+        """The image with what its outermost lines lack of a reflected border; see
+        `ugatit_fast.architectures.unit.edge_kernels`. x: the input; in differences its constant cancels.
+        """
+        rows, integers = self.rows, self.builder.integers
+        height, width = x.layout.height, x.layout.width
+        lines = {"top": (0, 1), "bottom": (-1, -2), "left": (0, 1), "right": (-1, -2)}
+        places, added = [], []
+        for name, (last, next_to_last) in lines.items():
+            across = name in ("top", "bottom")
+            side, length = (height, width) if across else (width, height)
+            last_line, inner = (rows.line(x.layout, rows.end(side, end), across) for end in (last, next_to_last))
+            apart = self.node("Sub", *(self.node("Gather", x.value, line, axis=1) for line in (inner, last_line)))
+            taps = rows.doubled_taps(length, weights.top.shape[2], "reflect" if across else "replicate")
+            windows = self.node("Gather", apart, taps, axis=1)
+            kernel = weights.get_buffer(name).numpy()
+            matrix = self.stored(weights.name(name), kernel.transpose(2, 1, 0).reshape(-1, len(kernel)))
+            added.append(self.node("MatMul", self.reshape(windows, 0, -1, kernel[0].size), matrix))
+            edge = rows.end(up.layout.height if across else up.layout.width, last)
+            places.append(rows.line(up.layout, edge, across))
+        updates = self.node("Concat", *added, axis=1)
+        place = rows.op("Unsqueeze", rows.op("Concat", *places, axis=0), integers(0, 2))
+        place = self.node("Expand", place, self.node("Shape", updates))
+        value = self.node("ScatterElements", up.value, place, updates, axis=1, reduction="add")
+        return replace(up, value=value)
 
     def up_convolution_by_phase(self, x: Rows, weights: StageWeights) -> Rows:
         """The same with only the 25 of 36 points at which a phase's kernel, one row and one column short, isn't
@@ -153,16 +179,16 @@ class RowConvolutions(RowWriter):
         return self.reshape(windows, 0, -1, size * reach * colours)
 
     def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
-        """3x3 with stride 2 and a border of 1, as a matrix product of gathered windows. An instance norm that follows
-        takes no notice of the constant.
+        """3x3 or 4x4 with stride 2 and a border of 1, as a matrix product of gathered windows. An instance norm that
+        follows takes no notice of the constant.
         """
-        outputs, inputs = weights.weight.shape[:2]
+        outputs, inputs, size, _ = weights.weight.shape
         bands = 1 if x.layout.bands else BANDS["down"]  # the second leaves its rows as the residual blocks do theirs
         taps = weights.weight.numpy().transpose(2, 3, 1, 0).reshape(-1, outputs)
         matrix = self.stored(weights.name("weight"), taps)
         pieces = [
-            self.product(x, index, 9 * inputs, matrix)
-            for index in self.rows.strided_windows(x.layout, x.pad_mode, bands)
+            self.product(x, index, size * size * inputs, matrix)
+            for index in self.rows.strided_windows(x.layout, size, x.pad_mode, bands)
         ]
         height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
         layout = self.rows.tiled(height, width, bands)

@@ -10,11 +10,35 @@ from ugatit_fast.model import EPS
 class RowNorms(RowWriter):
     """Normalisation, ReLU and addition; the affine map's shift stays a constant beside the rows."""
 
-    def norm(self, x: Rows, weights: StageWeights, style: tuple[str, str] | None, unbiased: bool, relu: bool) -> Rows:
+    def norm(
+        self,
+        x: Rows,
+        weights: StageWeights,
+        style: tuple[str, str] | None,
+        unbiased: bool,
+        relu: bool,
+        *,
+        eps_outside: bool = False,
+    ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin` on rows; the result leaves `b` to its constant."""
         deviation, mean, variance = self.statistics(x)
+        a, b = self.coefficients(x, weights, style, mean, variance, unbiased, eps_outside)
+        scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
+        return self.rectified(scaled, b) if relu else scaled
+
+    def coefficients(
+        self,
+        x: Rows,
+        weights: StageWeights,
+        style: tuple[str, str] | None,
+        mean: str,
+        variance: str,
+        unbiased: bool,
+        eps_outside: bool,
+    ) -> tuple[str, str | None]:
+        """a and b, by which a norm is a * deviation + b. mean: of the rows, without the constant of x."""
         gamma, beta = style or (self.optional(weights, "gamma"), self.optional(weights, "beta"))
-        scale_c = self.inverse_root(variance, self.pixels(x), unbiased)
+        scale_c = self.inverse_root(variance, self.pixels(x), unbiased, eps_outside)
         if weights.rho is None:
             a, b = self.times(scale_c, gamma), beta
         else:
@@ -22,13 +46,12 @@ class RowNorms(RowWriter):
             offset = self.node("Sub", mean, self.over_channels(mean))
             spread = self.node("Add", variance, self.node("Mul", offset, offset))
             count = self.rows.op("Mul", self.pixels(x), self.scalar(float(x.channels)))
-            scale = self.inverse_root(self.over_channels(spread), count, unbiased)
+            scale = self.inverse_root(self.over_channels(spread), count, unbiased, eps_outside)
             rho = self.vector(weights, "rho")
             layer_part = self.times(self.node("Mul", self.node("Sub", self.scalar(1.0), rho), scale), gamma)
             a = self.node("Add", self.times(self.node("Mul", rho, scale_c), gamma), layer_part)
             b = self.plus(self.node("Mul", layer_part, offset), beta)
-        scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
-        return self.rectified(scaled, b) if relu else scaled
+        return a, b
 
     def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
         """What follows a convolution without a normalisation: its bias, and ReLU."""
@@ -55,11 +78,15 @@ class RowNorms(RowWriter):
         constant = residual.constant if x.constant is None else self.plus(x.constant, residual.constant)
         return replace(x, value=self.node("Add", residual.value, x.value), constant=constant)
 
-    def inverse_root(self, variance: str, count: str, unbiased: bool) -> str:
-        """1 / sqrt(variance + eps), the variance corrected by count / (count - 1) where unbiased."""
+    def inverse_root(self, variance: str, count: str, unbiased: bool, eps_outside: bool) -> str:
+        """1 / sqrt(variance + eps), or 1 / (sqrt(variance) + eps), the variance corrected by count / (count - 1) where
+        unbiased.
+        """
         if unbiased:
             correction = self.rows.op("Div", count, self.rows.op("Sub", count, self.scalar(1.0)))
             variance = self.node("Mul", variance, correction)
+        if eps_outside:
+            return self.node("Reciprocal", self.node("Add", self.node("Sqrt", variance), self.scalar(EPS)))
         return self.node("Reciprocal", self.node("Sqrt", self.node("Add", variance, self.scalar(EPS))))
 
     def over_channels(self, vector: str) -> str:

@@ -108,8 +108,7 @@ def plan_for(
 def configured(network: Network, spec: EngineSpec, facts: RtxFacts) -> "trt.IBuilderConfig":
     """Shapes from one small picture to the largest batch, best for the smallest batch of the engine's own size."""
     usual = (spec.height, spec.width)
-    assert spec.network is not None, "only a plan is bare"
-    smallest = spec.network.sides.smallest
+    smallest = spec.sides.smallest
     least = (smallest, smallest) if spec.any_size else usual
     most = (facts.largest_side, facts.largest_side) if spec.any_size else usual
     few, many = min(spec.batch_sizes), max(spec.batch_sizes)

@@ -154,7 +154,7 @@ def config(spec: EngineSpec, name: str, max_batch: int, max_wait_ms: float) -> s
         outputs.append(tensor("heatmap", "TYPE_FP32", *quarter))
     kind = "KIND_GPU" if RUNTIMES[spec.kind].on_gpu else "KIND_CPU" if for_cpus(spec) else "KIND_AUTO"
     preferred = [size for size in spec.batch_sizes if 1 < size <= max_batch]
-    sizes = "height and width must be multiples of 4" if spec.any_size else f"{spec.height} high, {spec.width} wide"
+    sizes = f"height and width must be {spec.sides}" if spec.any_size else f"{spec.height} high, {spec.width} wide"
     return f"""\
 # {spec.direction}, from ugatit-fast {spec.ugatit_fast_version}, checkpoint {spec.checkpoint_sha256[:12]}.
 # Pictures are uint8 RGB, batch x height x width x 3; {sizes}.

@@ -12,12 +12,13 @@ from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
-from ugatit_fast.choices import Device, Precision
+from ugatit_fast.choices import Device, Loading, Precision, Tune
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels, load_image
 from ugatit_fast.model import Reference
+from ugatit_fast.progress import Say
 from ugatit_fast.translator import describe_engine
 
 FP32_MAX_ABS = 1e-3
@@ -107,12 +108,14 @@ def verify(
     checkpoint: str | Path | Checkpoint,
     *,
     device: Device = "auto",
+    tune: Tune = "auto",
     trust_plan: bool = False,
+    say: Say = lambda _: None,
 ) -> Difference:
     """Run an engine and the reference generator of the checkpoint it was made from on the same pictures.
 
-    The pictures are those of `sample_pictures`. Raises EngineError where the engine was
-    made from another checkpoint, and what reading either raises.
+    The pictures are those of `sample_pictures`. say: called with a line where loading the engine takes long. Raises
+    EngineError where the engine was made from another checkpoint, and what reading either raises.
     """
     path = Path(engine)
     spec = describe_engine(path, trust_plan)
@@ -122,7 +125,7 @@ def verify(
             f"{path} was made from another checkpoint (SHA-256 {spec.checkpoint_sha256[:12]}..., "
             f"{source.path} has {source.sha256[:12]}...); name the one it was made from, or build it again"
         )
-    backend = open_backend(path, spec, device, None)
+    backend = open_backend(path, spec, Loading(device=device, tune=tune), say)
     try:
         pictures = sample_pictures(spec)
         return compare(backend, pictures, exact_pictures(source.generator(), pictures))

@@ -1,7 +1,7 @@
 """AdaLIN and its family: instance norm, adaptive layer-instance norm and ILN, with everything that follows them.
 
     m_c, v_c   mean and variance of a channel of x + bias        s_c = 1 / sqrt(v_c + eps)
-    m,   v     mean and variance of the whole layer of x + bias  s   = 1 / sqrt(v + eps)
+    m,   v     mean and variance of the whole layer of x + bias  s   = 1 / sqrt(v + eps), or 1 / (sqrt(v) + eps)
 
     a = gamma * (rho * s_c + (1 - rho) * s)
     b = beta + gamma * (1 - rho) * s * (m_c - m)
@@ -50,6 +50,7 @@ class AdalinCall:
     eps: float = 1e-5
     phases: bool = False
     slope: float = 0.0
+    eps_outside: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -60,7 +61,8 @@ class AdalinCall:
 def adalin_reference(call: AdalinCall) -> Tensor:
     """The meaning of `adalin`, in plain PyTorch."""
     x = interleaved(call.x) if call.phases else call.x
-    mean_x, a, b = channel_affine(x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps)
+    parameters = call.gamma, call.beta, call.rho, call.bias
+    mean_x, a, b = channel_affine(x, *parameters, call.unbiased, call.eps, call.eps_outside)
     y = a[:, :, None, None] * (x - mean_x[:, :, None, None]) + b[:, :, None, None]
     y = rectified(y, call.slope) if call.relu else y
     y = y if call.residual is None else y + call.residual
@@ -102,6 +104,7 @@ def adalin(
     eps: float = 1e-5,
     phases: bool = False,
     slope: float = 0.0,
+    eps_outside: bool = False,
 ) -> Tensor:
     """Normalise, activate, add and pad in one operation; formula at the top of this file.
 
@@ -115,11 +118,14 @@ def adalin(
     phases: x is (n, 4 c, h/2 + 1, w/2 + 1), the argument of `ugatit::interleave_phases`, whose result this normalises
         without storing it. Has no gradient.
     slope: of the ReLU below zero, in [0, 1): a LeakyReLU's. Has no gradient beside 0.
+    eps_outside: eps is added to the deviations, not to the variances (MUNIT's layer norm). Has no gradient.
     Returns (n, c, h + 2 pad, w + 2 pad) in x's dtype and memory format. Statistics are float32. Raises ValueError where
     a shape, dtype or device doesn't fit, and on a GPU at 2^31 elements. float64 is for tests: it runs the reference
     everywhere.
     """
-    call = AdalinCall(x, gamma, beta, rho, bias, residual, relu, pad, pad_mode, unbiased, eps, phases, slope)
+    call = AdalinCall(
+        x, gamma, beta, rho, bias, residual, relu, pad, pad_mode, unbiased, eps, phases, slope, eps_outside
+    )
     check_adalin(call)
     return adalin_reference(call).contiguous(memory_format=memory_format_of(x))
 
@@ -133,7 +139,8 @@ def _(*arguments: Any, **options: Any) -> Tensor:
     if call.x.dtype == torch.float64:
         y = adalin_reference(call)
     else:
-        inputs = Normalised(call.x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps, call.phases)
+        parameters = call.gamma, call.beta, call.rho, call.bias
+        inputs = Normalised(call.x, *parameters, call.unbiased, call.eps, call.phases, call.eps_outside)
         y = adalin_on_gpu(inputs, call.residual, call.relu, call.pad, call.pad_mode, slope=call.slope)
     return y.contiguous(memory_format=memory_format_of(call.x))
 
@@ -147,7 +154,7 @@ def _(*arguments: Any, **options: Any) -> Tensor:
 
 
 def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, gamma, beta, rho, bias, residual, *ctx.settings, ctx.phases, ctx.slope = inputs
+    x, gamma, beta, rho, bias, residual, *ctx.settings, ctx.phases, ctx.slope, ctx.eps_outside = inputs
     ctx.save_for_backward(x, gamma, beta, rho, bias)
     ctx.has_residual = residual is not None
 
@@ -155,6 +162,8 @@ def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     if ctx.phases:
         raise NotImplementedError("adalin: phases=True has no gradient; interleave the phases first")
+    if ctx.eps_outside:
+        raise NotImplementedError("adalin: eps_outside=True has no gradient")
     if ctx.slope or ctx.settings[2] == "zero":
         raise NotImplementedError("adalin: a slope and a border of zeros have no gradient; pad and activate afterwards")
     x, gamma, beta, rho, bias = ctx.saved_tensors
@@ -169,8 +178,7 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         None if bias is None else grad_x.to(bias.dtype).sum(dim=(0, 2, 3)),
         grad_residual if ctx.has_residual else None,
         *[None] * len(ctx.settings),
-        None,
-        None,
+        *[None] * 3,
     )
 
 

@@ -31,6 +31,7 @@ class Normalised:
     unbiased: bool
     eps: float
     phases: bool = False
+    eps_outside: bool = False
 
     def __post_init__(self) -> None:
         check_size("adalin", self.x.numel())
@@ -149,7 +150,8 @@ def run_two_stage(
         inputs.x[0].numel(), *inputs.strides(), *pixel_strides(residual), h, w,
         plan.split_pixels, plan.splits, plan.apply_pixels,
         c=c, PHASES=inputs.phases, PAD=pad, **ending,
-        UNBIASED=int(inputs.unbiased), EPS=inputs.eps, PARTIAL_CHANNELS=plan.statistics.channels,
+        UNBIASED=int(inputs.unbiased), EPS=inputs.eps, EPS_OUTSIDE=inputs.eps_outside,
+        PARTIAL_CHANNELS=plan.statistics.channels,
         SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
         ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
     )  # fmt: skip
@@ -173,7 +175,7 @@ def run_resident(
         current_counters(y.device), y, n, *inputs.strides(), image_stride, patience,
         h=h, w=w, c=c, residual_row=row_stride, residual_pixel=pixel_stride,
         PHASES=inputs.phases, PAD=pad, **ending,
-        UNBIASED=int(inputs.unbiased), EPS=inputs.eps,
+        UNBIASED=int(inputs.unbiased), EPS=inputs.eps, EPS_OUTSIDE=inputs.eps_outside,
         SPLITS=partials.power_of_two_splits, PAIRS=partials.power_of_two_pairs,
         TILES=plan.tiles, ROWS=tile.rows, CHANNELS=tile.channels, **tile.options,
     )  # fmt: skip

@@ -17,13 +17,13 @@ from ugatit_fast.kernels.meeting_triton import depart, met
 from ugatit_fast.kernels.statistics_triton import (
     affine_of,
     combine_channels,
-    combine_layer,
+    combined_layer,
     load_channel_partials,
     load_channels,
-    load_layer_partials,
     publish_statistics,
+    run_counts,
 )
-from ugatit_fast.kernels.tiles_triton import below, pixel_offset, place_in_border, real_channels, rectified
+from ugatit_fast.kernels.tiles_triton import below, pixel_offset, real_channels, rectified, store_row
 
 
 @triton.jit
@@ -220,6 +220,7 @@ def resident_kernel(
     CHANNELS: tl.constexpr,
     ZERO: tl.constexpr = False,  # whether the border is zeros, of a width of at most 1
     SLOPE: tl.constexpr = 0.0,  # of the ReLU below zero
+    EPS_OUTSIDE: tl.constexpr = False,
 ):
     """Grid: n * splits / TILES * channel tiles. A program's only tile stays in registers across the image's barrier.
 
@@ -278,10 +279,12 @@ def resident_kernel(
     means, squares = load_channel_partials(channel_partials, channels, splits, c, SPLITS)
     layer_mean, layer_square = None, None
     if layer_partials is not None:
-        layer_means, layer_squares = load_layer_partials(layer_partials, splits, channel_tiles, PAIRS)
-        layer_mean, layer_square = combine_layer(layer_means, layer_squares, pixels, ROWS, splits, c, CHANNELS)
-    mean, square = combine_channels(means, squares, pixels, ROWS, splits, True)
-    a, b = affine_of(mean, square, layer_mean, layer_square, scale, shift, mix, moved, pixels, c, UNBIASED, EPS)
+        layer_mean, layer_square = combined_layer(layer_partials, pixels, ROWS, splits, c, CHANNELS, PAIRS)
+    count = run_counts(tl.arange(0, SPLITS), pixels, ROWS, splits)
+    mean, square = combine_channels(means, squares, count, pixels, True)
+    a, b = affine_of(
+        mean, square, layer_mean, layer_square, scale, shift, mix, moved, pixels, c, UNBIASED, EPS, EPS_OUTSIDE
+    )
     centre = None
     if x.dtype.element_ty == tl.float32:
         centre = spread(mean)
@@ -297,28 +300,3 @@ def resident_kernel(
             finish_tile(y, tile, beside, a, b, centre, split, channels, h, w, c, RELU, PAD, REFLECT, ROWS, ZERO, SLOPE)
 
     depart(counters, n, n * programs)
-
-
-@triton.jit
-def store_row(
-    y,  # the padded image: (h + 2 PAD, w + 2 PAD, c)
-    value,  # (ROWS, CHANNELS)
-    i,  # (ROWS,) coordinates in the image
-    j,
-    channels,
-    real,  # mask of value
-    h: tl.constexpr,
-    w: tl.constexpr,
-    c: tl.constexpr,
-    SIDE: tl.constexpr,  # where vertically, as in `place_in_border`
-    PAD: tl.constexpr,
-    REFLECT: tl.constexpr,
-    ZERO: tl.constexpr,
-):
-    """Store a tile wherever it appears in one vertical part of the padded image: within, and on both sides."""
-    row, row_exists = place_in_border(i, h, SIDE, PAD, REFLECT)
-    for side in tl.static_range(3 if PAD else 1):
-        column, column_exists = place_in_border(j, w, side, PAD, REFLECT)
-        place = ((row * (w + 2 * PAD) + column) * c)[:, None] + channels[None, :]
-        shown = tl.zeros_like(value) if ZERO and (SIDE or side) else value
-        tl.store(y + place, shown, mask=real & (row_exists & column_exists)[:, None])

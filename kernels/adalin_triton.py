@@ -51,6 +51,7 @@ def apply_kernel(
     CHANNELS: tl.constexpr,
     ZERO: tl.constexpr = False,  # whether the border is zeros
     SLOPE: tl.constexpr = 0.0,  # of the ReLU below zero
+    EPS_OUTSIDE: tl.constexpr = False,
 ):
     """Grid: n * padded tiles * channel tiles. A program gathers: every padded pixel knows which pixel it shows."""
     channel_tiles: tl.constexpr = (c + CHANNELS - 1) // CHANNELS
@@ -76,7 +77,7 @@ def apply_kernel(
     mean, square = combined_channels(channel_partials, channels, pixels, split_pixels, splits, c, SPLITS)
     a, b = affine(
         channels, mean, square, layer_partials, gamma, beta, rho, bias, pixels, split_pixels, splits,
-        c, UNBIASED, EPS, PARTIAL_CHANNELS, PAIRS,
+        c, UNBIASED, EPS, PARTIAL_CHANNELS, PAIRS, EPS_OUTSIDE,
     )  # fmt: skip
     first = tile * tile_pixels
     end = tl.minimum(first + tile_pixels, padded_pixels)

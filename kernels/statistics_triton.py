@@ -88,18 +88,27 @@ def load_channel_partials(
 
 
 @triton.jit
-def combine_channels(
-    means,  # (SPLITS, CHANNELS) each, as from `load_channel_partials`
-    squares,
+def run_counts(
+    split,  # a vector of splits, which are runs of pixels
     pixels,  # of the image
     split_pixels,  # of every split but the last
     splits,
+):
+    """Pixels of each split, float32, 0 beyond the last."""
+    count = tl.minimum(pixels - split * split_pixels, split_pixels).to(tl.float32)
+    return tl.where(split < splits, count, 0.0)
+
+
+@triton.jit
+def combine_channels(
+    means,  # (SPLITS, CHANNELS) each, as from `load_channel_partials`
+    squares,
+    count,  # (SPLITS,) pixels of each split, float32
+    pixels,  # of all splits
     TOGETHER: tl.constexpr,  # whether both last sums take one reduction: fewer barriers, more registers
 ):
     """(mean, summed squared deviation) of x over the image, per channel."""
-    split = tl.arange(0, means.shape[0])
-    count = tl.minimum(pixels - split * split_pixels, split_pixels).to(tl.float32)
-    count = tl.where(split < splits, count, 0.0)[:, None]
+    count = count[:, None]
     mean = tl.sum(count * means, axis=0) / pixels
     apart = means - mean[None, :]
     if TOGETHER:
@@ -113,7 +122,7 @@ def combine_channels(
 def combined_channels(
     channel_partials,  # as in `load_channel_partials`
     channels,
-    pixels,  # as in `combine_channels`
+    pixels,  # as in `run_counts`
     split_pixels,
     splits,
     c: tl.constexpr,
@@ -121,7 +130,8 @@ def combined_channels(
 ):
     """(mean, summed squared deviation) of x over the image, per channel."""
     means, squares = load_channel_partials(channel_partials, channels, splits, c, SPLITS)
-    return combine_channels(means, squares, pixels, split_pixels, splits, False)
+    count = run_counts(tl.arange(0, SPLITS), pixels, split_pixels, splits)
+    return combine_channels(means, squares, count, pixels, False)
 
 
 @triton.jit
@@ -139,32 +149,33 @@ def load_layer_partials(
 
 
 @triton.jit
+def tile_width(
+    channel_tile,  # a vector
+    c: tl.constexpr,
+    PARTIAL_CHANNELS: tl.constexpr,  # channels of every channel tile but the last
+):
+    """Channels of each channel tile, float32."""
+    return tl.minimum(c - channel_tile * PARTIAL_CHANNELS, PARTIAL_CHANNELS).to(tl.float32)
+
+
+@triton.jit
 def combine_layer(
     means,  # (PAIRS,) each, as from `load_layer_partials`
     squares,
-    pixels,
-    split_pixels,
-    splits,
-    c: tl.constexpr,
-    PARTIAL_CHANNELS: tl.constexpr,  # channels of a partial's channel tile
+    count,  # (PAIRS,) elements of each, float32
+    elements,  # of all together
 ):
     """(mean, summed squared deviation) of x + bias over the whole image."""
-    channel_tiles: tl.constexpr = (c + PARTIAL_CHANNELS - 1) // PARTIAL_CHANNELS
-    pair = tl.arange(0, means.shape[0])
-    split, channel_tile = pair // channel_tiles, pair % channel_tiles
-    count = tl.minimum(pixels - split * split_pixels, split_pixels).to(tl.float32)
-    count *= tl.minimum(c - channel_tile * PARTIAL_CHANNELS, PARTIAL_CHANNELS).to(tl.float32)
-    count = tl.where(pair < splits * channel_tiles, count, 0.0)
-    mean = tl.sum(count * means) / (pixels * 1.0 * c)
+    mean = tl.sum(count * means) / elements
     apart = means - mean
     rest = tl.sum(count * apart)
-    return mean + rest / (pixels * 1.0 * c), tl.sum(squares + count * apart * apart)
+    return mean + rest / elements, tl.sum(squares + count * apart * apart)
 
 
 @triton.jit
 def combined_layer(
     layer_partials,  # as in `load_layer_partials`
-    pixels,  # as in `combine_layer`
+    pixels,  # as in `run_counts`
     split_pixels,
     splits,
     c: tl.constexpr,
@@ -172,8 +183,22 @@ def combined_layer(
     PAIRS: tl.constexpr,
 ):
     """(mean, summed squared deviation) of x + bias over the whole image."""
-    means, squares = load_layer_partials(layer_partials, splits, (c + PARTIAL_CHANNELS - 1) // PARTIAL_CHANNELS, PAIRS)
-    return combine_layer(means, squares, pixels, split_pixels, splits, c, PARTIAL_CHANNELS)
+    channel_tiles: tl.constexpr = (c + PARTIAL_CHANNELS - 1) // PARTIAL_CHANNELS
+    means, squares = load_layer_partials(layer_partials, splits, channel_tiles, PAIRS)
+    pair = tl.arange(0, PAIRS)
+    count = run_counts(pair // channel_tiles, pixels, split_pixels, splits)
+    count *= tile_width(pair % channel_tiles, c, PARTIAL_CHANNELS)
+    return combine_layer(means, squares, count, pixels * 1.0 * c)
+
+
+@triton.jit
+def inverse_deviation(
+    variance,
+    EPS: tl.constexpr,
+    EPS_OUTSIDE: tl.constexpr,
+):
+    """s of adalin.py."""
+    return 1.0 / (tl.sqrt(variance) + EPS) if EPS_OUTSIDE else tl.rsqrt(variance + EPS)
 
 
 @triton.jit
@@ -194,6 +219,7 @@ def affine(
     EPS: tl.constexpr,
     PARTIAL_CHANNELS: tl.constexpr,
     PAIRS: tl.constexpr,
+    EPS_OUTSIDE: tl.constexpr = False,
 ):
     """a and b of y = a * (x - mean) + b, per channel: `affine_of` for what is still in memory."""
     layer_mean, layer_square = None, None
@@ -204,7 +230,7 @@ def affine(
     return affine_of(
         mean, square, layer_mean, layer_square, load_channels(gamma, 0, channels, c),
         load_channels(beta, 0, channels, c), load_channels(rho, 0, channels, c), load_channels(bias, 0, channels, c),
-        pixels, c, UNBIASED, EPS,
+        pixels, c, UNBIASED, EPS, EPS_OUTSIDE,
     )  # fmt: skip
 
 
@@ -222,15 +248,16 @@ def affine_of(
     c: tl.constexpr,
     UNBIASED: tl.constexpr,
     EPS: tl.constexpr,
+    EPS_OUTSIDE: tl.constexpr = False,  # whether EPS is added to deviations, not to variances
 ):
     """a and b of y = a * (x - mean) + b, per channel: the formula at the top of adalin.py."""
     count = pixels * 1.0
-    a = tl.rsqrt(square / (count - UNBIASED) + EPS)
+    a = inverse_deviation(square / (count - UNBIASED), EPS, EPS_OUTSIDE)
     b = tl.zeros_like(a)
     if rho is not None:
         if bias is not None:
             mean += bias
-        layer_part = (1 - rho) * tl.rsqrt(layer_square / (count * c - UNBIASED) + EPS)
+        layer_part = (1 - rho) * inverse_deviation(layer_square / (count * c - UNBIASED), EPS, EPS_OUTSIDE)
         a = rho * a + layer_part
         b = layer_part * (mean - layer_mean)
     if gamma is not None:

@@ -120,4 +120,29 @@ def rectified(
     SLOPE: tl.constexpr,  # below zero: 0 for a ReLU
 ):
     """LeakyReLU."""
-    return tl.where(value > 0, value, SLOPE * value) if SLOPE else tl.maximum(value, 0.0)
+    return tl.where(value > 0, value, SLOPE * value) if SLOPE != 0.0 else tl.maximum(value, 0.0)
+
+
+@triton.jit
+def store_row(
+    y,  # the padded image: (h + 2 PAD, w + 2 PAD, c)
+    value,  # (ROWS, CHANNELS)
+    i,  # (ROWS,) coordinates in the image
+    j,
+    channels,
+    real,  # mask of value
+    h: tl.constexpr,
+    w: tl.constexpr,
+    c: tl.constexpr,
+    SIDE: tl.constexpr,  # where vertically, as in `place_in_border`
+    PAD: tl.constexpr,
+    REFLECT: tl.constexpr,
+    ZERO: tl.constexpr,
+):
+    """Store a tile wherever it appears in one vertical part of the padded image: within, and on both sides."""
+    row, row_exists = place_in_border(i, h, SIDE, PAD, REFLECT)
+    for side in tl.static_range(3 if PAD else 1):
+        column, column_exists = place_in_border(j, w, side, PAD, REFLECT)
+        place = ((row * (w + 2 * PAD) + column) * c)[:, None] + channels[None, :]
+        shown = tl.zeros_like(value) if ZERO and (SIDE or side) else value
+        tl.store(y + place, shown, mask=real & (row_exists & column_exists)[:, None])

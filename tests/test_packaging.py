@@ -162,7 +162,7 @@ def test_the_wheel_holds_no_papers(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_wheel_holds_the_list_of_data_sets(wheel: zipfile.ZipFile) -> None:
-    assert "ugatit_fast/train/published_data.toml" in wheel.namelist()
+    assert {f"ugatit_fast/train/{name}" for name in ("published_data.toml", "run_page.html")} <= set(wheel.namelist())
 
 
 def test_the_source_distribution_holds_all_that_the_repository_does(unpacked: Path) -> None:

@@ -278,7 +278,7 @@ def test_a_copy_loads_the_file_anew(
     found = copied.translate(random_pictures(2, 32, 32))
     assert np.array_equal(found.pictures, expected.pictures)
     assert np.array_equal(found.heatmaps, expected.heatmaps)  # type: ignore[arg-type]
-    assert copied.device == "CPU, 1 threads"
+    assert copied.device == "CPU, 1 thread"
 
 
 def test_a_copy_without_its_file(tmp_path: Path, light_engine: Path) -> None:

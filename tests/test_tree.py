@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MADE_HERE = {"build", "dist", "demo"}
 """Top folders that commands write; git ignores them."""
-TOP = re.compile(r"```\n(?=ugatit_fast/)(.*?)```", re.DOTALL)
+TOP = re.compile(r"```text\n(?=ugatit_fast/)(.*?)```", re.DOTALL)
 
 
 def told(readme: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ from ugatit_fast.train.distributed import Worker, any_of_us, joined, mean_over_p
 from ugatit_fast.train.failures import is_out_of_memory, memory_advice
 from ugatit_fast.train.metrics import open_metrics
 from ugatit_fast.train.run_folder import Layout, held
+from ugatit_fast.train.run_page import PAGE, write_page
 from ugatit_fast.train.samples import sample_pictures, save_samples
 from ugatit_fast.train.settings import TrainSettings
 from ugatit_fast.train.step import Trainer, learning_rate
@@ -118,6 +119,7 @@ def begun(
     for name, value in settings.plain().items():
         say(f"{name:16} {value}")
     say(f"{len(files[0])} pictures of domain A, {len(files[1])} of domain B; training on {worker.device}")
+    say(f"how it goes: {settings.output / PAGE}, which keeps itself up to date")
 
     trainer = Trainer(settings, worker.device)
     if found:
@@ -167,6 +169,7 @@ def loop(run: Run) -> Trained:
         open_metrics(settings, worker, trainer.step, run.say) as metrics,
     ):
         run.on_progress(trainer.step, settings.iterations)
+        show(run, last=trainer.step == settings.iterations)
         for batch in batches(settings, run.files, places):
             for reason in set(batch.skipped) - skipped:
                 warnings.warn(f"skipped: {reason}", stacklevel=2)
@@ -189,6 +192,8 @@ def loop(run: Run) -> Trained:
             if pictures is not None and (last or step % settings.sample_every == 0):
                 with disk_may_be_full():
                     save_samples(trainer, pictures, settings.output / run.layout.samples)
+            if saving or step % settings.log_every == 0 or step % settings.sample_every == 0:
+                show(run, last=last)
             if saving and not last:
                 with disk_may_be_full():
                     save(run)
@@ -204,6 +209,13 @@ def loop(run: Run) -> Trained:
         save(run)
     checkpoint = run.checkpoints / checkpoint_name(settings, trainer.step)
     return Trained(checkpoint, trainer.step, trainer.step < settings.iterations)
+
+
+def show(run: Run, *, last: bool) -> None:
+    """On the run's page, how it stands."""
+    if run.worker.leads:
+        with disk_may_be_full():
+            write_page(run.settings, run.layout, run.trainer.step, last=last)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from ugatit_fast.progress import Say
 from ugatit_fast.train.distributed import Worker
 from ugatit_fast.train.settings import TrainSettings
 
+METRICS = "metrics.jsonl"
+"""The file of a run's losses, in its folder."""
 SMALL_CH, SMALL_SIDE = 16, 128
 """Of the shipped pair: what a machine without a GPU trains in about an hour."""
 
@@ -38,7 +40,7 @@ class Metrics:
         self.settings = settings
         self.device = device
         self.say = say
-        self.path = settings.output / "metrics.jsonl"
+        self.path = settings.output / METRICS
         self.board = open_board(settings.output, first_step) if settings.tensorboard else None
         drop_after(self.path, first_step)
         self.last_time, self.last_step = perf_counter(), first_step
@@ -139,11 +141,12 @@ def peak_memory_bytes(device: torch.device) -> int | None:
 
 
 def as_time(seconds: float) -> str:
-    """3 d 4 h, 4 h 5 min, 5 min 6 s or 6 s."""
+    """3 d 4 h, 4 h 5 min, 5 min 6 s or 6 s: the largest unit and, where there is any of it, the next one."""
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    rest, parts = int(seconds), []
-    for name, size in units:
-        if rest >= size or name == "s":
+    first = next((at for at, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
+    rest, parts = int(seconds), list[str]()
+    for name, size in units[first : first + 2]:
+        if rest >= size or not parts:
             parts.append(f"{rest // size} {name}")
-            rest %= size
-    return " ".join(parts[:2])
+        rest %= size
+    return " ".join(parts)

@@ -44,7 +44,10 @@ KernelChoice = Literal["auto", "native", "triton"]
 
 Device = Literal["auto", "cpu", "cuda"]
 
-ArchitectureName = Literal["ugatit", "cyclegan"]
+Tune = Literal["auto", "cudnn", "ours"]
+"""Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
+
+ArchitectureName = Literal["ugatit", "cyclegan", "unit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -73,10 +76,13 @@ class Sides(NamedTuple):
     smallest: int
     """Pixels; below it a border at the lowest resolution has nothing to reflect."""
 
+    def __str__(self) -> str:
+        return f"multiples of {self.multiple}, at least {self.smallest}"
+
     def refusal(self, height: int, width: int) -> str | None:
         """Why a picture of this size isn't taken; None where it is."""
         if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
-            return f"height and width must be multiples of {self.multiple}, at least {self.smallest}"
+            return f"height and width must be {self}"
         return None
 
 
@@ -121,6 +127,8 @@ class Loading:
     """Where the engine runs."""
     threads: int | None = None
     """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
+    tune: Tune = "auto"
+    """Of a cuda engine, the convolutions: cudnn, ours, or auto, the faster for each layer, timed once on each GPU."""
     trust_plan: bool = False
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
 

@@ -156,6 +156,11 @@ class EngineSpec:
         return self.network is None
 
     @property
+    def sides(self) -> Sides:
+        """Which pictures it takes where it takes any size."""
+        return self.network.sides if self.network else QUARTERED
+
+    @property
     def direction(self) -> Direction:
         """What people call it by. A2B for a bare plan, as for a bare state dict."""
         return self.network.direction if self.network else "A2B"
@@ -256,8 +261,7 @@ class EngineSpec:
     def check_size(self, height: int, width: int) -> str | None:
         """None where images of this size are served, else the reason why not."""
         if self.any_size:
-            sides = self.network.sides if self.network else QUARTERED
-            return sides.refusal(height, width) or self.side_refusal(height, width)
+            return self.sides.refusal(height, width) or self.side_refusal(height, width)
         if (height, width) == (self.height, self.width):
             return None
         return f"this engine serves {self.height}x{self.width} images only"

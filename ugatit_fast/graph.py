@@ -26,7 +26,7 @@ Style = TypeVar("Style")
 Picture = TypeVar("Picture")
 CHANNEL_MULTIPLE = 8
 """Of float16 channels: what tensor cores take at once, and 16 bytes."""
-HALF_TENSORS = ("weight", "first")
+HALF_TENSORS = ("weight", "first", "top", "bottom", "left", "right")
 """Tensors that a half-precision engine stores as float16, by the last part of their name; all others stay float32."""
 
 
@@ -60,7 +60,7 @@ class ConvolutionWeights(Weights):
 
     weight: Tensor
     bias: Tensor | None
-    required = ("weight",)
+    required: ClassVar[tuple[str, ...]] = ("weight",)
     optional: ClassVar[tuple[str, ...]] = ("bias",)
 
 
@@ -74,6 +74,18 @@ class StageWeights(ConvolutionWeights):
     beta: Tensor | None
     rho: Tensor | None
     optional = ("gamma", "beta", "rho", "bias")
+
+
+class WideUpWeights(StageWeights):
+    """Of a stage that doubles the picture with a 5x5 convolution, its 3x3 phases and what their outermost lines lack;
+    see `ugatit_fast.architectures.unit`.
+    """
+
+    top: Tensor
+    bottom: Tensor
+    left: Tensor
+    right: Tensor
+    required = ("weight", "top", "bottom", "left", "right")
 
 
 class AttentionWeights(Weights):
@@ -135,6 +147,11 @@ class Operations(Protocol[Picture, Value, Style]):
         self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
     ) -> Value:
         """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
+
+    def wide_up_stage(self, x: Value, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Value:
+        """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
+        normalisation by unbiased deviations to which the epsilon is added, ReLU, border.
+        """
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -317,6 +334,11 @@ class TorchOperations:
             return moved(interleave_phases(phases), weights, True, None, pad, pad_mode)
         return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
 
+    def wide_up_stage(self, x: Tensor, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Tensor:
+        image = woven(F.conv2d(x, weights.weight))
+        add_edges(image, interior(x, 1), weights)
+        return normalised(image, weights, unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True)
+
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)
 
@@ -342,6 +364,31 @@ class TorchOperations:
         return rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows)
 
 
+def woven(phases: Tensor) -> Tensor:
+    """Aligned phases (n, 4 k, h, w), phase (a, b) the 2 a + b'th -> the image (n, k, 2 h, 2 w), channels last."""
+    n, channels, h, w = phases.shape
+    apart = phases.view(n, 2, 2, channels // 4, h, w)
+    rows_first = apart.permute(0, 4, 1, 5, 2, 3)  # n, h, 2, w, 2, k
+    return rows_first.reshape(n, 2 * h, 2 * w, channels // 4).permute(0, 3, 1, 2)
+
+
+def add_edges(image: Tensor, low: Tensor, weights: WideUpWeights) -> None:
+    """Add what the outermost lines of an image of replicated borders lack of reflected ones, which those differ in by
+    the lines next to the last of `low`, the input, less its last.
+    """
+    above, below = low[:, :, 1] - low[:, :, 0], low[:, :, -2] - low[:, :, -1]
+    before, after = low[:, :, :, 1] - low[:, :, :, 0], low[:, :, :, -2] - low[:, :, :, -1]
+    image[:, :, 0] += edge(above, weights.top, "reflect")
+    image[:, :, -1] += edge(below, weights.bottom, "reflect")
+    image[:, :, :, 0] += edge(before, weights.left, "replicate")
+    image[:, :, :, -1] += edge(after, weights.right, "replicate")
+
+
+def edge(line: Tensor, kernel: Tensor, pad_mode: str) -> Tensor:
+    """The convolution of a doubled line: (n, c, length) -> (n, k, 2 length)."""
+    return F.conv1d(F.pad(line.repeat_interleave(2, dim=2), (2, 2), mode=pad_mode), kernel)
+
+
 def normalised(
     x: Tensor,
     weights: StageWeights,
@@ -353,11 +400,26 @@ def normalised(
     pad: int,
     pad_mode: str,
     phases: bool = False,
+    eps_outside: bool = False,
 ) -> Tensor:
     """What follows the convolution of a stage; phases: of an up-sampling one, whose result these are."""
     gamma, beta = own_style(weights) if style is None else style
     added = None if residual is None else interior(residual, 1)
-    return adalin(x, gamma, beta, weights.rho, weights.bias, added, relu, pad, pad_mode, unbiased, EPS, phases)
+    return adalin(
+        x,
+        gamma,
+        beta,
+        weights.rho,
+        weights.bias,
+        added,
+        relu,
+        pad,
+        pad_mode,
+        unbiased,
+        EPS,
+        phases,
+        eps_outside=eps_outside,
+    )
 
 
 def moved(x: Tensor, weights: StageWeights, relu: bool, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:

@@ -24,6 +24,11 @@ BYTE_PRODUCTS = {
 """Word in Linux's /proc/cpuinfo -> what it means, the widest first."""
 
 
+def cpu_in_words(threads: int) -> str:
+    """A CPU as the device of an engine."""
+    return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
+
+
 def available_cores() -> int:
     """Cores this process may use; taskset, batch schedulers and containers can make them fewer than there are."""
     if hasattr(os, "sched_getaffinity"):

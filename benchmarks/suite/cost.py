@@ -6,17 +6,20 @@ normalisation after it are two operations, since a statistic needs the whole ima
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ugatit_fast.architectures import architecture_of, fold
+from ugatit_fast.backends.convolutions import layer_of
 from ugatit_fast.choices import Precision
-from ugatit_fast.fold import fold
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StageWeights, StyleWeights
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
+from ugatit_fast.kernels.convolution_schedule import tiles_of_split
 from ugatit_fast.kernels.image import COLOURS
-from ugatit_fast.model import Generator, GeneratorConfig
+from ugatit_fast.kernels.schedule import Gpu, cdiv
+from ugatit_fast.model import Config
 
 FLOAT32_BYTES = 4
 
@@ -49,10 +52,25 @@ class Work:
 class CountingOperations:
     """Walks the folded network and writes down the cost of each operation; see `ugatit_fast.graph.Operations`."""
 
-    def __init__(self, item_bytes: int) -> None:
-        """item_bytes: of an activation."""
-        self.item_bytes = item_bytes
+    def __init__(self, item_bytes: int, ours_on: Gpu | None = None) -> None:
+        """item_bytes: of an activation. ours_on: a GPU that runs our convolutions wherever they may be; cuDNN's
+        everywhere unless given.
+        """
+        self.item_bytes, self.gpu = item_bytes, ours_on
         self.work: list[Work] = []
+
+    def is_ours(self, x: Activation, weight: Tensor, stride: int = 1) -> bool:
+        return self.gpu is not None and stride == 1 and bool(layer_of("AdaLIN", x, weight).tiles(self.gpu))
+
+    def partials(self, x: Activation, weight: Tensor, *, phases: bool = False) -> int:
+        """Bytes of the statistics that a convolution of ours leaves for its normalisation."""
+        assert self.gpu is not None, "only ours leaves any"
+        layer = layer_of("AdaLIN", x, weight, phases)
+        tile = layer.usual(self.gpu)
+        assert tile is not None, "who is ours has a tile"
+        tiles = tiles_of_split(tile, x.n, layer.outputs, layer.splits, self.gpu)
+        splits = replace(layer.splits, rows=tile.rows * tiles).count
+        return x.n * splits * 2 * FLOAT32_BYTES * (layer.outputs + cdiv(layer.outputs, tile.channels))
 
     def add(self, name: str, macs: int, read: Sequence[int], written: int) -> None:
         self.work.append(Work(name, macs, sum(read) + written))
@@ -60,15 +78,17 @@ class CountingOperations:
     def size(self, x: Activation) -> int:
         return x.elements * self.item_bytes
 
-    def convolution(self, name: str, x: Activation, weight: Tensor, y: Activation, needed: int) -> None:
+    def convolution(
+        self, name: str, x: Activation, weight: Tensor, y: Activation, needed: int, partials: int = 0
+    ) -> None:
         """y = weight * x, of which `needed` values are ever looked at."""
         taps = weight[0].numel()
-        self.add(name, needed * taps, [self.size(x), weight.nbytes], self.size(y))
+        self.add(name, needed * taps, [self.size(x), weight.nbytes], self.size(y) + partials)
 
-    def normalisation(self, x: Activation, residual: Activation | None, y: Activation) -> None:
+    def normalisation(self, x: Activation, residual: Activation | None, y: Activation, partials: int = 0) -> None:
         added = 0 if residual is None else self.size(residual.inside(1))
         style = 2 * x.n * y.c * FLOAT32_BYTES
-        self.add("normalise", 0, [self.size(x), added, style], self.size(y))
+        self.add("normalise", 0, [self.size(x), added, style, partials], self.size(y))
 
     def normalise(self, image: Activation, pad: int) -> Activation:
         """image: uint8 (n, 3, h, w), whatever its layout."""
@@ -92,22 +112,42 @@ class CountingOperations:
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
-        self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements)
-        self.normalisation(y, residual, padded(y, pad))
+        ours = self.is_ours(x, weights.weight, stride)
+        partials = self.partials(x, weights.weight) if ours else 0
+        self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements, partials)
+        self.normalisation(y, residual, padded(y, pad), partials)
         return padded(y, pad)
 
     def up_stage(
         self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
     ) -> Activation:
-        """Each of the four phases has one row and column that no pixel of the image comes from."""
+        """cuDNN's: each of the four phases has one row and column that no pixel of the image comes from."""
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
         y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))
+        ours = self.is_ours(x, weights.weight)
+        partials = self.partials(x, weights.weight, phases=True) if ours else 0
+        stored = y if ours else phases
+        self.convolution("up-convolution", x, weights.weight, stored, y.elements, partials)
+        self.normalisation(stored, None, padded(y, pad), partials)
+        return padded(y, pad)
+
+    def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
+        """What the outermost lines lack is two lines and two columns of a convolution of one dimension."""
+        phases = Activation(x.n, len(weights.weight), x.h - 2, x.w - 2)
+        y = Activation(x.n, phases.c // 4, 2 * phases.h, 2 * phases.w)
         self.convolution("up-convolution", x, weights.weight, phases, y.elements)
-        self.normalisation(phases, None, padded(y, pad))
+        for kernel, length in ((weights.top, y.w), (weights.left, y.h)):
+            macs, read = 2 * y.n * length * kernel.numel(), 2 * y.n * length * kernel.shape[1] * self.item_bytes
+            written = 2 * y.n * length * y.c * self.item_bytes
+            self.add("edges", macs, [read, 2 * kernel.nbytes, written], written)
+        self.normalisation(y, None, padded(y, pad))
         return padded(y, pad)
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         y = x._replace(c=len(weights.weight))
+        if self.is_ours(x, weights.weight):
+            self.convolution("attention 1x1, bias, ReLU", x, weights.weight, padded(y, 1), y.elements)
+            return padded(y, 1)
         self.convolution("attention 1x1", x, weights.weight, y, y.elements)
         self.add("bias, ReLU", 0, [self.size(y)], self.size(padded(y, 1)))
         return padded(y, 1)
@@ -136,13 +176,18 @@ def padded(x: Activation, pad: int) -> Activation:
     return x._replace(h=x.h + 2 * pad, w=x.w + 2 * pad)
 
 
-def count(config: GeneratorConfig, batch: int, height: int, width: int, precision: Precision) -> list[Work]:
-    """The cost of every operation of the folded graph for a batch, in order. No weights are made."""
+def count(
+    config: Config, batch: int, height: int, width: int, precision: Precision, ours_on: Gpu | None = None
+) -> list[Work]:
+    """The cost of every operation of the folded graph for a batch, in order. No weights are made.
+
+    ours_on: as for `CountingOperations`.
+    """
     with torch.device("meta"):
-        folded: FoldedGenerator = fold(Generator(config))
+        folded = fold(architecture_of(config).reference(config))
     if precision == "fp16":
         folded = folded.half_precision()
-    operations = CountingOperations(2 if precision == "fp16" else 4)
+    operations = CountingOperations(2 if precision == "fp16" else 4, ours_on)
     folded.graph(operations, Activation(batch, COLOURS, height, width))
     return operations.work
 

@@ -7,7 +7,7 @@ from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import RUNTIMES, open_backend
 from ugatit_fast.bench.contenders import Case
 from ugatit_fast.bench.results import Target
-from ugatit_fast.choices import BuiltKind, Precision
+from ugatit_fast.choices import BuiltKind, Loading, Precision
 from ugatit_fast.engine import read_spec
 
 
@@ -51,4 +51,4 @@ class EngineRunning:
 
 
 def load(case: Case, file: Path, *, target: Target) -> EngineRunning:
-    return EngineRunning(open_backend(file, read_spec(file), target, case.network.threads))
+    return EngineRunning(open_backend(file, read_spec(file), Loading(device=target, threads=case.network.threads)))

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ugatit_fast.backends import cudnn
 from ugatit_fast.bench.results import Target
 from ugatit_fast.kernels.adalin import adalin
+from ugatit_fast.kernels.adalin_streamed import adalin_from_partials
 from ugatit_fast.kernels.bias_relu import bias_relu
+from ugatit_fast.kernels.convolution import convolution, convolution_bias_relu
 from ugatit_fast.kernels.image import normalise_image, rows_to_image
+from ugatit_fast.kernels.phase_layout import interleaved
 from ugatit_fast.kernels.style import style
 from ugatit_fast.model import layer_instance_norm
 
@@ -151,6 +156,89 @@ def fused_style(x: Tensor, first: Tensor, second: Tensor, heads: Tensor) -> Tens
     return style(x, first, second, heads)
 
 
+# Our convolution against cuDNN's, with what follows either in the network: "eager" has cuDNN's, and our `adalin`.
+
+
+def stage_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    """For a result of that shape: x with a border of 1, as many channels, a 3x3 kernel, and AdaLIN's parameters."""
+    n, c, h, w = shape
+    weight = activation((c, c, 3, 3), dtype, device) / (3 * c**0.5)
+    return activation((n, c, h + 2, w + 2), dtype, device), weight, *parameters(n, c, device)
+
+
+def up_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    """The same of an up-convolution: half the size, twice the channels, four phases."""
+    n, c, h, w = shape
+    weight = activation((4 * c, 2 * c, 2, 2), dtype, device) / (2 * (2 * c) ** 0.5)
+    return activation((n, 2 * c, h // 2 + 2, w // 2 + 2), dtype, device), weight, *parameters(1, c, device)
+
+
+def attention_inputs(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Inputs:
+    c = shape[1]
+    weight = activation((c, c, 1, 1), dtype, device) / c**0.5
+    return activation(shape, dtype, device), weight, torch.randn(c, device=device)
+
+
+def fused_stage(
+    x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor, *, phases: bool, tile: tuple[int, int, int]
+) -> Tensor:
+    """tile: rows, channels, and tiles of a split."""
+    rows, channels, tiles = tile
+    begun = convolution(x, weight, None, True, phases, rows, channels, tiles)
+    norm = (gamma, beta, rho, None, None, True, 1, "reflect", True, 1e-5)
+    return adalin_from_partials(*begun, x.shape[3], rows * tiles, channels, phases, *norm)
+
+
+def plain_stage(x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor, *, phases: bool) -> Tensor:
+    y = cudnn.convolution(x, weight)
+    if y.dtype == torch.float64:  # the truth, by other means than ours
+        gamma, beta, rho = gamma.double(), beta.double(), rho.double()
+        return plain_norm_relu_pad(interleaved(y) if phases else y, gamma, beta, rho)
+    return adalin(y, gamma, beta, rho, relu=True, pad=1, phases=phases)
+
+
+def fused_attention(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return convolution_bias_relu(x, weight, bias, 1, "reflect", 128, 64)
+
+
+def plain_attention(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    y = cudnn.convolution(x, weight)
+    return plain_bias(y, bias) if y.dtype == torch.float64 else bias_relu(y, bias, 1, "reflect")
+
+
+def stage_subjects(*shapes: tuple[int, ...], tiles: Sequence[tuple[int, int]]) -> list[Subject]:
+    return [
+        Subject(
+            f"convolution 3x3 by {rows}x{channels} or cuDNN's, AdaLIN, ReLU, pad",
+            shape,
+            stage_inputs,
+            partial(fused_stage, phases=False, tile=(rows, channels, 1)),
+            partial(plain_stage, phases=False),
+        )
+        for shape in shapes
+        for rows, channels in tiles
+    ]
+
+
+def up_subjects(*shapes_and_tiles: tuple[tuple[int, ...], int]) -> list[Subject]:
+    """With the tiles that a split has there."""
+    return [
+        Subject(
+            "up-convolution by 128x64 or cuDNN's, ILN, ReLU, pad",
+            shape,
+            up_inputs,
+            partial(fused_stage, phases=True, tile=(128, 64, tiles)),
+            partial(plain_stage, phases=True),
+        )
+        for shape, tiles in shapes_and_tiles
+    ]
+
+
+def attention_subjects(*shapes: tuple[int, ...]) -> list[Subject]:
+    name = "convolution 1x1 by 128x64 or cuDNN's, bias, ReLU, pad"
+    return [Subject(name, shape, attention_inputs, fused_attention, plain_attention) for shape in shapes]
+
+
 def adalin_subjects(*shapes: tuple[int, ...]) -> list[Subject]:
     return [
         subject
@@ -189,6 +277,11 @@ def style_subjects(*shapes: tuple[int, ...]) -> list[Subject]:
 SUBJECTS: dict[Target, dict[str, list[Subject]]] = {
     "cuda": {
         "adalin": adalin_subjects((32, 256, 64, 64), (1, 256, 64, 64)),
+        "convolution": [
+            *stage_subjects((32, 256, 64, 64), (1, 256, 64, 64), tiles=[(128, 64), (128, 128), (128, 256)]),
+            *up_subjects(((32, 64, 256, 256), 9), ((1, 64, 256, 256), 2)),
+            *attention_subjects((32, 256, 64, 64)),
+        ],
         "phases": phase_subjects((32, 128, 128, 128), (1, 64, 256, 256)),
         "style": style_subjects((1, 256, 64, 64)),
         "bias_relu": bias_subjects((32, 256, 64, 64)),
@@ -196,6 +289,11 @@ SUBJECTS: dict[Target, dict[str, list[Subject]]] = {
     },
     "cpu": {
         "adalin": adalin_subjects((1, 256, 64, 64)),
+        "convolution": [
+            *stage_subjects((1, 64, 32, 32), tiles=[(128, 64)]),
+            *up_subjects(((1, 32, 64, 64), 2)),
+            *attention_subjects((1, 64, 32, 32)),
+        ],
         "phases": phase_subjects((1, 64, 256, 256)),
         "style": style_subjects((1, 32, 64, 64)),
         "bias_relu": bias_subjects((1, 256, 64, 64)),

@@ -9,9 +9,10 @@ import types
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from ugatit_fast.choices import Direction, Precision
+from ugatit_fast.engine import UGATIT
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import written_whole
 
@@ -64,13 +65,23 @@ class Network:
     """Of the CPU contenders."""
     weights: str
     """The checkpoint's SHA-256; `random` for seeded random ones, `widened` for the shipped generator made wider."""
+    architecture: str = UGATIT
+    settings: str = ""
+    """Of another architecture than U-GAT-IT, whose ch and n_res are 0: `Config.settings` as JSON."""
+    words: str = ""
+    """Likewise: the generator in a few words."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("architecture", "settings", "words")
+    """Fields that results from before there were other architectures lack."""
 
     @property
     def label(self) -> str:
         """In words: `light, ch 64, 256x256, batch 1, A2B`."""
-        kind = "light" if self.light else "full"
+        kind = f"{self.architecture}, {self.words}"
+        if self.architecture == UGATIT:
+            kind = f"{'light' if self.light else 'full'}, ch {self.ch}"
         widened = ", the shipped pair widened" if self.weights == "widened" else ""
-        return f"{kind}, ch {self.ch}, {self.height}x{self.width}, batch {self.batch}, {self.direction}{widened}"
+        return f"{kind}, {self.height}x{self.width}, batch {self.batch}, {self.direction}{widened}"
 
 
 @dataclass(frozen=True)
@@ -330,6 +341,7 @@ def decode(kind: Any, value: Any, where: str) -> Any:
 def decode_dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise TypeError(f"{where} must be an object, got {value!r}")
+    value = {name: getattr(kind, name) for name in getattr(kind, "ADDED", ())} | value
     names = {field.name for field in fields(kind)}
     if wrong := names.symmetric_difference(value):
         raise TypeError(f"{where} has not exactly the keys of {kind.__name__}: {', '.join(sorted(wrong))}")

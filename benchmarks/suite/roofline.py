@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from ugatit_fast.bench.cost import count, roofline_seconds
 from ugatit_fast.bench.limits import copied_bytes, operations_of
+from ugatit_fast.bench.networks import config_of
 from ugatit_fast.bench.results import COPY, Limit, Roofline, Row, bandwidth_of, fastest_arithmetic
 from ugatit_fast.choices import Precision
-from ugatit_fast.model import GeneratorConfig
 
 
 def against_limits(rows: Sequence[Row]) -> tuple[list[Row], list[Limit], list[Roofline]]:
@@ -40,8 +40,7 @@ def roofline(row: Row, precision: Precision, limits: Sequence[Limit]) -> Rooflin
     if bandwidth is None or fastest is None or fastest.operations_per_second is None:
         return None
     network = row.network
-    config = GeneratorConfig(ch=network.ch, n_res=network.n_res, light=network.light, img_size=network.height)
-    work = count(config, network.batch, network.height, network.width, precision)
+    work = count(config_of(network), network.batch, network.height, network.width, precision)
     return Roofline(
         network=network.label,
         target=row.target,

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from ugatit_fast.bench.cost import count
+from ugatit_fast.bench.networks import config_of
 from ugatit_fast.bench.results import Axis, Curve, Network, Target
-from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.engine import UGATIT
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 SIDES = (128, 256, 512, 768, 1024)
@@ -15,10 +16,13 @@ CHANNELS = (16, 32, 64, 96)
 
 
 def scaled(start: Network, target: Target) -> dict[Axis, list[Network]]:
-    """The networks along every axis that makes sense: a full generator has one size, a GPU takes no threads."""
+    """The networks along every axis that makes sense: a full generator has one size, a GPU takes no threads, and there
+    are random weights of U-GAT-IT's only.
+    """
     axes: dict[Axis, list[Network]] = {"batch": [replace(start, batch=n) for n in BATCHES]}
     if start.light:
         axes["side"] = [replace(start, height=side, width=side) for side in SIDES]
+    if start.light and start.architecture == UGATIT:
         axes["channels"] = [replace(start, ch=ch, weights="random") for ch in CHANNELS]
     if target == "cpu":
         axes["threads"] = [replace(start, threads=n) for n in thread_counts(start.threads)]
@@ -38,8 +42,9 @@ def work_of(axis: Axis, network: Network) -> float:
         return network.height * network.width / 1e6
     if axis == "threads":
         return 1 / network.threads
-    config = GeneratorConfig(ch=network.ch, n_res=network.n_res, light=network.light, img_size=network.height)
-    return sum(work.macs for work in count(config, network.batch, network.height, network.width, "fp32")) / 1e9
+    return (
+        sum(work.macs for work in count(config_of(network), network.batch, network.height, network.width, "fp32")) / 1e9
+    )
 
 
 def curve(contender: str, axis: Axis, networks: Sequence[Network], median_ms: Sequence[float]) -> Curve:

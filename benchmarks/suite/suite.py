@@ -16,6 +16,7 @@ from ugatit_fast.bench.contenders import PLAIN_ORT, TABLE, Case, Contender, Lazi
 from ugatit_fast.bench.kernel_subjects import SUBJECTS
 from ugatit_fast.bench.kernels import FUSED, measure_subject
 from ugatit_fast.bench.limits import limits_of
+from ugatit_fast.bench.networks import network_of
 from ugatit_fast.bench.options import BenchOptions
 from ugatit_fast.bench.outputs import refuse_taken
 from ugatit_fast.bench.race import TIME_WAS_UP, Judged, race
@@ -35,7 +36,7 @@ from ugatit_fast.bench.results import (
 from ugatit_fast.bench.roofline import against_limits
 from ugatit_fast.bench.widened import times_shipped, write_widened_checkpoint
 from ugatit_fast.bench.worker import ContenderFailed, Worker
-from ugatit_fast.checkpoint import read_checkpoint, save_generator, ugatit_config
+from ugatit_fast.checkpoint import read_checkpoint, save_generator
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
@@ -240,25 +241,18 @@ def random_checkpoint(scratch: Path, config: GeneratorConfig) -> Path:
 def cases_of(plan: Plan, weights: Weights, folder: Path) -> Iterator[Case]:
     """Every direction, size and batch; weights that nobody gave have one direction."""
     for direction in plan.directions if weights.label not in ("random", "widened") else ("A2B",):
-        config = ugatit_config(read_checkpoint(weights.checkpoint, direction), "bench")
-        side = QUICK_SIDE if plan.quick and config.light else config.img_size
+        checkpoint = read_checkpoint(weights.checkpoint, direction)
+        config, side = checkpoint.config, checkpoint.config.training_side
+        side = min(QUICK_SIDE, side) if plan.quick and config.any_size else side
         for height, width in plan.sizes or ((side, side),):
-            if not config.light and (height, width) != (config.img_size, config.img_size):
+            if not config.any_size and (height, width) != (side, side):
                 raise InputError(
-                    f"{weights.checkpoint.name} is a full generator, which serves {config.img_size}x{config.img_size} "
-                    f"only; leave out {height}x{width}"
+                    f"{weights.checkpoint.name} is a full generator, which serves {side}x{side} only; leave out "
+                    f"{height}x{width}"
                 )
             for batch in plan.batches:
-                network = Network(
-                    ch=config.ch,
-                    n_res=config.n_res,
-                    light=config.light,
-                    direction=direction,
-                    height=height,
-                    width=width,
-                    batch=batch,
-                    threads=available_cores(),
-                    weights=weights.label,
+                network = network_of(
+                    checkpoint, (height, width), batch, threads=available_cores(), weights=weights.label
                 )
                 yield Case(weights.checkpoint, network, folder / direction)
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-NormKind = Literal["instance", "batch", "none"]
+NormKind = Literal["instance", "affine", "batch", "none"]
 
 
 def norm_layer(kind: NormKind, channels: int, tracking: bool) -> nn.Module:
@@ -16,7 +16,7 @@ def norm_layer(kind: NormKind, channels: int, tracking: bool) -> nn.Module:
         return nn.BatchNorm2d(channels)
     if kind == "none":
         return nn.Identity()
-    return nn.InstanceNorm2d(channels, affine=False, track_running_stats=tracking)
+    return nn.InstanceNorm2d(channels, affine=kind == "affine", track_running_stats=tracking)
 
 
 class Block(nn.Module):
@@ -53,7 +53,7 @@ class Published(nn.Module):
         always_bias: bool = False,
     ) -> None:
         super().__init__()
-        bias = kind == "instance" or always_bias
+        bias = kind in ("instance", "affine") or always_bias
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(colours[0], ngf, 7, bias=bias)]
         layers += [norm_layer(kind, ngf, tracking), nn.ReLU(True)]
         for i in range(n_down):

@@ -38,6 +38,7 @@ FILES: dict[str, tuple[dict[str, Any], Hints, str]] = {
     "zero borders": ({"pad": "zero"}, Hints(), "instance"),
     "zero borders and dropout": ({"pad": "zero", "dropout": True}, Hints(), "instance"),
     "running statistics of 2018, never used": ({"tracking": True}, Hints(), "instance"),
+    "norms that scale and shift": ({"kind": "affine"}, Hints(), "instance"),
     "no norm": ({"kind": "none"}, Hints(), "none"),
     "pix2pix as test.py runs it": ({"kind": "batch", "dropout": True}, Hints(), "batch-image"),
     "pix2pix with --eval": ({"kind": "batch", "dropout": True}, RUNNING, "batch-running"),
@@ -47,7 +48,7 @@ FILES: dict[str, tuple[dict[str, Any], Hints, str]] = {
         RUNNING,
         "batch-running",
     ),
-    "no blocks' difference: one block, wide": ({"n_blocks": 1, "ngf": 12}, Hints(), "instance"),
+    "one block, channels not a power of two": ({"n_blocks": 1, "ngf": 12}, Hints(), "instance"),
 }
 """What is published or trained: how it is built, what is said about it, and the norm that it is understood as."""
 

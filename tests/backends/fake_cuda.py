@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from time import perf_counter
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from ugatit_fast.backends import cuda_graph
+from ugatit_fast.backends import cuda_graph, tuning
 from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.kernels.schedule import Gpu
+
+OLD = Gpu((7, 5), 40, 64 * 1024)
+"""Before Ampere, where nothing is tuned."""
 
 
 class FakeStream:
@@ -19,9 +24,16 @@ class FakeStream:
 
 
 class FakeEvent:
-    def record(self) -> None: ...
+    def __init__(self, enable_timing: bool = False) -> None:
+        self.time = 0.0
+
+    def record(self) -> None:
+        self.time = perf_counter()
 
     def synchronize(self) -> None: ...
+
+    def elapsed_time(self, end: "FakeEvent") -> float:
+        return 1e3 * (end.time - self.time)
 
 
 class FakeGraph:
@@ -41,7 +53,7 @@ class FakeGraph:
 
 
 @contextmanager
-def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fake_cuda(monkeypatch: pytest.MonkeyPatch, gpu: Gpu = OLD) -> Iterator[None]:
     zeros = torch.zeros
 
     def on_host(*size: Any, pin_memory: bool = False, **options: Any) -> Tensor:
@@ -49,6 +61,8 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         patch.setattr(cuda_graph, "recorded", FakeGraph)
+        patch.setattr(tuning, "recorded", FakeGraph)
+        patch.setattr(tuning, "gpu_of", lambda device: gpu)
         patch.setattr(FoldedGenerator, "cuda", lambda self: self, raising=False)
         patch.setattr(torch, "zeros", on_host)
         patch.setattr(Tensor, "record_stream", lambda self, stream: None)
@@ -58,6 +72,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             "Event": FakeEvent,
             "current_stream": FakeStream,
             "stream": nullcontext,
+            "current_device": lambda: 0,
             "get_device_name": lambda: "NVIDIA H200",
             "graph_pool_handle": lambda: None,
             "synchronize": lambda: None,

@@ -16,6 +16,7 @@ from tests.conftest import random_pictures
 from ugatit_fast import Translator, build_engine
 from ugatit_fast.backends import cuda
 from ugatit_fast.backends.plain import PlainBackend
+from ugatit_fast.choices import Tune
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import BackendUnavailable, EngineError, InputError
 from ugatit_fast.export.verify import verify
@@ -124,6 +125,15 @@ class TestOnGpu:
 
     def test_passes_the_gate(self, engine: Path, light_checkpoint: Path) -> None:
         assert verify(engine, light_checkpoint).passes("fp16")
+
+    @pytest.mark.parametrize("tune", ["auto", "cudnn", "ours"])
+    def test_passes_the_gate_whoever_convolves(
+        self, tune: Tune, engine: Path, light_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        lines: list[str] = []
+        assert verify(engine, light_checkpoint, tune=tune, say=lines.append).passes("fp16")
+        assert len(lines) == {"auto": 2, "cudnn": 0, "ours": 1}[tune], lines
 
     @pytest.mark.parametrize("n", [0, 1, 3, 4, 9, 23])
     def test_any_number_of_pictures(self, translator: Translator, n: int) -> None:

@@ -62,16 +62,39 @@ def test_resident_programs_run_at_once_as_the_schedule_counts_on(compiled: "list
 def test_the_resident_kernel_issues_few_instructions(compiled: "list[Compiled]") -> None:
     hopper = [one for one in compiled if one.capability == 90 and one.name.startswith("resident")]
     half = [one for one in hopper if one.name.endswith(", float16")]
-    assert len(half) == 4
+    assert len(half) == 5
     for one in hopper:
         read_twice = "two tiles" in one.name
         assert one.instructions <= MOST_INSTRUCTIONS + INSTRUCTIONS_TO_READ_AGAIN * read_twice, one
     assert all(one.registers <= MOST_REGISTERS_FOR_FOUR and one.programs == 4 for one in half), half
 
 
+def test_convolutions_run_on_tensor_cores(compiled: "list[Compiled]") -> None:
+    """On Hopper by warp groups, out of shared memory that descriptors fill: two programs a multiprocessor, or a tile of
+    whole rows."""
+    convolutions = [one for one in compiled if one.name.startswith("convolution")]
+    assert {one.capability for one in convolutions} == set(SHARED_KIB) - {75}
+    for one in convolutions:
+        hopper = one.capability == 90
+        assert (one.warp_group_products > 0) == hopper, one
+        assert (one.descriptor_loads > 0) == (one.capability in (90, 100)), one
+        assert one.programs >= (1 if "128x256" in one.name or one.capability == 100 else 2), one
+
+
+def test_streamed_programs_are_many_and_brief(compiled: "list[Compiled]") -> None:
+    streamed = [one for one in compiled if one.name.startswith("streamed") and one.capability == 90]
+    half = [one for one in streamed if one.name.endswith(", float16")]
+    assert len(half) == 3
+    resident = {one.name: one for one in compiled if one.capability == 90}
+    for one in half:
+        assert one.programs == 4, one
+    for name in ("instance norm, reflect 1, float16", "AdaLIN, residual, reflect 1, float16"):
+        assert resident[f"streamed {name}"].instructions < resident[f"resident {name}"].instructions
+
+
 def test_activations_and_weights_move_16_bytes_at_a_time(compiled: "list[Compiled]") -> None:
     assert [result for result in compiled if 16 * result.wide_loads < result.streamed_bytes] == []
-    stores = ("apply", "resident", "backward apply", "bias_relu", "interleave")
+    stores = ("apply", "resident", "streamed", "backward apply", "bias_relu", "interleave")
     storing = [result for result in compiled if result.name.startswith(stores)]
     assert [result for result in storing if 16 * result.wide_stores < result.streamed_bytes] == []
 

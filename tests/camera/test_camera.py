@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ import av
 import pytest
 
 from tests.media.videos import grey, write_video
+from tests.translate.face_models import Sure, write_yunet
 from tests.translate.fake_translator import FakeTranslator
 from ugatit_fast.camera import live as live_module
 from ugatit_fast.camera.capture import CameraReader, reason_of, system_of
@@ -211,9 +213,14 @@ def test_a_port_in_use(served: tuple[Live, CameraServer]) -> None:
 # On the command line
 
 
-def test_a_video_in_place_of_the_camera(light_engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("following", [False, True])
+def test_a_video_in_place_of_the_camera(
+    light_engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], following: bool
+) -> None:
     video = write_video(tmp_path / "a.mp4", 5)
-    assert main(["camera", str(light_engine), "--input", str(video), "--port", "0"]) == 0
+    model = write_yunet(tmp_path / "yunet.onnx", [Sure(8, row=2, column=2, face=(12, 16))])
+    faces = ["--crop", "face", "--face-model", str(model)] if following else []
+    assert main(["camera", str(light_engine), "--input", str(video), "--port", "0", *faces]) == 0
     said = capsys.readouterr()
     assert "look at http://127.0.0.1:" in said.out
     assert "the video has ended" in said.err
@@ -235,6 +242,8 @@ def test_bad_input(light_engine: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_in_a_browser(light_engine: Path, tmp_path: Path) -> None:
     """The real command, the real page: the picture changes, can be held, and the page says why it ended."""
     playwright = pytest.importorskip("playwright.sync_api")
+    from tests.axe import FORCED, SCHEMES, SIZES, violations
+
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine")
@@ -295,8 +304,13 @@ def test_in_a_browser(light_engine: Path, tmp_path: Path) -> None:
         page.get_by_role("button", name="Hold").click()
         assert eventually(lambda: looks() != held)
         assert problems == []
+        for scheme, forced, (width, height) in product(SCHEMES, FORCED, SIZES):
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme=scheme, forced_colors=forced)
+            assert violations(page) == []
         running.send_signal(signal.SIGINT)
         page.get_by_role("alert").wait_for(timeout=10_000)
+        assert violations(page) == []
         assert "ended" in (page.get_by_role("alert").text_content() or "")
         assert running.wait(timeout=20) == 130
         browser.close()

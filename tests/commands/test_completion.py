@@ -50,7 +50,7 @@ def test_bash_completes_verbs_options_values_and_files(home: Path, capsys: pytes
         ("--inst",): {"--install-completion"},
         ("bench", "com"): {"compare"},
         ("translate", "--prec"): {"--precision"},
-        ("translate", "--precision", ""): {"fp16", "fp32"},
+        ("translate", "--fit", "p"): {"pad"},
         ("translate", "self"): {"selfie2anime.pt"},
         ("translate", "selfie2anime.pt", "me"): {"me.jpg"},
         ("build-engine", "self"): {"selfie2anime.pt"},

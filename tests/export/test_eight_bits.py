@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
+from tests.export.test_int8_rows import NETWORKS
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading, calibrate, calibration_pictures, evenly
@@ -161,6 +162,15 @@ def test_a_dead_channel_is_left_small() -> None:
     nothing = Reading(np.zeros(3, np.float32), np.array([1, 0, 2], np.float32), np.zeros(1, np.float32), 1)
     assert np.isfinite(factors_of([nothing])).all()
     assert factors_of([nothing]).max() <= 1e3
+
+
+def test_every_architecture_is_scaled_exactly() -> None:
+    for name, folded in NETWORKS.items():
+        even, _ = equalised(folded, calibrate(folded, photos()))
+        changed = [key for key, tensor in even.tensors().items() if not tensor.equal(folded.tensors().get(key, tensor))]
+        assert changed, name
+        pictures = torch.from_numpy(random_pictures(1, 32, 32))
+        assert (folded(pictures)[0].int() - even(pictures)[0].int()).abs().max() <= 1, name
 
 
 # Rounding ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from onnx import TensorProto, helper
 from tests.conftest import FULL, LIGHT, random_generator
 from ugatit_fast.architectures.cyclegan import FoldedResnet, ResnetConfig, ResnetGenerator
 from ugatit_fast.architectures.cyclegan import fold_tensors as fold_resnet
+from ugatit_fast.architectures.unit import FoldedUnit, UnitConfig, UnitGenerator
+from ugatit_fast.architectures.unit import fold_tensors as fold_unit
 from ugatit_fast.export.calibration import calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
 from ugatit_fast.export.int8_rows import Int8RowOperations
@@ -35,6 +37,13 @@ def resnet(config: ResnetConfig) -> FoldedResnet:
     return FoldedResnet(config, fold_resnet(generator))
 
 
+def unit() -> FoldedUnit:
+    """One whose last stages have kernels that stay float32."""
+    torch.manual_seed(0)
+    config = UnitConfig(dim=8, n_res=1)
+    return FoldedUnit(config, fold_unit(config, UnitGenerator(config).eval().requires_grad_(False).state_dict()))
+
+
 NETWORKS: dict[str, FoldedNetwork] = {
     "light": fold(random_generator(LIGHT)),
     "full": fold(random_generator(FULL)),
@@ -42,6 +51,7 @@ NETWORKS: dict[str, FoldedNetwork] = {
     "no blocks": fold(random_generator(replace(LIGHT, n_res=0))),
     "batch": resnet(BATCH),
     "instance": resnet(INSTANCE),
+    "unit": unit(),
 }
 
 

@@ -7,7 +7,9 @@ are skipped elsewhere.
 
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,3 +37,23 @@ def device() -> torch.device:
 @pytest.fixture(autouse=True)
 def _same_numbers() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _products_of_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter multiplies the bits of bfloat16 as integers: they are made float32 before."""
+    if INTERPRETED:
+        from triton.language import bfloat16, float32
+        from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
+
+        dot = InterpreterBuilder.create_dot
+
+        def widened(x: Any) -> Any:
+            if x.dtype.scalar != bfloat16:
+                return x
+            return TensorHandle((x.data.astype(np.uint32) << 16).view(np.float32), float32)
+
+        def create_dot(self: Any, a: Any, b: Any, *rest: Any) -> Any:
+            return dot(self, widened(a), widened(b), *rest)
+
+        monkeypatch.setattr(InterpreterBuilder, "create_dot", create_dot)

@@ -44,6 +44,7 @@ class Case:
     bias: bool = False
     rho: float | None = None  # None: random
     slope: float = 0.0
+    eps_outside: bool = False
     mean: float = 0.5
     spread: float = 1.0
 
@@ -64,6 +65,8 @@ CASES = [
     Case("mean a thousand times the spread", (1, 16, 6, 6), mean=1000.0),
     Case("constant channels", (1, 16, 4, 5), 1, mean=3.0, spread=0.0, relu=False),
     Case("rho 0: layer norm", (1, 16, 4, 5), rho=0.0, bias=True),
+    Case("layer norm, its epsilon outside the root", (2, 16, 4, 5), 1, rho=0.0, bias=True, eps_outside=True),
+    Case("a deviation as small as the epsilon", (1, 16, 6, 6), rho=0.0, spread=1e-5, mean=0.0, eps_outside=True),
     Case("rho 1: instance norm", (1, 16, 4, 5), rho=1.0, bias=True),
     Case("empty batch", (0, 16, 4, 4), 1),
     Case("five images", (5, 16, 3, 3), 1),
@@ -88,13 +91,13 @@ class Call:
         case = self.case
         x, *others = (t if t is None or dtype is None else t.to(dtype) for t in tensors)
         assert x is not None
-        settings = (case.relu, case.pad, case.pad_mode, case.unbiased, 1e-5, case.phases, case.slope)
+        settings = (case.relu, case.pad, case.pad_mode, case.unbiased, 1e-5, case.phases, case.slope, case.eps_outside)
         return adalin_reference(AdalinCall(x, *others, *settings))
 
     def inputs(self) -> Normalised:
-        return Normalised(
-            self.x, self.gamma, self.beta, self.rho, self.bias, self.case.unbiased, 1e-5, self.case.phases
-        )
+        case = self.case
+        parameters = self.gamma, self.beta, self.rho, self.bias
+        return Normalised(self.x, *parameters, case.unbiased, 1e-5, case.phases, case.eps_outside)
 
     def ours(self, plan: NormPlan, patience: int) -> Tensor:
         case = self.case

@@ -9,6 +9,10 @@ from torch import Tensor
 from tests.kernels.tolerances import LEVELS_OF_TIES, SHARE_OF_TIES, assert_as_close
 from ugatit_fast.kernels.adalin import AdalinCall, adalin, adalin_reference
 from ugatit_fast.kernels.adalin_launch import Normalised, adalin_on_gpu
+from ugatit_fast.kernels.adalin_streamed import adalin_from_partials
+from ugatit_fast.kernels.convolution import HALF, convolution, convolution_bias_relu, convolved
+from ugatit_fast.kernels.convolution_layout import RowSplits, result_shape, split_statistics
+from ugatit_fast.kernels.convolution_schedule import convolution_tiles, tiles_of_split
 from ugatit_fast.kernels.counters import current_counters, graph_counters
 from ugatit_fast.kernels.image import image_of, normalise_image, rows_to_image, sum_of_rows
 from ugatit_fast.kernels.schedule import gpu_of, norm_plan, two_stage_plan
@@ -169,3 +173,65 @@ def test_the_full_generators_first_layer(n: int) -> None:
     truth = style_reference(StyleCall(x.double(), first.double(), second.double(), heads.double()))
     assert_as_close(ours, pytorch, truth)
     assert torch.equal(style(x, first, second, heads), ours)
+
+
+LAYERS = [(256, 256, 66, 3, False), (256, 128, 66, 2, True), (128, 64, 130, 2, True), (64, 256, 64, 1, False)]
+"""Inputs, outputs (of a phase), side with border, kernel, phases: the trunk, both up-convolutions, and a 1x1."""
+
+
+def layer(
+    n: int, inputs: int, outputs: int, side: int, kernel: int, phases: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    weight = torch.randn(outputs * (4 if phases else 1), inputs, kernel, kernel, device="cuda") / inputs**0.5 / kernel
+    return image(n, inputs, side, side, dtype), weight.to(dtype, memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("dtype", HALF, ids=str)
+@pytest.mark.parametrize("shape", LAYERS, ids=str)
+@pytest.mark.parametrize("n", [1, 3])
+def test_convolutions_at_the_networks_sizes(n: int, shape: tuple[int, int, int, int, bool], dtype: torch.dtype) -> None:
+    """With every tile that this GPU has: results, statistics, and the normalisation that combines them."""
+    (inputs, outputs, _, _, phases), (x, weight) = shape, layer(n, *shape, dtype)
+    gamma, beta, rho = parameters(n, outputs)
+    bias = torch.randn(outputs, device="cuda")
+    pytorch, truth = convolved(x, weight, phases), convolved(x.double(), weight.double(), phases)
+    for tile in convolution_tiles(inputs, outputs, gpu_of(x.device)):
+        one = RowSplits.of(result_shape(x.shape, weight.shape, phases), x.shape[3], tile.rows, phases)
+        tiles = tiles_of_split(tile, n, outputs, one, gpu_of(x.device))
+        y, of_channels, of_layer = convolution(x, weight, bias, True, phases, tile.rows, tile.channels, tiles)
+        assert_as_close(y, pytorch, truth)
+        splits = RowSplits.of(y.shape, x.shape[3], tile.rows * tiles, phases)
+        for i in (0, 1):
+            own = (split_statistics(values, splits)[:, :, i] for values in (y, y.double()))
+            assert_as_close(of_channels[:, :, i], *own)
+        norm = (gamma, beta, rho, bias, None, True, 3, "reflect", True, 1e-5)
+        ours = adalin_from_partials(
+            y, of_channels, of_layer, x.shape[3], tile.rows * tiles, tile.channels, phases, *norm
+        )
+        wide = [value.double() if isinstance(value, Tensor) else value for value in norm]
+        assert_as_close(ours, adalin_reference(AdalinCall(y, *norm)), adalin_reference(AdalinCall(y.double(), *wide)))
+
+
+def test_a_convolution_with_bias_relu_and_border() -> None:
+    x, weight = layer(2, 256, 256, 64, 1, False, torch.float16)
+    bias = torch.randn(256, device="cuda")
+    for tile in convolution_tiles(256, 256, gpu_of(x.device)):
+        ours = convolution_bias_relu(x, weight, bias, 1, "replicate", tile.rows, tile.channels)
+        expected = convolution_bias_relu(x.cpu(), weight.cpu(), bias.cpu(), 1, "replicate", 16, 16)
+        torch.testing.assert_close(ours.cpu(), expected, atol=5e-3, rtol=2e-3)
+
+
+def test_convolutions_in_a_graph_repeat_to_the_bit() -> None:
+    """Descriptors are taken into a graph as they are, addresses and all."""
+    x, weight = layer(1, *LAYERS[0], torch.float16)
+    tiles = convolution_tiles(256, 256, gpu_of(x.device))
+    if not tiles:
+        pytest.skip("this GPU has no tensor cores that our convolution knows")
+    run = lambda: convolution(x, weight, None, True, False, tiles[0].rows, tiles[0].channels, 1)[0]  # noqa: E731
+    expected = run()
+    graph, result, _ = captured(run, keep=False)
+    x.copy_(x.flip(2))
+    graph.replay()
+    torch.cuda.synchronize()
+    assert torch.equal(result, run())
+    assert not torch.equal(result, expected)

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from ugatit_fast.kernels.adalin import AdalinCall, adalin
 from ugatit_fast.kernels.adalin_backward import BackwardCall, adalin_backward
+from ugatit_fast.kernels.adalin_streamed import StreamedCall, adalin_from_partials
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.checks import check_activation, check_parameter
+from ugatit_fast.kernels.convolution import convolution, convolution_bias_relu
 from ugatit_fast.kernels.image import normalise_image, rows_to_image
 from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.kernels.style import StyleCall, style
@@ -29,12 +31,24 @@ def arguments() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     plain = (None, None, None, None)
     plain_phases = (image(2, 32, 3, 4, channels_last=True), *plain)
     gradient = (image(2, 8, 7, 8), image(2, 8, 5, 6, channels_last=True), table, table, vector)
+    kernel, phase_kernel = image(8, 4, 3, 3), image(32, 4, 2, 2)
+    split, phase_split = (16, 4, 2), (16, 8, 1)
+    convolved = image(2, 8, 3, 4), torch.rand(2, 1, 2, 8), torch.rand(2, 1, 2, 2), 6, 32, 4, False
+    norm = (table, table, vector, vector, image(2, 8, 3, 4), True, 1, "replicate", True, 1e-5)
     calls: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "adalin": (adalin, (image(2, 8, 5, 6), table, table, vector, vector, image(2, 8, 5, 6), True, 1, "replicate")),
         "adalin, channels-last": (adalin, (image(2, 8, 5, 6, dtype=torch.float16, channels_last=True), *plain)),
         "adalin, phases": (adalin, (*plain_phases, None, True, 3, "reflect", True, 1e-5, True)),
         "adalin, empty": (adalin, (image(0, 8, 5, 6), *plain, None, False, 1)),
         "adalin_backward": (adalin_backward, (*gradient, None, True, True, 1, "reflect", True, 1e-5)),
+        "convolution": (convolution, (image(2, 4, 5, 6), kernel, vector, True, False, *split)),
+        "convolution, half": (convolution, (image(2, 4, 5, 6).half(), kernel.half(), None, False, False, *split)),
+        "convolution, phases": (convolution, (image(1, 4, 5, 6), phase_kernel, None, True, True, *phase_split)),
+        "convolution, empty": (convolution, (image(0, 4, 5, 6), kernel, None, True, False, *split)),
+        "convolution_bias_relu": (
+            convolution_bias_relu, (image(2, 4, 5, 6), image(8, 4, 1, 1), vector, 1, "reflect", 16, 8)
+        ),
+        "adalin_from_partials": (adalin_from_partials, (*convolved, *norm)),
         "bias_relu": (bias_relu, (image(2, 8, 5, 6, channels_last=True), vector, 1, "reflect")),
         "normalise_image": (normalise_image, (byte, 3, torch.float16)),
         "normalise_image, no border": (normalise_image, (byte, 0, torch.float32)),
@@ -95,6 +109,7 @@ def test_compile_sees_one_node(name: str) -> None:
 CALLS: dict[str, tuple[Any, type]] = {
     "adalin": (adalin, AdalinCall),
     "adalin_backward": (adalin_backward, BackwardCall),
+    "adalin_from_partials": (adalin_from_partials, StreamedCall),
     "style": (style, StyleCall),
 }
 
@@ -128,6 +143,31 @@ BYTES = torch.zeros(1, 4, 4, 3, dtype=torch.uint8)
 META = torch.zeros(8, 8, 4, 4, device="meta")
 HEADS = torch.zeros(16, 8)
 SQUARE = torch.zeros(8, 8)
+KERNEL = torch.zeros(8, 8, 3, 3)
+PARTIALS = torch.zeros(2, 2, 2, 8)
+
+
+def convolved(
+    weight: Tensor,
+    x: Tensor = X,
+    bias: Tensor | None = None,
+    phases: bool = False,
+    rows: int = 16,
+    tiles: int = 1,
+) -> Any:
+    return convolution(x, weight, bias, True, phases, rows, 8, tiles)
+
+
+def streamed(
+    x: Tensor = X,
+    partials: Tensor = PARTIALS,
+    layer: Tensor = X.new_empty(0),  # noqa: B008 - never written to
+    rho: Tensor | None = None,
+    pitch: int = 6,
+    phases: bool = False,
+) -> Tensor:
+    norm = (None, None, rho, None, None, False, 0, "reflect", True, 1e-5)
+    return adalin_from_partials(x, partials, layer, pitch, 16, 8, phases, *norm)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +190,20 @@ SQUARE = torch.zeros(8, 8)
         (lambda: adalin(X, pad=1, pad_mode="zeros"), "pad_mode must be one of reflect, replicate, got 'zeros'"),
         (lambda: adalin(X[:, :, :1, :1]), "unbiased variance of one pixel"),
         (lambda: adalin(X[:, :6], phases=True), r"phases must be \(n, 4 k, h \+ 1, w \+ 1\), got \(2, 6, 4, 4\)"),
+        (lambda: convolved(weight=SQUARE), r"weight must be \(n, c, h, w\), got shape \(8, 8\)"),
+        (lambda: convolved(weight=KERNEL[:, :4]), r"weight must be \(outputs, 8, r, s\), got \(8, 4, 3, 3\)"),
+        (lambda: convolved(weight=KERNEL.half()), "weight must be torch.float32, got torch.float16"),
+        (lambda: convolved(weight=KERNEL, phases=True), r"weight of phases must be \(4 k, c, 2, 2\)"),
+        (lambda: convolved(x=X[:, :, :2], weight=KERNEL), "smaller than the kernel"),
+        (lambda: convolved(weight=KERNEL, bias=TABLE), r"bias must have shape \(8,\), got \(2, 8\)"),
+        (lambda: convolved(weight=KERNEL, rows=2), "more than 2 rows, a channel and a tile at least, got rows=2"),
+        (lambda: convolved(weight=KERNEL, tiles=0), "got rows=16, channels=8, tiles=0"),
+        (lambda: convolution_bias_relu(X, KERNEL, TABLE[0], 2, "reflect", 16, 8), "a reflect border of 2 pixels"),
+        (lambda: streamed(partials=TABLE), r"channel_partials must have shape \(2, 2, 2, 8\), got \(2, 8\)"),
+        (lambda: streamed(layer=TABLE), r"layer_partials must have shape \(2, 2, 1, 2\) or \(0,\), got \(2, 8\)"),
+        (lambda: streamed(rho=TABLE[0]), r"layer_partials must have shape \(2, 2, 1, 2\), got \(0,\)"),
+        (lambda: streamed(pitch=3), "no convolution has rows=16, channels=8, pitch=3"),
+        (lambda: streamed(x=X[:, :, 1:], phases=True), "an image of phases has even sides"),
         (lambda: bias_relu(X, TABLE[0, :4], 0, "reflect"), r"bias must have shape \(8,\)"),
         (lambda: normalise_image(BYTES.float(), 0, torch.float32), r"image must be uint8 \(n, h, w, 3\)"),
         (lambda: normalise_image(BYTES, 4, torch.float32), "a reflect border of 4 pixels"),

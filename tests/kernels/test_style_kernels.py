@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.kernels.conftest import INTERPRETED
 from tests.kernels.tolerances import assert_as_close
 from ugatit_fast.kernels import style_launch
 from ugatit_fast.kernels.padding import interior
@@ -23,8 +22,6 @@ def small_plan(x: torch.Tensor, first: torch.Tensor) -> StylePlan:
 
 
 KINDS = [(full, dtype) for full in (False, True) for dtype in (torch.float32, torch.float16, torch.bfloat16)]
-if INTERPRETED:
-    KINDS.remove((True, torch.bfloat16))  # the interpreter's dot takes bfloat16 for integers
 
 
 @pytest.mark.parametrize(("full", "dtype"), KINDS)

@@ -17,10 +17,16 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 
 from ugatit_fast import graph
+from ugatit_fast.backends import convolutions
+from ugatit_fast.backends.convolutions import Choices
 from ugatit_fast.backends.cuda_graph import CapturedOperations
+from ugatit_fast.backends.tuning import layers_of
 from ugatit_fast.fold import fold
-from ugatit_fast.kernels import adalin_launch, style_launch
+from ugatit_fast.kernels import adalin_launch, adalin_streamed_launch, convolution_launch, style_launch
 from ugatit_fast.kernels.adalin_launch import Normalised, adalin_on_gpu
+from ugatit_fast.kernels.adalin_streamed import StreamedCall
+from ugatit_fast.kernels.adalin_streamed_launch import adalin_streamed_on_gpu
+from ugatit_fast.kernels.convolution_launch import convolution_bias_relu_on_gpu, convolution_on_gpu
 from ugatit_fast.kernels.pointwise_launch import bias_relu_on_gpu, normalise_image_on_gpu, rows_to_image_on_gpu
 from ugatit_fast.kernels.schedule import Gpu
 from ugatit_fast.kernels.style_launch import style_on_gpu
@@ -111,8 +117,15 @@ def adalin(x: Tensor, gamma: Any, beta: Any, rho: Any, bias: Any, residual: Any,
     return adalin_on_gpu(Normalised(x, gamma, beta, rho, bias, unbiased, eps, phases), residual, relu, pad, pad_mode)
 
 
-def traced(batch: int) -> list[Launch]:
-    """The launches of a light generator for a batch."""
+def streamed(*arguments: Any) -> Tensor:
+    call = StreamedCall(*arguments)
+    inputs = Normalised(call.x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps)
+    partials = (call.channel_partials, call.layer_partials, call.splits, call.channels)
+    return adalin_streamed_on_gpu(inputs, *partials, call.residual, call.relu, call.pad, call.pad_mode)
+
+
+def traced(batch: int, whose: str) -> list[Launch]:
+    """The launches of a light generator for a batch, with convolutions of cuDNN's, or of ours wherever that may be."""
     with torch.device("meta"):
         folded = fold(Generator(GeneratorConfig(light=True))).half_precision().aligned()
         folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -125,14 +138,22 @@ def traced(batch: int) -> list[Launch]:
         "style": style_on_gpu,
     }
     cuda = patch.multiple(torch.cuda, Stream=Stream, stream=on, current_stream=lambda: Stream(stream[-1]))
-    with cuda, patch.multiple(graph, **replaced), patch.object(graph.F, "conv2d", convolution):
-        for launcher in (adalin_launch, style_launch):
+    ours: dict[str, Callable[..., Any]] = {
+        "convolution": convolution_on_gpu,
+        "convolution_bias_relu": convolution_bias_relu_on_gpu,
+        "adalin_from_partials": streamed,
+    }
+    stem, choices = folded.stem.weight, None
+    if whose == "ours":
+        choices = Choices(H100, {layer: layer.usual(H100) for layer in layers_of(folded, batch, SIDE, SIDE)})
+    graphs = (patch.multiple(graph, **replaced), patch.multiple(convolutions, **ours))
+    with cuda, graphs[0], graphs[1], patch.object(graph.F, "conv2d", convolution):
+        for launcher in (adalin_launch, adalin_streamed_launch, convolution_launch, style_launch):
             launcher.gpu_of = lambda device: H100  # type: ignore[attr-defined]
-        stem = folded.stem.weight
-        CapturedOperations(stem.dtype, stem.shape[1], heatmap=False).translated(folded, picture)
+        CapturedOperations(stem.dtype, stem.shape[1], choices, heatmap=False).translated(folded, picture)
     return launches
 
 
 if __name__ == "__main__":
     driver.set_active(Driver())
-    json.dump(traced(int(sys.argv[1])), sys.stdout)
+    json.dump(traced(int(sys.argv[1]), sys.argv[2]), sys.stdout)

@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,13 @@ import pytest
 from PIL import Image
 
 from tests.chromium import launched, playwright
+from tests.media.pictures import photo
 from tests.serve.clients import a_photo, decoded, encoded, fake
 from tests.serve.hosts import hosted
+from tests.translate.face_models import Sure, write_yunet
 from ugatit_fast.assets import asset, shipped_engine
 from ugatit_fast.engine import read_spec
+from ugatit_fast.serve.asked import faces_of
 from ugatit_fast.serve.settings import ServeSettings
 
 KEY = "0123456789abcdef"
@@ -449,3 +452,82 @@ def test_one_engine_without_heat_maps_and_with_a_key(browser: "playwright.Browse
         assert page.get_by_label("A to B").is_hidden()
         assert page.locator("[name=fit]:checked").get_attribute("value") == "pad"
         page.close()
+
+
+@pytest.fixture
+def with_faces(browser: "playwright.Browser", tmp_path: Path) -> Iterator["playwright.Page"]:
+    """A page of a server that finds a face in photos of 64 x 64."""
+    model = write_yunet(tmp_path / "yunet.onnx", [Sure(8, row=4, column=3, face=(12, 16))])
+    with hosted([fake()], ServeSettings(face_model=model, max_side=64)) as port:
+        page = browser.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_text("onnxruntime").wait_for()
+        yield page
+        page.close()
+
+
+def choose_wide(page: "playwright.Page", name: str = "wide.png") -> np.ndarray:  # type: ignore[type-arg]
+    image = photo(64, 64)
+    page.set_input_files("#files", [{"name": name, "mimeType": "image/png", "buffer": encoded(image)}])
+    done(page)
+    return image
+
+
+def shape_after(page: "playwright.Page", change: Callable[[], object]) -> tuple[int, ...]:
+    """Of what is downloaded once a change of an option has been followed."""
+    with page.expect_response("**/v1/translate*"):
+        change()
+    done(page)
+    return decoded(download(page, "Download")[1]).shape
+
+
+def test_face_place_and_size(with_faces: "playwright.Page") -> None:
+    page = with_faces
+    image = choose_wide(page)
+    boxes = {name: box_of(page, name) for name in ("#stage", "#download", "#options", "#actions")}
+    assert shape_after(page, lambda: page.get_by_text("Face", exact=True).click()) == (32, 32, 3)
+    content = download(page, "Download")[1]
+    np.testing.assert_array_equal(decoded(content), 255 - image[16:48, 8:40])
+    assert page.get_by_label("Squash").is_disabled()  # a face's square is the engine's shape
+    assert shape_after(page, lambda: page.get_by_label("Size").select_option("64")) == (64, 64, 3)
+    assert shape_after(page, lambda: page.get_by_label("Into the photo").check()) == (64, 64, 3)
+    pasted = decoded(download(page, "Download")[1])
+    np.testing.assert_array_equal(pasted[:16], image[:16])
+    assert (pasted[24:40, 16:32] != image[24:40, 16:32]).any()
+    assert page.get_by_label("Size").locator("option").all_inner_texts() == ["32", "48", "64"]
+    assert boxes == {name: box_of(page, name) for name in boxes}  # nothing has moved
+
+
+def test_what_failed_by_an_option_is_tried_again_by_another(browser: "playwright.Browser", tmp_path: Path) -> None:
+    settings = ServeSettings(face_model=write_yunet(tmp_path / "none.onnx", []))
+    with hosted([fake()], settings) as port:
+        page = browser.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(f"http://127.0.0.1:{port}/")
+        choose(page, "me.png")
+        done(page)
+        page.get_by_text("Face", exact=True).click()
+        page.get_by_role("alert").get_by_text("me.png: the photo shows no face").wait_for()
+        page.locator("#parts").get_by_text("Photo", exact=True).click()
+        page.get_by_alt_text("Translation of me.png").wait_for()
+        assert page.get_by_role("alert").is_hidden()
+        page.close()
+
+
+def test_what_the_server_cannot_do_is_not_offered(
+    browser: "playwright.Browser", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ugatit_fast.translate.faces.packaged_model", lambda: None)
+    faces_of.cache_clear()
+    translator = fake()
+    translator.spec = replace(translator.spec, any_size=False)
+    with hosted([translator], ServeSettings(paste_back=True)) as port:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_text("onnxruntime").wait_for()
+        assert page.get_by_label("Face", exact=True).is_hidden()
+        assert page.get_by_label("Size").is_hidden()
+        assert page.get_by_label("Into the photo").is_checked()
+        page.close()
+    faces_of.cache_clear()

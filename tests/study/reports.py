@@ -45,13 +45,21 @@ def write_fake_report(
     data_set: str = "selfie2anime",
     target: str = "anime faces",
     sizes: Sequence[int] = (32, 32, 24),
+    failing: str = "",
 ) -> Comparison:
-    """A report of engines that nobody ran: the pictures of method i are grey, 20 + 60 i, and of its size."""
+    """A report of engines that nobody ran: the pictures of method i are grey, 20 + 60 i, and of its size.
+
+    failing: why one more method could not be had.
+    """
     made = []
     for number, name in enumerate(methods):
         size = sizes[number % len(sizes)]
-        engine = Engine(f"{name}.onnx", "0" * 64, 1000 + number, "onnxruntime", "fp32", "A2B", size, size, "CPU")
+        engine = Engine(
+            f"{name}.onnx", "0" * 64, 1000 + number, "ugatit", "onnxruntime", "fp32", "A2B", size, size, "CPU"
+        )
         made.append(Method(name, name.lower().replace(" ", "-"), engine))
+    if failing:
+        made.append(Method("Failing", "failing", failure=failing))
     rows = tuple(Photo(f"{number}.jpg", f"{number}.png", "") for number in range(photos))
     comparison = Comparison(
         "comparison",
@@ -72,9 +80,10 @@ def write_fake_report(
     for photo in rows:
         save_image(photo_file(folder, photo), random.integers(0, 256, (32, 32, 3), dtype=np.uint8))
         for number, method in enumerate(made):
-            assert method.engine is not None
+            if method.engine is None:
+                continue
             shape = (method.engine.height, method.engine.width, 3)
-            save_image(picture_file(folder, method, photo), np.full(shape, 20 + 60 * number, np.uint8))
+            save_image(picture_file(folder, method, photo), np.full(shape, (20 + 60 * number) % 256, np.uint8))
     write_report(folder, comparison)
     write_page(folder, comparison)
     return comparison

@@ -45,6 +45,12 @@ def test_another_study_is_refused_and_its_file_stays(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_another_study_that_nobody_answered_makes_room(path: Path) -> None:
+    open_answers(path, HEADER)
+    asked = replace(HEADER, pictures="2" * 64)
+    assert open_answers(path, asked).header == asked
+
+
 @pytest.mark.parametrize("content", [b"", b"my diary", b'{"kind": "study"}\n', b"\x00\xff\n", b"[" * 100_000])
 def test_a_file_that_is_no_study_s_is_refused_and_stays(path: Path, content: bytes) -> None:
     path.write_bytes(content)

@@ -97,6 +97,14 @@ def test_by_keyboard_to_the_end_and_back(browser: "playwright.Browser", report: 
         said = choices(report)
         assert said[1:] == [None, None]
         assert said[0] in METHODS
+        page.get_by_role("button", name="Begin as another person").click()
+        page.get_by_text("Question 1 of 3").wait_for()
+        page.keyboard.press("1")
+        page.keyboard.press("Enter")
+        page.get_by_text("Question 2 of 3").wait_for()
+        page.reload()
+        page.get_by_text("Question 2 of 3").wait_for()
+        assert len({person for person, _ in read_answers(report / "answers.jsonl").latest}) == 2
 
 
 def test_on_a_phone_by_finger(browser: "playwright.Browser", report: Path) -> None:

@@ -17,8 +17,7 @@ from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.options import TensorRTOptions
-from ugatit_fast.fold import fold
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import FoldedNetwork
 
 
 @dataclass
@@ -35,9 +34,9 @@ class Said:
 
 def network(
     checkpoint: Path, precision: Precision, *, heatmap: bool, batch: tuple[int, ...], size: tuple[int, int] | None
-) -> tuple[FoldedGenerator, EngineSpec]:
+) -> tuple[FoldedNetwork, EngineSpec]:
     source = read_checkpoint(checkpoint)
-    folded = fold(source.generator())
+    folded = source.folded()
     spec = EngineSpec.of(
         source,
         kind="tensorrt",

@@ -337,4 +337,8 @@ def test_speed_and_time_left_are_those_of_the_last_steps(
 
 
 def test_times_as_people_say_them() -> None:
-    assert [as_time(s) for s in (6, 66, 3900, 90000)] == ["6 s", "1 min 6 s", "1 h 5 min", "1 d 1 h"]
+    said = {
+        0: "0 s", 0.4: "0 s", 6: "6 s", 60: "1 min", 66: "1 min 6 s", 3600: "1 h", 3602: "1 h", 3900: "1 h 5 min",
+        86_400: "1 d", 86_700: "1 d", 90_000: "1 d 1 h", 400_000: "4 d 15 h",
+    }  # fmt: skip
+    assert {seconds: as_time(seconds) for seconds in said} == said

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from tests.axe import LOOKS, violations
 from tests.chromium import launched, playwright
 from tests.translate.fake_translator import FakeTranslator, write_photos
 from ugatit_fast.translate.pipeline import translate_files
@@ -47,6 +49,27 @@ def test_a_picture_opens_as_large_as_the_window_allows(
     assert box["width"] > width - 2 or box["height"] > height - 70
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", LOOKS)
+def test_for_everyone(browser: "playwright.Browser", tmp_path: Path, look: dict[str, object]) -> None:
+    """By axe's rules, the page and a picture that is opened, with a clip and a failure among them."""
+    photos = write_photos(tmp_path / "photos", "a.png", "b c.png")
+    (photos / "broken.png").write_bytes(b"no picture")
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    frames[0].save(photos / "dance.gif", save_all=True, append_images=frames[1:])
+    report = translate_files(FakeTranslator(heatmap=True), find_images([photos]), tmp_path / "out")
+    assert report.page
+    page = browser.new_page(**look)  # type: ignore[arg-type]
+    page.goto(report.page.as_uri())
+    assert page.get_by_text("1 not translated").is_visible()
+    found = violations(page)
+    page.get_by_alt_text("output: a.png").click()
+    page.get_by_role("dialog", name="a.png").wait_for()
+    found += violations(page)
+    page.close()
+    assert found == []
 
 
 def test_slider_steps_and_close(browser: "playwright.Browser", index: Path) -> None:

@@ -44,9 +44,16 @@ class Architecture(ABC, Generic[C]):
     anchors: ClassVar[tuple[str, ...]]
     """Tensors of which every generator has one: where it stands in a file is where the generator does."""
 
+    both_ways: ClassVar[bool] = False
+    """Whether the tensors where an anchor is are those of both directions, which share some."""
+
     def claims(self, shapes: Shapes) -> bool:
         """Whether tensors that an anchor is among are a generator of this family, or nearly one: `understand` says."""
         return True
+
+    def towards(self, direction: Direction, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Of tensors for both ways, those that translate in this direction; else all."""
+        return tensors
 
     @abstractmethod
     def understand(self, path: Path, tensors: Mapping[str, Tensor], hints: Hints) -> Understood[C]:

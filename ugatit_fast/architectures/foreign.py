@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 NAMED_IN_MESSAGES = 3
 """How many names an error lists."""
 ITS_GENERATOR = "the generator is in the file with net_G in its name"
+ITS_BOTH = "the generators are in the gen_*.pt beside it"
+OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
 NEIGHBOURS = (
     (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
     (r"(^|\.)enc_content\.", "it looks like a MUNIT generator"),
     (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
-    (r"(^|\.)enc\.model\.", "it looks like a UNIT generator"),
+    (r"(^|\.)enc\.model\.", f"it looks like one domain of UNIT, and {OF_BOTH}"),
+    (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),
+    (r"(^|\.)state\.\d+\.exp_avg", f"it looks like the state of an optimiser (optimizer.pt); {ITS_BOTH}"),
     (r"(^|\.)block_a\.0\.", "it looks like an AnimeGAN generator"),
     (r"(^|\.)model\.\d+\.filt$", "it looks like a CUT generator"),
     (r"(^|\.)model\.model\.1\.model\.", "it looks like a pix2pix generator (a U-Net)"),

@@ -1,4 +1,4 @@
-"""PyTorch on an NVIDIA GPU: cuDNN convolutions, our fused kernels, one CUDA graph per batch size."""
+"""PyTorch on an NVIDIA GPU: cuDNN's convolutions or ours, our fused kernels, one CUDA graph per batch size."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +11,16 @@ from torch import Tensor
 from ugatit_fast.architectures import architecture_called
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
+from ugatit_fast.backends.convolutions import Choices
 from ugatit_fast.backends.cuda_graph import CapturedBatch, Slot, Streams, WholeSlot
 from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.relay import pieces, relay, relay_on_device
+from ugatit_fast.backends.tuning import choose
+from ugatit_fast.choices import Tune
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.graph import FoldedNetwork
+from ugatit_fast.progress import Say
 
 MAX_LANES = 2
 """Threads that compute at once; others wait. A normalisation of a picture takes at most half of a GPU's places, so two
@@ -35,9 +39,10 @@ class NoRoom(torch.OutOfMemoryError):
 class CudaBackend:
     """A `.safetensors` engine on one GPU. Several may share a GPU: each has streams and graphs of its own."""
 
-    def __init__(self, path: Path, spec: EngineSpec) -> None:
+    def __init__(self, path: Path, spec: EngineSpec, tune: Tune = "auto", say: Say = lambda _: None) -> None:
         """Load the weights and capture a graph for every batch size of the engine, where there is a GPU.
 
+        tune: whose convolutions, see `tuning`; say: called with a line about it.
         Raises BackendUnavailable where it has too little memory, EngineError for a damaged file.
         """
         self.path, self.spec = path, spec
@@ -45,8 +50,9 @@ class CudaBackend:
             self.device = torch.cuda.get_device_name()
             folded = load_folded(path, spec).aligned().cuda()
             self.folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            choices = choose(self.folded, spec, tune, say)
             try:
-                self.lanes = Lanes(lambda: Lane(self.folded, spec), MAX_LANES)
+                self.lanes = Lanes(lambda: Lane(self.folded, spec, choices), MAX_LANES)
             except NoRoom as error:
                 raise BackendUnavailable(advice_on_memory(self.folded, error.size, spec, self.device)) from error
 
@@ -72,7 +78,7 @@ class CudaBackend:
 class Lane:
     """What one thread at a time computes with: streams, and for each batch size graphs and slots."""
 
-    def __init__(self, folded: FoldedNetwork, spec: EngineSpec) -> None:
+    def __init__(self, folded: FoldedNetwork, spec: EngineSpec, choices: Choices | None) -> None:
         """Raises NoRoom, torch.OutOfMemoryError."""
         self.wants_heatmap, self.streams = spec.heatmap, Streams()
         pool = torch.cuda.graph_pool_handle()
@@ -81,8 +87,8 @@ class Lane:
         with torch.inference_mode(), torch.cuda.stream(self.streams.compute):
             for size in sorted(spec.batch_sizes, reverse=True):  # the largest first: the others fit into its memory
                 try:
-                    self.graphs[size] = CapturedBatch(folded, size, spec, pool)
-                    self.whole[size] = (WholeSlot(folded, size, spec, pool, self.streams),) * 2
+                    self.graphs[size] = CapturedBatch(folded, size, spec, choices, pool)
+                    self.whole[size] = (WholeSlot(folded, size, spec, choices, pool, self.streams),) * 2
                 except torch.OutOfMemoryError as error:
                     raise NoRoom(size, error) from error
         self.slots = {

@@ -8,20 +8,21 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.convolutions import Choices, ChosenOperations
 from ugatit_fast.backends.cudnn import OurConvolutions
 from ugatit_fast.backends.relay import Results
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights
 from ugatit_fast.kernels.counters import graph_counters
 
 
-class CapturedOperations(TorchOperations):
-    """The network as a graph holds it: no heat map that nobody wants, and the style beside the first convolution of the
-    decoder, which doesn't need it yet.
+class CapturedOperations(ChosenOperations):
+    """The network as a graph holds it: every layer by its choice, no heat map that nobody wants, and the style beside
+    the first convolution of the decoder, which doesn't need it yet.
     """
 
-    def __init__(self, dtype: torch.dtype, channels: int, *, heatmap: bool) -> None:
-        super().__init__(dtype, channels)
+    def __init__(self, dtype: torch.dtype, channels: int, choices: Choices | None, *, heatmap: bool) -> None:
+        super().__init__(dtype, channels, choices)
         self.wants_heatmap = heatmap
         self.beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
@@ -112,11 +113,19 @@ class CapturedBatch:
     With a host, copies from and to its memory are part of the launch: nothing is left for the processor to queue.
     """
 
-    def __init__(self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, host: Host | None = None) -> None:
+    def __init__(
+        self,
+        folded: FoldedNetwork,
+        size: int,
+        spec: EngineSpec,
+        choices: Choices | None,
+        pool: Any,
+        host: Host | None = None,
+    ) -> None:
         """Capture on the current stream, with memory from `pool`. Raises torch.OutOfMemoryError."""
         stem = folded.stem.weight
         self.folded, self.host = folded, host
-        self.operations = CapturedOperations(stem.dtype, stem.shape[1], heatmap=spec.heatmap)
+        self.operations = CapturedOperations(stem.dtype, stem.shape[1], choices, heatmap=spec.heatmap)
         self.image = torch.zeros(size, spec.height, spec.width, 3, dtype=torch.uint8, device=stem.device)
         self.replay = recorded(self.work, stem.device, pool)
 
@@ -145,10 +154,18 @@ class Streams:
 class WholeSlot:
     """See `relay.Slot`: for a batch that is one piece, with its copies inside the graph."""
 
-    def __init__(self, folded: FoldedNetwork, size: int, spec: EngineSpec, pool: Any, streams: Streams) -> None:
+    def __init__(
+        self,
+        folded: FoldedNetwork,
+        size: int,
+        spec: EngineSpec,
+        choices: Choices | None,
+        pool: Any,
+        streams: Streams,
+    ) -> None:
         """As `CapturedBatch`."""
         self.streams, self.host = streams, Host.of(size, spec)
-        self.graph = CapturedBatch(folded, size, spec, pool, self.host)
+        self.graph = CapturedBatch(folded, size, spec, choices, pool, self.host)
         self.returned = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
     def send(self, images: Images) -> None:

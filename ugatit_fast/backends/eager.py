@@ -13,6 +13,7 @@ from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.kernels.image import image_of
+from ugatit_fast.machine import cpu_in_words
 
 
 class EagerBackend:
@@ -28,7 +29,7 @@ class EagerBackend:
         self.spec = EngineSpec.of(checkpoint, kind="eager", any_size=True, heatmap=checkpoint.config.heatmap)
         with border(path, self.spec):
             self.generator = checkpoint.generator().to(chosen)
-        self.device = torch.cuda.get_device_name() if chosen == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+        self.device = torch.cuda.get_device_name() if chosen == "cuda" else cpu_in_words(torch.get_num_threads())
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         with border(self.path, self.spec):

@@ -18,7 +18,7 @@ from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.files import is_text
-from ugatit_fast.machine import available_cores, byte_products, pip_install
+from ugatit_fast.machine import available_cores, byte_products, cpu_in_words, pip_install
 
 EXACT_SUMS = "session.x64quantprecision"
 """Sum no products of uint8 and int8 in 16 bits, which saturate: what x86 without VNNI does unless told. It changes
@@ -73,7 +73,7 @@ class OrtBackend:
             self.session: Session = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
-        self.device = f"CPU, {threads} threads" if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
+        self.device = cpu_in_words(threads) if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
 
     def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
         if (

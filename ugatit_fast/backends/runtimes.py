@@ -28,7 +28,16 @@ from ugatit_fast.backends.needs import (
     Part,
     ThisMachine,
 )
-from ugatit_fast.choices import BackendChoice, Device, EngineKind, Form, Precision, check_choice
+from ugatit_fast.choices import (
+    BackendChoice,
+    Device,
+    EngineKind,
+    Form,
+    Loading,
+    Precision,
+    Tune,
+    check_choice,
+)
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.files import SHARED_SUFFIX, own_kind
@@ -43,8 +52,9 @@ Contents = Literal["graph", "tensors", "plans", "weights"]
 weights.
 """
 Purpose = Literal["build", "run"]
-Opener = Callable[[Path, EngineSpec, Device, int | None], "Backend"]
-"""(engine file, its description, device, threads of a CPU) -> ready to run"""
+Opener = Callable[[Path, EngineSpec, Loading, Say], "Backend"]
+"""(engine file, its description, how to load it, where to say what takes time) -> ready to run"""
+AS_USUAL = Loading()
 
 
 class Server(NamedTuple):
@@ -135,19 +145,19 @@ class Runtime:
         return f'pip install ".[{",".join(dict.fromkeys(part.extra for part in self.libraries))}]"'
 
 
-def open_onnxruntime(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_onnxruntime(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.ort import OrtBackend
 
-    return OrtBackend(path, spec, device=device, threads=threads)
+    return OrtBackend(path, spec, device=loading.device, threads=loading.threads)
 
 
-def open_cuda(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_cuda(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.cuda import CudaBackend
 
-    return CudaBackend(path, spec)
+    return CudaBackend(path, spec, loading.tune, say)
 
 
-def open_tensorrt(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_tensorrt(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits
 
     check_fits(path, spec)
@@ -156,12 +166,12 @@ def open_tensorrt(path: Path, spec: EngineSpec, device: Device, threads: int | N
     return TrtBackend(path, spec)
 
 
-def open_openvino(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
-    if device == "cuda":
+def open_openvino(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
+    if loading.device == "cuda":
         raise BackendUnavailable(f"{path} multiplies bytes on the CPU: --device cuda can't run it; use --device cpu")
     from ugatit_fast.backends.openvino_engine import OpenVinoBackend
 
-    return OpenVinoBackend(path, spec, threads=threads)
+    return OpenVinoBackend(path, spec, threads=loading.threads)
 
 
 def unfit_rtx(spec: EngineSpec) -> str | None:
@@ -176,7 +186,7 @@ def describe_tensorrt_plan(path: Path) -> EngineSpec:
     return describe_plan(path)
 
 
-def open_tensorrt_rtx(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_tensorrt_rtx(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits_rtx
 
     check_fits_rtx(path, spec)
@@ -319,16 +329,18 @@ def describe_bare_plan(path: Path) -> EngineSpec:
     return runtime.describe(path)
 
 
-def open_backend(path: Path, spec: EngineSpec, device: Device, threads: int | None) -> "Backend":
+def open_backend(path: Path, spec: EngineSpec, loading: Loading = AS_USUAL, say: Say = lambda _: None) -> "Backend":
     """The runtime that an engine names, loaded with it; its library is imported here and not before.
 
-    Raises EngineError (of a kind that nobody knows, damaged, for another machine), BackendUnavailable.
+    say: called with a line where loading takes long. Raises EngineError (of a kind that nobody knows, damaged, for
+    another machine), BackendUnavailable.
     """
-    check_choice("device", device, Device)
+    check_choice("device", loading.device, Device)
+    check_choice("tune", loading.tune, Tune)
     runtime = runtime_of(path, spec)
-    runtime.require(path, device)
+    runtime.require(path, loading.device)
     assert runtime.open is not None, "what has a file can be opened"
-    return runtime.open(path, spec, device, threads)
+    return runtime.open(path, spec, loading, say)
 
 
 def choose_backend(

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
+from ugatit_fast.camera.following import Follower
 from ugatit_fast.errors import UgatitFastError
 from ugatit_fast.media.clip import ClipError, Frame
 from ugatit_fast.media.images import encode_image
@@ -46,7 +47,8 @@ class Live:
 
         paced: let frames come at their own times; a camera's do by themselves, a file's don't.
         """
-        self.translator, self.reader, self.framing, self.paced = translator, reader, framing, paced
+        self.translator, self.reader, self.paced = translator, reader, paced
+        self.follower = Follower(framing)
         self.changed = threading.Condition()
         """Guards all that follows."""
         self.newest: Frame | None = None
@@ -78,7 +80,7 @@ class Live:
         seen = 0
         while (taken := self.take(seen)) is not None:
             frame, seen = taken
-            pixels = self.framing.frame(frame.pixels(), str(self.reader.path)).pixels
+            pixels = self.follower.frame(frame.pixels(), str(self.reader.path)).pixels
             (translated,) = self.translator.translate(pixels[None]).pictures
             self.show(encode_image(np.concatenate([pixels, translated], axis=1), ".jpg"))
         with self.changed:

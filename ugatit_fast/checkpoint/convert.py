@@ -13,7 +13,7 @@ from ugatit_fast.checkpoint.contents import Checkpoint
 from ugatit_fast.checkpoint.own_file import describe, serialise
 from ugatit_fast.choices import HINTS, Direction, Hints, StoredPrecision
 from ugatit_fast.errors import CheckpointError, InputError
-from ugatit_fast.files import written_whole
+from ugatit_fast.files import make_folder, written_whole
 from ugatit_fast.progress import Say
 
 SUFFIX = ".safetensors"
@@ -52,7 +52,7 @@ def convert(
     """Write one generator of a checkpoint, or both, as .safetensors files that `read_checkpoint` reads.
 
     source, network, hints, smoothing, verify, offline: as for `read_checkpoint`.
-    target: a name ending in .safetensors, or a folder that exists. With "both" the direction is put into the name.
+    target: a name ending in .safetensors, or a folder, made if missing. With "both" the direction is put into the name.
     direction: None is the file's only one, or A2B.
     precision: fp16 halves the size: matrices and kernels as float16, the rest float32.
     say: called with a line of progress now and then.
@@ -85,12 +85,13 @@ def convert(
 
 
 def target_path(target: Path, checkpoint: Checkpoint, both: bool) -> Path:
-    if target.is_dir():
+    if target.is_dir() or not target.suffix:
+        make_folder(target)
         path = target / checkpoint.product(SUFFIX).name
     elif target.suffix == SUFFIX:
         path = target.with_name(f"{target.stem}-{checkpoint.direction}{SUFFIX}") if both else target
     else:
-        raise InputError(f"cannot convert to {target}: expected a name that ends in {SUFFIX}, or a folder that exists")
+        raise InputError(f"cannot convert to {target}: expected a name that ends in {SUFFIX}, or a folder")
     if path.exists() and path.samefile(checkpoint.path):
         raise InputError(f"converting would overwrite the checkpoint {path}; name another file")
     return path

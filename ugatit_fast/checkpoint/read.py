@@ -100,7 +100,7 @@ def what_to_name(folder: Path) -> str:
     return f"expected a checkpoint file, such as {folder}/..._params_latest.pt"
 
 
-EXPECTED = "expected a U-GAT-IT .pt or .safetensors file, or a TensorFlow checkpoint"
+EXPECTED = "expected the .pt, .pth or .safetensors file of a generator, or a TensorFlow checkpoint"
 KINDS = (
     (b"\xff\xd8\xff", f"it is a JPEG picture; {EXPECTED}"),
     (b"\x89PNG", f"it is a PNG picture; {EXPECTED}"),

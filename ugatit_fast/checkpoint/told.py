@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from ugatit_fast.architectures import Architecture, Understood
-from ugatit_fast.checkpoint.contents import Checkpoint, size_of
+from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint, size_of
 from ugatit_fast.checkpoint.search import Choice, names, way_in, ways_of
 from ugatit_fast.choices import HINTS, Direction, Hints
 from ugatit_fast.model import Config
 
-STEP_IN_NAME = re.compile(r"_params_(\d+)\.pt")
+STEP_IN_NAME = re.compile(r"(?:_params|^gen)_(\d+)\.pt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,8 @@ class Asked:
 def understood(path: Path, choice: Choice, asked: Asked) -> Understood[Config]:
     """Read the tensors of the generator that was found, and what they say."""
     architecture: Architecture[Config] = choice.candidate.architecture
-    tensors: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
+    every: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
+    tensors = architecture.towards(asked.direction or "A2B", every)
     return architecture.understand(path, tensors, asked.hints)
 
 
@@ -43,7 +44,7 @@ def checkpoint_of(path: Path, kind: str, choice: Choice, asked: Asked, found: Un
         path=path,
         format=kind,
         direction=direction,
-        directions=ways_of([candidate, *choice.others]) or (direction,),
+        directions=DIRECTIONS if both_ways(choice) else ways_of([candidate, *choice.others]) or (direction,),
         config=found.config,
         tensors=found.tensors,
         chosen=found.chosen,
@@ -56,6 +57,8 @@ def checkpoint_of(path: Path, kind: str, choice: Choice, asked: Asked, found: Un
 
 def direction_of(path: Path, choice: Choice, asked: Asked, beside: Direction | None) -> tuple[Direction, list[str]]:
     """By the network's name, else as asked for, else by the file's name, else by what lies beside it, else A2B."""
+    if both_ways(choice):
+        return asked.direction or "A2B", []
     said = choice.candidate.way
     if said:
         only = (
@@ -77,6 +80,11 @@ def direction_of(path: Path, choice: Choice, asked: Asked, beside: Direction | N
     if beside:
         return beside, [f"called {beside} by the options of its run, which lie beside it"]
     return "A2B", ["nothing says which way it translates; called A2B: if it is the other way, --direction B2A"]
+
+
+def both_ways(choice: Choice) -> bool:
+    """Whether the generator that was found is of either direction, as is asked for."""
+    return choice.candidate.architecture.both_ways
 
 
 def about_others(choice: Choice, asked: Asked) -> list[str]:

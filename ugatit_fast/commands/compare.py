@@ -44,8 +44,8 @@ def compare_command(
     was cut off goes on. Exit 1 where a method or a photo failed.
 
     ```
-    ugatit-fast compare U-GAT-IT=selfie2anime.zip CycleGAN=cyclegan.onnx --photos selfie2anime/testA -o report
-    ugatit-fast compare run1/best.pt run2/best.pt --photos testA --target testB --download -o report
+    ugatit-fast compare selfie2anime.zip half.onnx --photos holiday/ -o report
+    ugatit-fast compare a=selfie2anime.onnx b=half.onnx --photos me.jpg -o two
     ```
 
     Parameters
@@ -71,7 +71,8 @@ def compare_command(
             found, photos, output, compared, flags.loading, target=asked, say=say_failure, on_progress=progress
         )
     show(markdown(comparison), str(output / "index.html"))
-    done = f"{len(comparison.made())} methods, {len(comparison.photos)} photos"
+    photos_done = len(comparison.photos)
+    done = f"{len(comparison.made())} of {len(found)} methods, {photos_done} photo{'s' * (photos_done != 1)}"
     wrong = len(comparison.failures)
     print(f"{done}, {wrong} went wrong" if wrong else done)
     print(f"look at {output / 'index.html'}")
@@ -94,9 +95,9 @@ def ready(name: str, weights: str, flags: EngineFlags) -> "Named":
     from ugatit_fast.study.compare import Named
 
     try:
-        return Named(name, engine_for(weights, flags, size=None))
+        return Named(name, engine_for(weights, flags), weights)
     except UgatitFastError as error:
-        return Named(name, error)
+        return Named(name, error, weights)
 
 
 def labels_of(methods: Sequence[str]) -> list[tuple[str, str]]:

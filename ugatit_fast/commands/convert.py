@@ -30,7 +30,7 @@ def convert(
     Parameters
     ----------
     target
-        The .safetensors file, or a folder.
+        The .safetensors file, or a folder, made if missing.
     direction
         Which generator to take, or both in a file each; A2B unless given.
     precision

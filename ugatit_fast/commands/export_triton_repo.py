@@ -20,7 +20,7 @@ def triton_repo_command(
 
     ```
     ugatit-fast export-triton-repo selfie2anime.onnx models/
-    ugatit-fast export-triton-repo selfie2anime.onnx models/ --name anime --overwrite
+    ugatit-fast export-triton-repo selfie2anime.onnx models/ --overwrite
     ```
 
     Parameters

@@ -29,8 +29,7 @@ def study(
 
     ```
     ugatit-fast study report/
-    ugatit-fast study selfie2anime/ horse2zebra/ --questions 20 --host 0.0.0.0 --api-key-file key.txt
-    ugatit-fast study result report/
+    ugatit-fast study report/ --questions 20 --port 8080
     ```
 
     Parameters
@@ -51,6 +50,7 @@ def result(*reports: Path, json: Path | None = None) -> None:
     """Say how often each method was chosen, with 95 % intervals, and how far people agree.
 
     ```
+    ugatit-fast study result report/
     ugatit-fast study result selfie2anime/ horse2zebra/ --json study.json
     ```
 

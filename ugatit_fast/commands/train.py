@@ -101,7 +101,7 @@ def export_official_command(checkpoint: Path, target: Path, /) -> None:
     """Write the networks of a checkpoint as the published code saves and loads them.
 
     ```
-    ugatit-fast train export-official runs/my-set/checkpoints/my-set_params_0000002.pt published/
+    ugatit-fast train export-official my-set_params_0100000.pt published/
     ```
 
     Parameters

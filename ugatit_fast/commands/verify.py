@@ -60,7 +60,9 @@ def verify(
         offline=offline,
         say=say,
     )
-    found = compare_with_reference(engine, source, device=loading.device, trust_plan=loading.trust_plan)
+    found = compare_with_reference(
+        engine, source, device=loading.device, tune=loading.tune, trust_plan=loading.trust_plan, say=say
+    )
     precision = spec.precision
     passes = found.passes(precision)
     print(found.describe())

@@ -33,7 +33,12 @@ def resources(options: RayOptions, engine: Path) -> dict[str, float]:
 def load(options: RayOptions, engine: Path, *, heatmap: bool) -> Translator:
     """Load an engine; in a replica."""
     return Translator(
-        engine, device=options.device, heatmap=heatmap, threads=options.cores, trust_plan=options.trust_plan
+        engine,
+        device=options.device,
+        heatmap=heatmap,
+        threads=options.cores,
+        tune=options.tune,
+        trust_plan=options.trust_plan,
     )
 
 

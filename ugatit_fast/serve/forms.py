@@ -2,12 +2,18 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from ugatit_fast.serve.service import Picture
 from ugatit_fast.serve.uploads import FORM, SUFFIXES
 
 Name = TypeVar("Name", bound=str)
+
+
+class Picture(NamedTuple):
+    """A picture as a file."""
+
+    content: bytes
+    suffix: str
 
 
 def form_of(files: Mapping[Name, Picture]) -> tuple[bytes, str]:

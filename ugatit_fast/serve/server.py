@@ -178,7 +178,9 @@ def serve_engines(
                     device=loading.device,
                     heatmap=spec.heatmap,
                     threads=loading.threads,
+                    tune=loading.tune,
                     trust_plan=loading.trust_plan,
+                    say=say,
                 )
             )
             for engine, spec in zip(engines, specs, strict=True)

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain, count, islice, repeat
 from pathlib import PurePath
 from time import perf_counter
-from typing import IO, Literal, NamedTuple, Protocol, TypeVar
+from typing import IO, Literal, Protocol, TypeVar
 from zipfile import ZipFile
 
 from ugatit_fast.errors import InputError
@@ -21,6 +21,7 @@ from ugatit_fast.machine import available_cores
 from ugatit_fast.media.images import Pixels, decode_image, encode_image
 from ugatit_fast.media.tiles import heatmap_overlay
 from ugatit_fast.serve.batching import Batcher, Overloaded, Places, Translated
+from ugatit_fast.serve.forms import Picture
 from ugatit_fast.serve.metrics import Metrics
 from ugatit_fast.serve.problems import Problem
 from ugatit_fast.serve.settings import ServeSettings
@@ -40,13 +41,6 @@ Part = Literal["input", "translation", "heatmap"]
 
 Result = TypeVar("Result")
 Done = TypeVar("Done")
-
-
-class Picture(NamedTuple):
-    """A picture as a file."""
-
-    content: bytes
-    suffix: str
 
 
 class Served(Translates, Protocol):

@@ -114,10 +114,10 @@ def open_answers(path: Path, asked: Header) -> Answers:
     """The answers of a study, from its file, made if missing.
 
     asked: the study, with any secret; one that goes on keeps that of its file. Raises InputError where the file is
-    another study's, or none's.
+    another study's, unless nobody has answered that, or none's.
     """
     with write_errors(path), locked(lock_of(path), wait=True):
-        if not path.exists():
+        if not path.exists() or is_another_unanswered(path, asked):
             with written_whole(path) as partial:
                 partial.write_text(json.dumps(asdict(asked)) + "\n", encoding="ascii")
     answers = read_answers(path)
@@ -130,6 +130,12 @@ def open_answers(path: Path, asked: Header) -> Answers:
         add_line(path, b"")  # ends a line that was cut off, so that it is read, or told
     answers.refresh()
     return answers
+
+
+def is_another_unanswered(path: Path, asked: Header) -> bool:
+    """Whether a file holds nothing but the first line of another study."""
+    answers = read_answers(path, whole=True)
+    return answers.lines == 1 and answers.header.pictures != asked.pictures
 
 
 def read_answers(path: Path, *, whole: bool = False) -> Answers:

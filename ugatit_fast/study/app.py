@@ -23,11 +23,10 @@ from starlette.staticfiles import StaticFiles
 from ugatit_fast.errors import InputError
 from ugatit_fast.serve.app import PAGE as SERVER_PAGE
 from ugatit_fast.serve.app import add_problems
-from ugatit_fast.serve.forms import form_of
+from ugatit_fast.serve.forms import Picture, form_of
 from ugatit_fast.serve.guard import PAGE_PATH, Guard
 from ugatit_fast.serve.metrics import Metrics
 from ugatit_fast.serve.problems import Problem
-from ugatit_fast.serve.service import Picture
 from ugatit_fast.serve.settings import ServeSettings
 from ugatit_fast.serve.uploads import bounded, client_gone
 from ugatit_fast.study.answers import PERSON
@@ -90,7 +89,7 @@ class Study:
         questions, number = self.find(person, name)
         photo, pictures = questions[number].pictures()
         named = {str(place): file for place, file in enumerate(pictures, 1)}
-        return form_of({name: Picture(file, ".png") for name, file in {"photo": photo, **named}.items()})
+        return form_of({name: Picture(content, ".png") for name, content in {"photo": photo, **named}.items()})
 
     def answer(self, person: str, name: str, choice: int | None) -> None:
         """Raises Problem."""

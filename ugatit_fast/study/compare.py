@@ -6,6 +6,8 @@ What goes wrong with a method is its own failure, and with a photo that photo's:
 """
 
 import hashlib
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,6 +22,7 @@ from ugatit_fast.choices import Loading
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
 from ugatit_fast.files import make_folder
+from ugatit_fast.machine import cache_folder
 from ugatit_fast.media.folders import IMAGE_SUFFIXES
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.serve.turns import turns_of
@@ -62,6 +65,8 @@ class Named:
     name: str
     engine: Path | UgatitFastError
     """Its file; or why there is none."""
+    weights: str = ""
+    """What was named, where that isn't the file."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def compare(
     method can be opened.
     """
     refuse_names(named)
-    sources = sources_of(photos, say)
+    sources = sources_of(photos)
     refuse_output_among_inputs([photos, *([str(target.pictures)] if target else [])], out)
     before = claim(out)
     if target:
@@ -141,13 +146,14 @@ def refuse_names(named: Sequence[Named]) -> None:
         raise InputError(f"two methods are called {twice[0]}; give each a name: NAME=ENGINE")
 
 
-def sources_of(photos: str, say: Say) -> list[Source]:
+def sources_of(photos: str) -> list[Source]:
     found = find_images([photos], PICTURE_SUFFIX)
     clips = [source for source in found if isinstance(source, ClipSource)]
-    for clip in clips:
-        say(f"left out: {clip.path} is a {clip.kind}, and photos are compared")
     if len(clips) == len(found):
         raise InputError(f"{photos} holds no photos; expected files ending in {' '.join(IMAGE_SUFFIXES)}")
+    if clips:
+        names = ", ".join(clip.path.name for clip in clips[:3]) + (" ..." if len(clips) > 3 else "")
+        warnings.warn(f"{photos} holds videos or animations, which are left out: {names}", stacklevel=1)
     return [source for source in found if not isinstance(source, ClipSource)]
 
 
@@ -159,6 +165,8 @@ class Run:
         self.methods: dict[str, Method] = {}
         self.opened: dict[str, Opened] = {}
         self.photos: dict[PurePath, Photo] = {}
+        self.folders: set[Path] = {Path.cwd(), Path.home(), cache_folder()}
+        """Of this machine: what the report says leaves them out."""
 
     # Before ---------------------------------------------------------------------------------------------------------
 
@@ -168,6 +176,7 @@ class Run:
         refused: dict[str, UgatitFastError] = {}
         for one in named:
             method = self.methods[one.name] = Method(one.name, folders[one.name])
+            self.folders |= {Path(one.weights).parent, *([one.engine.parent] if isinstance(one.engine, Path) else [])}
             try:
                 if isinstance(one.engine, UgatitFastError):
                     raise one.engine
@@ -194,6 +203,7 @@ class Run:
             file=file.name,
             sha256=sha256_of(file),
             bytes=file.stat().st_size,
+            architecture=spec.network.architecture if spec.network else "",
             kind=spec.kind,
             precision=spec.precision,
             direction=spec.direction,
@@ -224,6 +234,7 @@ class Run:
             width=largest[1],
             notes=tuple(self.notes()),
         )
+        self.folders |= {source.path.parent for source in sources}
         make_folder(self.out)
         now_planned = self.so_far()
         if before is not None:
@@ -256,7 +267,7 @@ class Run:
         )
         spec = replace(largest.translator.spec, heatmap=False, batch_sizes=())
         unread = self.run_of(Untranslated(spec), largest.size, self.out / PHOTOS, sources, "photos")
-        self.comparison = replace(self.comparison, unread=tuple(unread.values()))
+        self.comparison = replace(self.comparison, unread=tuple(map(self.homeless, unread.values())))
         for relative, reason in unread.items():
             self.say(reason)
             del self.photos[relative]
@@ -268,14 +279,14 @@ class Run:
             try:
                 for relative, reason in self.run_of(one.translator, one.size, folder, readable, name).items():
                     self.say(f"{name}: {reason}")
-                    self.photo_fails(relative, name, reason)
+                    self.photo_fails(relative, name, self.homeless(reason))
             except PlaceError:
                 raise
             except UgatitFastError as error:
                 self.fail(name, error)
                 for source in readable:
                     if not (folder / source.relative).exists():
-                        self.photo_fails(source.relative, name, str(error))
+                        self.photo_fails(source.relative, name, self.homeless(str(error)))
         write_report(self.out, self.so_far())
 
     def run_of(
@@ -338,8 +349,15 @@ class Run:
     def fail(self, name: str, error: UgatitFastError) -> None:
         """Tell why a method doesn't go on."""
         self.say(f"{name}: {error}")
-        self.methods[name] = replace(self.methods[name], failure=str(error))
+        self.methods[name] = replace(self.methods[name], failure=self.homeless(str(error)))
         self.opened.pop(name, None)
+
+    def homeless(self, text: str) -> str:
+        """A message without the folders of this machine: reports are passed on."""
+        paths = {str(path) for folder in self.folders for path in (folder, folder.resolve()) if path.name}
+        for path in sorted(paths, key=len, reverse=True):
+            text = text.replace(path + os.sep, "")
+        return text
 
     def photo_fails(self, relative: PurePath, name: str, reason: str) -> None:
         photo = self.photos[relative]

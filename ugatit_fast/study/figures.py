@@ -13,7 +13,7 @@ NOTHING = "–"
 
 def heading_of(metrics: list[str]) -> list[str]:
     """What `row_for_people` has under each other."""
-    return ["method", *metrics, "picture", "ms", "file", "runs as"]
+    return ["method", *metrics, "family", "picture", "ms", "file", "runs as"]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -38,10 +38,11 @@ def row_for_people(method: Method, metrics: list[str]) -> list[str]:
         for metric in metrics
     ]
     if engine is None:
-        return [method.name, *measured, *[NOTHING] * 4]
+        return [method.name, *measured, *[NOTHING] * 5]
     return [
         method.name,
         *measured,
+        engine.architecture or NOTHING,
         f"{engine.width} × {engine.height}",
         NOTHING if method.times is None else milliseconds(method.times.median_ms),
         f"{engine.bytes / 1e6:.1f} MB",
@@ -59,7 +60,7 @@ def write_table(folder: Path, comparison: Comparison) -> None:
     metrics = metrics_of(comparison)
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    facts = ("file", "bytes", "sha256", "kind", "precision", "direction", "height", "width", "device")
+    facts = ("file", "bytes", "sha256", "architecture", "kind", "precision", "direction", "height", "width", "device")
     writer.writerow(
         [
             "data_set",

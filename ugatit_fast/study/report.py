@@ -36,6 +36,8 @@ class Engine:
     """Its name, without folders."""
     sha256: str
     bytes: int
+    architecture: str
+    """The family of the generator; empty where the file doesn't say."""
     kind: EngineKind
     precision: Precision
     direction: Direction
@@ -180,12 +182,20 @@ def claim(folder: Path) -> Comparison | None:
         if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder} holds files and is no report of ours; choose another folder, or an empty one")
         return None
-    if (folder / ANSWERS).exists():
+    if has_answers(folder / ANSWERS):
         raise InputError(
             f"{folder / ANSWERS} has answers about the pictures in {folder}, which must stay as they were seen; "
             "compare into another folder"
         )
     return read_report(folder)
+
+
+def has_answers(path: Path) -> bool:
+    """Whether a study's file holds more than its first line; a file that can't be told apart from one does."""
+    try:
+        return path.read_bytes().count(b"\n") != 1 if path.exists() else False
+    except OSError:
+        return True
 
 
 def photo_file(folder: Path, photo: Photo) -> Path:

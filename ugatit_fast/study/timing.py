@@ -14,27 +14,30 @@ Timed = Mapping[str, tuple[Translates, Sequence[Images]]]
 
 
 def interleaved(methods: Timed, rounds: int, on_progress: Counted) -> dict[str, Spread | UgatitFastError]:
-    """Milliseconds of one call with one picture, after one that isn't counted; the error of a method that fails.
+    """Milliseconds of one call with one picture; the error of a method that fails.
 
-    A round is one call of every method with the same photo; each round begins with another method.
+    A round is a turn of every method with the same photo, and begins with another method each time. A turn is two
+    calls, of which the second counts: the first finds the caches, and threads still spinning, of the method before.
     """
     samples: dict[str, list[float]] = {name: [] for name in methods}
     failed: dict[str, UgatitFastError] = {}
     names = list(methods)
-    for number in range(-1, rounds):
+    for number in range(rounds):
         for name in rotated(names, number):
-            translator, pictures = methods[name]
             if name in failed:
                 continue
             try:
-                milliseconds = timed_ms(lambda i: translator.translate(pictures[i % len(pictures)]), max(number, 0))  # noqa: B023 - called before the next
+                samples[name].append(turn_ms(*methods[name], number))
             except UgatitFastError as error:
                 failed[name] = error
-                continue
-            if number >= 0:
-                samples[name].append(milliseconds)
         on_progress(number + 1, rounds)
     return {name: failed[name] if name in failed else spread(samples[name]) for name in names}
+
+
+def turn_ms(translator: Translates, pictures: Sequence[Images], number: int) -> float:
+    picture = pictures[number % len(pictures)]
+    translator.translate(picture)
+    return timed_ms(lambda _: translator.translate(picture), 0)
 
 
 def rotated(names: Sequence[str], number: int) -> list[str]:

@@ -82,13 +82,16 @@ def detector(model: Path | None) -> tuple[Network, Path]:
 class FaceFinder:
     """A detector, loaded. Safe to use from several threads at once."""
 
-    def __init__(self, model: Path | None = None) -> None:
+    def __init__(self, model: Path | None = None, longest_side: int = LONGEST_SIDE) -> None:
         """model: YuNet's .onnx file; None is the CenterFace that is installed.
+
+        longest_side: what larger photos are made; a network that takes one size makes them that.
 
         Raises InputError where it can't be used, BackendUnavailable without ONNX Runtime or a detector.
         """
         from ugatit_fast.backends.ort import Session, import_onnxruntime
 
+        self.longest_side = longest_side
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1  # photos are looked at side by side
@@ -164,7 +167,7 @@ class FaceFinder:
     def room(self) -> tuple[int, int]:
         """(h, w) of the largest canvas."""
         fixed = self.fixed
-        return (fixed[0], fixed[1]) if fixed else (LONGEST_SIDE, LONGEST_SIDE)
+        return (fixed[0], fixed[1]) if fixed else (self.longest_side, self.longest_side)
 
     @property
     def fixed(self) -> list[int]:

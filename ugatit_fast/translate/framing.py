@@ -66,7 +66,12 @@ class Framing:
                     f"{name} shows no face that the detector can find; translate all of it, or a box that you choose"
                 )
             return portrait(face, (height, width))
-        return Turned(Box(0, 0, width, height))
+        return self.whole(photo)
+
+    @staticmethod
+    def whole(photo: Pixels) -> Turned:
+        """All of a photo."""
+        return Turned(Box(0, 0, photo.shape[1], photo.shape[0]))
 
     def fitted(self, photo: Pixels, part: Turned) -> Framed:
         """What the engine is to see of a part of a photo (h, w, 3); one that isn't turned lies inside the photo."""

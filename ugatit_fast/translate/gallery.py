@@ -101,7 +101,8 @@ def failure_list(failures: Sequence[str], heading: str) -> str:
     if not failures:
         return ""
     items = "\n".join(f"<li>{escape(failure)}</li>" for failure in failures)
-    return f"<section>\n<h2>{len(failures)} {heading}</h2>\n<ul>\n{items}\n</ul>\n</section>"
+    title = f'<h2 id="failures">{len(failures)} {heading}</h2>'
+    return f'<section aria-labelledby="failures">\n{title}\n<ul>\n{items}\n</ul>\n</section>'
 
 
 def title_of(sources: Sequence[Source]) -> str:

@@ -58,14 +58,15 @@ def translate_request(
 ) -> Report:
     """Load what `request` needs and translate what `inputs` name into `output`; `loading.threads` is `options`' too.
 
-    say: of a watched run, called with a line at its beginning, and with the summary so far after each round.
+    say: called with a line where loading takes long; of a watched run, also with one at its beginning, and with the
+    summary so far after each round.
     Raises as `find_images`, `Watcher`, `Translator`, `translate_files` and `watch_folders` do.
     """
     options = replace(options, threads=loading.threads)
     if request.watch:
         refuse_output_among_inputs(inputs, output)
         watcher = Watcher(inputs, request.suffix)
-        with opened(engine, request, loading) as (translator, back):
+        with opened(engine, request, loading, say) as (translator, back):
             say(f"watching {', '.join(inputs)}; Ctrl-C ends it")
             return watch_folders(
                 translator,
@@ -77,14 +78,16 @@ def translate_request(
                 on_round=lambda so_far: say(so_far.summary),
             )
     work = work_of(inputs, output, request, options)
-    with opened(engine, request, loading) as (translator, back):
+    with opened(engine, request, loading, say) as (translator, back):
         return translate_files(
             translator, work.sources, work.out, work.options, stack=back, on_progress=on_progress, on_failure=on_failure
         )
 
 
 @contextmanager
-def opened(engine: Path, request: Request, loading: Loading) -> Iterator[tuple[Translator, Translator | None]]:
+def opened(
+    engine: Path, request: Request, loading: Loading, say: Say
+) -> Iterator[tuple[Translator, Translator | None]]:
     """The engine, and that of the other direction where tiles are asked for, which show heat maps."""
     with ExitStack() as stack:
 
@@ -95,7 +98,9 @@ def opened(engine: Path, request: Request, loading: Loading) -> Iterator[tuple[T
                     device=loading.device,
                     heatmap=request.heatmap or request.stack is not None,
                     threads=loading.threads,
+                    tune=loading.tune,
                     trust_plan=loading.trust_plan,
+                    say=say,
                 )
             )
 

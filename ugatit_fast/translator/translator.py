@@ -9,9 +9,10 @@ import numpy as np
 
 from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
 from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
-from ugatit_fast.choices import Device
+from ugatit_fast.choices import Device, Loading, Tune
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
+from ugatit_fast.progress import Say
 from ugatit_fast.translator.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
 from ugatit_fast.translator.pictures import Pictures, Taken, in_batches, taken
 
@@ -57,7 +58,9 @@ class Translator:
         device: Device = "auto",
         heatmap: bool = False,
         threads: int | None = None,
+        tune: Tune = "auto",
         trust_plan: bool = False,
+        say: Say = lambda _: None,
     ) -> None:
         """Load an engine; the object is ready when this returns.
 
@@ -65,19 +68,23 @@ class Translator:
         device: "auto" (the best that the engine can use here), "cpu" or "cuda".
         heatmap: also return the attention heat maps; the engine must have been built with them.
         threads: of a CPU engine; None takes every core.
+        tune: whose convolutions a cuda engine runs by: "cudnn", "ours", or "auto", the faster for each layer, timed
+            when an engine is first loaded on a GPU.
         trust_plan: also load a bare TensorRT plan, which says nothing about itself. A plan can carry code: whoever made
         it can do on this machine what you can.
+        say: called with a line where loading takes long.
         Raises EngineError (missing, damaged, too new, for another machine) or BackendUnavailable (runtime or device
         missing).
         """
         path = Path(engine)
         self.path, self.closed = path.absolute(), False
-        self.asked = {"device": device, "heatmap": heatmap, "threads": threads, "trust_plan": trust_plan}
+        loading = Loading(device=device, threads=threads, tune=tune, trust_plan=trust_plan)
+        self.asked = {"heatmap": heatmap, **vars(loading)}
         self.spec: EngineSpec = describe_engine(path, trust_plan)
         if heatmap and not self.spec.heatmap:
             raise EngineError(f"{path} was built without heat maps; build it again with --heatmap")
         self.heatmap = heatmap
-        self.backend: Backend = open_backend(path, self.spec, device, threads)
+        self.backend: Backend = open_backend(path, self.spec, loading, say)
 
     def run(self, pictures: Pictures) -> Any:
         """Translate one picture or many, and give the same kind back. `translator(pictures)` is the same.

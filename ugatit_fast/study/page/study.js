@@ -1,6 +1,6 @@
 // One question after another: a photo, the methods' pictures, a choice.
 
-import { ask, reason } from "../server.js";
+import { ask, NoKey, reason } from "../server.js";
 
 const $ = (id) => document.getElementById(id);
 const RETRY_MS = 4000; // a server that is being started again is back by itself
@@ -10,24 +10,33 @@ let timer = 0;
 
 // A link may bring the key behind #, which browsers send to nobody.
 if (location.hash.length > 1) {
-  sessionStorage.setItem("key", decodeURIComponent(location.hash.slice(1)));
+  let key = location.hash.slice(1);
+  try {
+    key = decodeURIComponent(key);
+  } catch { /* a % of its own */ }
+  sessionStorage.setItem("key", key);
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-function person() { // drawn once a browser; one that keeps nothing draws it once a page
-  const drawn = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const KEPT = "ugatit-study-person";
+let me = kept() ?? drawn();
+
+function drawn() { // a browser that keeps nothing draws anew with every page
+  const fresh = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   try {
-    const kept = localStorage.getItem("ugatit-study-person");
-    if (/^[0-9a-f]{32}$/.test(kept)) return kept;
-    const fresh = drawn();
-    localStorage.setItem("ugatit-study-person", fresh);
-    return fresh;
-  } catch {
-    return drawn();
-  }
+    localStorage.setItem(KEPT, fresh);
+  } catch { /* then only this page knows it */ }
+  return fresh;
 }
 
-const me = person();
+function kept() {
+  try {
+    const number = localStorage.getItem(KEPT);
+    return /^[0-9a-f]{32}$/.test(number) ? number : null;
+  } catch {
+    return null;
+  }
+}
 
 async function answered(address, request) {
   const response = await ask(address, request);
@@ -49,7 +58,7 @@ async function attempt(work) { // what fails is said, and done again by itself o
     $("error").textContent = `${error.message} Your answers so far are kept.`;
     $("retry").textContent = error.changed ? "Go on" : "Try again";
     if (error.changed) again = () => attempt(() => show());
-    else timer = setTimeout(() => again(), RETRY_MS);
+    else if (!(error instanceof NoKey)) timer = setTimeout(() => again(), RETRY_MS);
     $("trouble").hidden = false;
   } finally {
     $("question").inert = false;
@@ -121,10 +130,10 @@ $("question").onchange = () => { $("on").disabled = !chosen(); };
 $("question").onsubmit = (event) => {
   event.preventDefault();
   if (!chosen()) return;
-  const [question, choice] = [shown.question, Number(chosen().value) || null];
+  const { question } = shown;
   let sent = false;
-  attempt(async () => {
-    if (!sent) await send(question, choice);
+  attempt(async () => { // until it is sent, the choice may still change
+    if (!sent) await send(question, Number(chosen().value) || null);
     sent = true; // what fails from here on is only the next question
     await show();
   });
@@ -132,9 +141,15 @@ $("question").onsubmit = (event) => {
 $("back").onclick = () => attempt(() => show(shown.before));
 $("review").onclick = () => attempt(() => show(shown.before));
 $("retry").onclick = () => again();
+$("other").onclick = () => {
+  me = drawn();
+  shown = null;
+  attempt(() => show());
+};
 
 document.onkeydown = (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("question").hidden || $("key-dialog").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if ($("question").hidden || $("question").inert || $("key-dialog").open) return;
   const input = /^[0-9]$/.test(event.key) && choices().find((one) => one.value === event.key);
   if (input) {
     input.checked = true;

@@ -1,0 +1,82 @@
+"""The graphs of other generators than U-GAT-IT's, with what their verbs add (borders of zeros, stages without a norm),
+in NVIDIA's real builder; and with our plugins, as functions.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+
+from tests.architectures.published import Published, randomised
+from tests.conftest import random_pictures
+from tests.tensorrt import under_real, under_rtx
+from tests.tensorrt.real import Real
+from ugatit_fast.backends.plan_kernels import plans_of
+from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
+from ugatit_fast.choices import Precision
+from ugatit_fast.engine import EngineSpec, read_spec
+from ugatit_fast.export.onnx_graph import to_onnx
+from ugatit_fast.export.plugin_contract import PluginShapes
+from ugatit_fast.export.verify import difference
+from ugatit_fast.kernels.image import unit_range
+
+SIDE = 32
+NETWORKS = {
+    "cyclegan": Published(ngf=8, n_blocks=2, kind="affine"),
+    "no norm": Published(ngf=8, n_blocks=1, kind="none"),
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    path = tmp_path_factory.mktemp("other") / "latest_net_G_A.pth"
+    torch.save(randomised(NETWORKS[request.param]).state_dict(), path)
+    return read_checkpoint(path)
+
+
+def exact(checkpoint: Checkpoint, pictures: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        translated, _ = checkpoint.generator().pictures(unit_range(torch.from_numpy(pictures), torch.float32))
+    return translated.permute(0, 2, 3, 1).numpy()
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_they_become_plans(real_tensorrt: Real, checkpoint: Checkpoint, precision: Precision, tmp_path: Path) -> None:
+    path = tmp_path / "x.engine"
+    said = real_tensorrt.call(under_real.engine, checkpoint.path, path, precision, batch=(2,), size=(SIDE, SIDE))
+    assert not said.log
+    ((name, plan),) = plans_of(path)
+    assert (name, plan[:4]) == ("plan.2", b"vtrt")
+    network = read_spec(path).network
+    assert network is not None
+    assert network.architecture == "cyclegan"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_with_our_plugins_they_mean_the_same(checkpoint: Checkpoint, precision: Precision) -> None:
+    spec = EngineSpec.of(
+        checkpoint, kind="tensorrt", any_size=False, precision=precision, size=(SIDE, SIDE), batch_sizes=(2,)
+    )
+    folded = checkpoint.folded().half_precision() if precision == "fp16" else checkpoint.folded()
+    shapes = PluginShapes.of(folded, 2, SIDE, SIDE)
+    model = to_onnx(folded, spec, form="convolutions", batch=2, plugins=shapes)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    pictures = random_pictures(2, SIDE, SIDE)
+    (translated,) = session.run(["translated"], {"image": pictures})
+    assert difference(translated, exact(checkpoint, pictures)).passes(precision)
+
+
+def test_tensorrt_for_rtx_builds_and_a_stand_in_runs_them(
+    real_rtx: Real, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """Any size, from the smallest that the network takes."""
+    path = tmp_path / "x.rtx"
+    options = ("--backend", "tensorrt-rtx", "--size", str(SIDE), "--batch", "1,2", "--precision", "fp32")
+    code, _, err = real_rtx.call(under_rtx.command, "build-engine", checkpoint.path, "-o", path, *options)
+    assert code == 0, err
+    batches = [random_pictures(2, SIDE, SIDE), random_pictures(1, 40, 64)]
+    ran = real_rtx.call(under_rtx.run, path, batches)
+    for pictures, translated in zip(batches, ran.results, strict=True):
+        assert difference(translated, exact(checkpoint, pictures)).passes("fp32")
