@@ -140,8 +140,8 @@ def furnish(folder: Path, made: Made) -> None:
     ):
         with zipfile.ZipFile(folder / archive, "w") as file:
             file.write(source, inside)
-    for name, kind in (("latest_net_G_A.pth", "instance"), ("latest_net_G.pth", "batch")):  # CycleGAN's, and pix2pix's
-        torch.save(randomised(Published(ngf=4, n_blocks=1, kind=kind)).state_dict(), folder / name)
+    torch.save(randomised(Published(ngf=4, n_blocks=1)).state_dict(), folder / "latest_net_G_A.pth")
+    torch.save(randomised(Published(ngf=4, n_blocks=1, kind="batch")).state_dict(), folder / "latest_net_G.pth")
     noise = np.random.default_rng(0).integers(0, 256, (4, 40, 48, 3), dtype=np.uint8)
     pictures = [Image.fromarray(pixels) for pixels in noise]
     for data in ("my-set", "dataset/selfie2anime"):
