@@ -321,13 +321,14 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
 
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
         ending: dict[str, Any] = {"RELU": True, "SLOPE": 0.0, "PAD": pad, "REFLECT": reflect, "ZERO": False}
-        return {"c": c, **ending, "UNBIASED": 1, "EPS": 1e-5}
+        return {"c": c, **ending, "UNBIASED": 1, "EPS": 1e-5, "EPS_OUTSIDE": False}
 
     def size(
         c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1, zero: bool = False
     ) -> dict[str, Any]:
         reflect = not phases or pad > 1
-        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect), "ZERO": zero}
+        ending = norm(c, pad, reflect) | ({"ZERO": True, "SLOPE": 0.2} if zero else {})
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **ending}
 
     def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
@@ -379,7 +380,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             **size(128, 128, phases=True), **rows(resident), **partials(resident, 32, 128),
         ),
         case(
-            "resident instance norm of phases, zero 1", resident_kernel, resident,
+            "resident instance norm of phases, LeakyReLU, zero 1", resident_kernel, resident,
             resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
             **plain, **size(128, 128, phases=True, zero=True), **rows(resident), **partials(resident, 32, 128),
         ),
