@@ -91,7 +91,10 @@ class QuantisedConvolutions(ConvolutionOperations):
         return x
 
     def interior(self, x: str) -> str:
-        return x
+        return self.woven(self.phases.get(x, [x]))
+
+    def low(self, x: str) -> str:
+        return self.interior(x)
 
     def read(self, x: str, place: str, edges: Edges | None = None) -> list[str]:
         """What the convolution of a place reads of an activation: float32, a dequantised byte, or two that add up.
@@ -104,7 +107,7 @@ class QuantisedConvolutions(ConvolutionOperations):
             return [self.read_picture(edges, mode, place)]
         span, parts = self.eight.span(place), self.phases.get(x, [x])
         if span is None:
-            return [self.framed(self.woven(parts), edges, mode)]
+            return [self.framed(self.interior(x), edges, mode)]
         scales = [(span.scale, span.zero)]
         bytes_read = [[self.rounded(part, *scales[0]) for part in parts]]
         if place in self.eight.fine:

@@ -102,6 +102,21 @@ class Hints:
         return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hints):
+    """What a file of weights is understood by."""
+
+    network: str | None = None
+    """Of a file with several generators, the one of this name, such as genA2B_ema."""
+    smoothing: Smoothing | None = None
+    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
+
+    @property
+    def smooths(self) -> bool | None:
+        """As `read_checkpoint` takes it."""
+        return None if self.smoothing is None else self.smoothing == "yes"
+
+
 HINTS = Hints()
 QUARTERED = Sides(multiple=4, smallest=8)
 """Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""

@@ -508,8 +508,8 @@ def test_the_reference_is_one_page_about_every_route_that_loads_nothing_from_els
     assert set(paths) == {
         "/v1/translate",
         "/v1/translate/batch",
-        "/v1/model",
         "/v1/style",
+        "/v1/model",
         "/healthz",
         "/readyz",
         "/metrics",
