@@ -15,9 +15,8 @@ from tests.conftest import random_pictures
 from tests.tensorrt import under_real, under_rtx
 from tests.tensorrt.real import Real
 from ugatit_fast.backends.plan_kernels import plans_of
-from ugatit_fast.backends.styles import drawn_style
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
-from ugatit_fast.choices import Precision
+from ugatit_fast.choices import Precision, drawn_style
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.export.onnx_graph import to_onnx
 from ugatit_fast.export.plugin_contract import PluginShapes
