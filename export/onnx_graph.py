@@ -62,7 +62,7 @@ def operations_of(
     plugins: PluginShapes | None = None,
 ) -> Operations[str, Any, Any]:
     """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
-    if form == "rows":
+    if form == "rows" and folded.config.by_rows:
         return RowOperations(builder)
     layout = CHANNELS_LAST if form == "channels last" else CHANNELS_FIRST
     return ConvolutionOperations(builder, folded, layout, size=size, plugins=plugins)

@@ -30,8 +30,14 @@ class Ending:
     pad_mode: str
     style: Style | None = None
     residual: str | None = None
+    slope: float = 0.0
     eps_outside: bool = False
     """The epsilon is added to deviations, not to variances."""
+
+    @property
+    def activation(self) -> float | None:
+        """The slope of the ReLU below zero; None where there is no ReLU."""
+        return self.slope if self.relu else None
 
 
 class Norms(Protocol):
@@ -63,7 +69,7 @@ class NativeNorms:
             y = self.instance_norm(deviation, variance, weights, ending.style)
         else:
             y = self.mixed_norm(x, mean, deviation, variance, weights, ending)
-        return writer.finished(y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode)
+        return writer.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode)
 
     def instance_norm(self, deviation: str, variance: str, weights: StageWeights, style: Style | None) -> str:
         """The convolution's bias cancels."""

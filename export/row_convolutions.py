@@ -167,6 +167,12 @@ class RowConvolutions(RowWriter):
         sums = weights.weight.numpy().sum((2, 3))
         return Rows(value, x.layout, outputs, self.constant_through(colour, weights, sums))
 
+    def centred(self, x: Rows) -> Rows:
+        """A picture as rows in [-1, 1]."""
+        levels = self.reshape(self.node("Cast", x.value, to=TensorProto.FLOAT), 0, -1, x.channels)
+        scaled = self.node("Sub", self.node("Mul", levels, self.scalar(1 / 127.5)), self.scalar(1.0))
+        return replace(x, value=scaled)
+
     def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         """3x3 or 4x4 with stride 2 and a border of 1, as a matrix product of gathered windows. An instance norm that
         follows takes no notice of the constant.

@@ -50,6 +50,11 @@ class Config(ABC):
         return False
 
     @property
+    def by_rows(self) -> bool:
+        """Whether rows of pixels are its fastest form on CPUs, or convolutions."""
+        return True
+
+    @property
     @abstractmethod
     def words(self) -> str:
         """The generator in a few words, for people."""
