@@ -10,6 +10,7 @@ from ugatit_fast.choices import HINTS, Device, Direction, Hints, Precision, Tune
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.export.ready import ready_engine
 from ugatit_fast.progress import Say
+from ugatit_fast.translator import GivenStyle
 from ugatit_fast.translator import Translator as EngineTranslator
 
 
@@ -29,6 +30,7 @@ class Translator(EngineTranslator):
         threads: int | None = None,
         tune: Tune = "auto",
         trust_plan: bool = False,
+        style: "GivenStyle | None" = None,
         direction: Direction | None = None,
         size: tuple[int, int] | None = None,
         precision: Precision | None = None,
@@ -45,7 +47,7 @@ class Translator(EngineTranslator):
             training size, and the runtime's own choice.
         hints: what is known of the weights' generator that its tensors don't say.
         offline: as for `ReadyOptions`.
-        device, heatmap, threads, tune, trust_plan: as for the translator of an engine.
+        device, heatmap, threads, tune, trust_plan, style: as for the translator of an engine.
         say: called with a line of progress now and then.
         Raises what `ready_engine` does, and EngineError or BackendUnavailable where the engine can't be loaded.
         """
@@ -56,5 +58,12 @@ class Translator(EngineTranslator):
             else ready_engine(weights, options, device=device, size=size, heatmap=heatmap, say=say)
         )
         super().__init__(
-            engine, device=device, heatmap=heatmap, threads=threads, tune=tune, trust_plan=trust_plan, say=say
+            engine,
+            device=device,
+            heatmap=heatmap,
+            threads=threads,
+            tune=tune,
+            trust_plan=trust_plan,
+            style=style,
+            say=say,
         )

@@ -5,18 +5,22 @@ Channels come first where ONNX Runtime runs the graph: its convolutions take the
 its convolutions compute, and what lies between two convolutions becomes kernels without transpositions.
 """
 
+from collections.abc import Sequence
+
 import torch
 from onnx import TensorProto
 
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter, Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
+from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
 from ugatit_fast.export.plugin_norms import PluginNorms
 from ugatit_fast.graph import (
     AttentionWeights,
     ConvolutionWeights,
     FoldedNetwork,
+    MlpWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -173,6 +177,10 @@ class ConvolutionOperations(ActivationWriter):
         hidden = self.node("Relu", self.linear(features, first, weights, "bias1"))
         hidden = self.node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
         return self.norms.style(self.linear(hidden, self.stored(weights, "heads"), weights, "bias3"))
+
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        numbers = given_numbers(self.builder, weights)
+        return [self.norms.style(part) for part in self.split(numbers, count, axis=1)]
 
     def first_matrix(self, weights: StyleWeights) -> str:
         """Of the style, whose columns are in the order of the activation: theirs is (c, h, w), or c alone."""

@@ -11,14 +11,23 @@ norm takes no notice of it, and a layer norm only in its mean. So an image of on
 variance, stays exactly zero; otherwise each norm would multiply Winograd's rounding by 1 / sqrt(eps) = 316.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from onnx import TensorProto
 
+from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.row_convolutions import PICTURE_MULTIPLE, RowConvolutions
 from ugatit_fast.export.row_norms import RowNorms
 from ugatit_fast.export.row_writer import WIDE, Rows
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    MlpWeights,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 
 
 class RowOperations(RowConvolutions, RowNorms):
@@ -108,6 +117,12 @@ class RowOperations(RowConvolutions, RowNorms):
         both = self.node("Unsqueeze", self.linear(hidden, weights, "heads", "bias3"), self.builder.integers(1))
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
         return gamma, beta
+
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[tuple[str, str]]:
+        numbers = given_numbers(self.builder, weights)
+        parts = self.builder.nodes_with("Split", 2 * count, numbers, axis=1, num_outputs=2 * count)
+        vectors = [self.node("Unsqueeze", part, self.builder.integers(1)) for part in parts]
+        return list(zip(vectors[::2], vectors[1::2], strict=True))
 
     def heatmap(self, attended: Rows, weights: AttentionWeights) -> str:
         features = self.in_raster_order(attended)

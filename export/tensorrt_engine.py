@@ -120,7 +120,8 @@ def write_tensorrt_engine(
         dynamic_batch=options.dynamic_batch,
     )
     spec = replace(spec, tensorrt=facts)
-    save_plans({plan_name(spec, size): plan for size, (_, plan) in built.items()}, spec, path, options.keep_plan)
+    plans = {plan_name(spec, size): plan for size, (_, plan) in built.items()}
+    save_plans(plans, folded, spec, path, options.keep_plan)
     return spec
 
 

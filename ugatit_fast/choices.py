@@ -47,7 +47,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "unet", "unit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "unet", "unit", "munit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -135,6 +135,9 @@ class Loading:
     """Of a cuda engine, the convolutions: cudnn, ours, or auto, the faster for each layer, timed once on each GPU."""
     trust_plan: bool = False
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
+    style: str | None = None
+    """Of an engine that draws in styles (MUNIT), which: a seed, such as 7; its numbers, with commas between them; or a
+    picture of the target domain, whose style is taken. Seed 0 unless given."""
 
 
 def parse_crop(text: str) -> Crop:

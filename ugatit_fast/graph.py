@@ -6,13 +6,14 @@ exporters write it down, the cost model counts it. `FoldedGenerator` is U-GAT-IT
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ugatit_fast.files import STYLE_ENCODER
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
@@ -112,6 +113,28 @@ class StyleWeights(Weights):
     optional = ("bias1", "bias2", "bias3")
 
 
+class MlpWeights(Weights):
+    """Three linear layers that make scales and shifts of a style that is given."""
+
+    layer1: Tensor
+    layer2: Tensor
+    layer3: Tensor
+    bias1: Tensor
+    bias2: Tensor
+    bias3: Tensor
+    required = ("layer1", "layer2", "layer3", "bias1", "bias2", "bias3")
+    optional = ()
+
+
+class StyleEncoderWeights(Weights):
+    """A layer of what sees the style in a picture, which is no part of the graph: `ugatit_fast.backends.styles`."""
+
+    kernel: Tensor
+    bias: Tensor
+    required = ("kernel", "bias")
+    optional = ()
+
+
 class Operations(Protocol[Picture, Value, Style]):
     """The verbs that the folded network is written in. A Picture is a batch of images or heat
     maps, a Value a batch of activations (n, c, h, w), a Style its gamma and beta.
@@ -172,6 +195,9 @@ class Operations(Protocol[Picture, Value, Style]):
     def style(self, attended: Value, weights: StyleWeights) -> Style:
         """gamma and beta from the interior of the attended features."""
 
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        """gamma and beta of `count` normalisations from the style that comes with the pictures, the same for all."""
+
     def heatmap(self, attended: Value, weights: AttentionWeights) -> Picture:
         """float32 (n, h, w): the sum of the attended features' interior over channels, each by its `heat`."""
 
@@ -208,6 +234,10 @@ class FoldedNetwork(nn.Module, ABC):
         """The folded tensors by name."""
         return dict(self.named_buffers())
 
+    def style_encoder_tensors(self) -> dict[str, Tensor]:
+        """Those that see the style in a picture, of a network that draws in styles: beside the graph."""
+        return {name: tensor for name, tensor in self.tensors().items() if name.startswith(STYLE_ENCODER)}
+
     def half_precision(self) -> Self:
         """The same network with float16 convolutions and activations; statistics and affine maps stay float32."""
         return self.with_tensors(
@@ -232,13 +262,16 @@ class FoldedNetwork(nn.Module, ABC):
             }
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
-        """image: uint8 (n, h, w, 3) RGB, of a size that the config takes.
+    def forward(self, image: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """image: uint8 (n, h, w, 3) RGB, of a size that the config takes; style: float32 (style_length,), where it
+        draws in styles.
 
         Returns the translated image, alike, and the attention heat map where there is one, float32 (n, h / 4, w / 4),
         non-negative.
         """
-        return self.graph(TorchOperations.of(self.stem), image)
+        operations = TorchOperations.of(self.stem)
+        operations.given = style
+        return self.graph(operations, image)
 
 
 class FoldedGenerator(FoldedNetwork):
@@ -308,6 +341,8 @@ class TorchOperations:
     def __init__(self, dtype: torch.dtype, channels: int = COLOURS) -> None:
         """dtype: of the activations; channels: of the first convolution's input, colours and zeros."""
         self.dtype, self.channels = dtype, channels
+        self.given: Tensor | None = None
+        """The style (style_length,), of a network that draws in styles; the mean of all where there is none."""
 
     @classmethod
     def of(cls, stem: StageWeights) -> Self:
@@ -387,6 +422,14 @@ class TorchOperations:
     def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
         """The convolution of one place, without its bias, of an activation with its border."""
         return F.conv2d(x, weights.weight, stride=stride)
+
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
+        mean = weights.layer1.new_zeros(weights.layer1.shape[1])
+        x = (mean if self.given is None else self.given.to(mean))[None]
+        x = torch.relu(F.linear(x, weights.layer1, weights.bias1))
+        x = torch.relu(F.linear(x, weights.layer2, weights.bias2))
+        numbers = F.linear(x, weights.layer3, weights.bias3)
+        return list(numbers.view(count, 2, 1, -1))
 
     def ready(self, style: Tensor) -> Tensor:
         """The style, when a normalisation needs it."""

@@ -15,7 +15,14 @@ from torch import Tensor
 from ugatit_fast.architectures import architecture_of, fold
 from ugatit_fast.backends.convolutions import layer_of
 from ugatit_fast.choices import Precision
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    MlpWeights,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 from ugatit_fast.kernels.convolution_schedule import tiles_of_split
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.schedule import Gpu, cdiv
@@ -171,6 +178,13 @@ class CountingOperations:
         macs = attended.n * sum(matrix.numel() for matrix in matrices)
         read = [self.size(attended.inside(1)), *[matrix.nbytes for matrix in matrices]]
         self.add("style", macs, read, attended.n * len(weights.heads) * FLOAT32_BYTES)
+
+    def given_styles(self, weights: MlpWeights, count: int) -> list[None]:
+        """Once for all pictures of a batch."""
+        matrices = (weights.layer1, weights.layer2, weights.layer3)
+        macs, read = sum(matrix.numel() for matrix in matrices), [matrix.nbytes for matrix in matrices]
+        self.add("style", macs, read, len(weights.layer3) * FLOAT32_BYTES)
+        return [None] * count
 
     def heatmap(self, attended: Activation, weights: AttentionWeights) -> Activation:
         """Nothing: an engine for pictures leaves it out."""

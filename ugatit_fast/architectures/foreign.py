@@ -10,7 +10,7 @@ ITS_BOTH = "the generators are in the gen_*.pt beside it"
 OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
 NEIGHBOURS = (
     (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
-    (r"(^|\.)enc_content\.", "it looks like a MUNIT generator"),
+    (r"(^|\.)enc_content\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
     (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
     (r"(^|\.)enc\.model\.", f"it looks like one domain of UNIT, and {OF_BOTH}"),
     (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),

@@ -15,6 +15,7 @@ from ugatit_fast.backends.convolutions import Choices
 from ugatit_fast.backends.cuda_graph import CapturedBatch, Slot, Streams, WholeSlot
 from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.relay import pieces, relay, relay_on_device
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.backends.tuning import choose
 from ugatit_fast.choices import Tune
 from ugatit_fast.engine import EngineSpec
@@ -56,15 +57,17 @@ class CudaBackend:
             except NoRoom as error:
                 raise BackendUnavailable(advice_on_memory(self.folded, error.size, spec, self.device)) from error
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
         with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+            lane.give(style_for(self.spec, style))
             translated, heatmaps = relay(images, lane.slots_for(len(images)))
         return translated, heatmaps if self.spec.heatmap else None
 
-    def run_on_device(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def run_on_device(self, images: Tensor, style: Style | None = None) -> tuple[Tensor, Tensor | None]:
         """As `DeviceBackend.run_on_device`."""
         with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+            lane.give(style_for(self.spec, style))
             translated, heatmaps = relay_on_device(images, lane.graphs, lane.streams.compute, lane.compute)
         return translated, heatmaps if self.spec.heatmap else None
 
@@ -81,20 +84,27 @@ class Lane:
     def __init__(self, folded: FoldedNetwork, spec: EngineSpec, choices: Choices | None) -> None:
         """Raises NoRoom, torch.OutOfMemoryError."""
         self.wants_heatmap, self.streams = spec.heatmap, Streams()
+        self.style = new_style(folded)
         pool = torch.cuda.graph_pool_handle()
         self.graphs: dict[int, CapturedBatch] = {}
         self.whole: dict[int, tuple[WholeSlot, WholeSlot]] = {}
         with torch.inference_mode(), torch.cuda.stream(self.streams.compute):
             for size in sorted(spec.batch_sizes, reverse=True):  # the largest first: the others fit into its memory
                 try:
-                    self.graphs[size] = CapturedBatch(folded, size, spec, choices, pool)
-                    self.whole[size] = (WholeSlot(folded, size, spec, choices, pool, self.streams),) * 2
+                    self.graphs[size] = CapturedBatch(folded, size, spec, choices, pool, self.style)
+                    self.whole[size] = (WholeSlot(folded, size, spec, choices, pool, self.streams, self.style),) * 2
                 except torch.OutOfMemoryError as error:
                     raise NoRoom(size, error) from error
         self.slots = {
             size: (Slot(graph, size, spec, self.streams), Slot(graph, size, spec, self.streams))
             for size, graph in self.graphs.items()
         }
+
+    def give(self, style: Style | None) -> None:
+        """The style of what is queued from now on, where the network draws in styles."""
+        if self.style is not None and style is not None:
+            with torch.cuda.stream(self.streams.compute):
+                self.style.copy_(torch.from_numpy(style))
 
     def slots_for(self, count: int) -> Mapping[int, tuple[Slot, Slot]] | Mapping[int, tuple[WholeSlot, WholeSlot]]:
         """Those for so many pictures: copies overlap where there is something to overlap them with."""
@@ -112,6 +122,12 @@ class Lane:
     def clear(self) -> None:
         for held in (self.slots, self.whole, self.graphs):
             held.clear()
+
+
+def new_style(folded: FoldedNetwork) -> Tensor | None:
+    """Where the graphs of a network that draws in styles find the style: float32 (length,), zeros at first."""
+    length = folded.config.style_length
+    return torch.zeros(length, device=folded.stem.weight.device) if length else None
 
 
 def load_folded(path: Path, spec: EngineSpec) -> FoldedNetwork:
@@ -144,7 +160,7 @@ def advice_on_memory(folded: FoldedNetwork, size: int, spec: EngineSpec, gpu: st
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     try:
-        folded(torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device="cuda"))
+        folded(torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device="cuda"), new_style(folded))
     except torch.OutOfMemoryError:
         return f"{gpu} has {free / 1e9:.1f} GB free, too little even for one picture; close other programs on it"
     per_picture = torch.cuda.max_memory_allocated() - before

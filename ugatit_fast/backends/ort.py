@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
 from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, ERRORS, refusal
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
@@ -65,13 +66,15 @@ class OrtBackend:
         self.on_cpu = provider == CPU_PROVIDER
         self.device = cpu_in_words(threads) if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         if (
             self.on_cpu and len(images) > 1
         ):  # a CPU gains nothing from batches, and one at a time takes the memory of one
-            return joined([self.run(image[None]) for image in images])
+            return joined([self.run(image[None], style) for image in images])
         with border(self.path, self.spec):
-            outputs = self.session.run(None, {"image": images})
+            given = style_for(self.spec, style)
+            styles = {} if given is None else {"style": given}
+            outputs = self.session.run(None, {"image": images, **styles})
         return outputs[0], outputs[1] if self.spec.heatmap else None
 
     def close(self) -> None:

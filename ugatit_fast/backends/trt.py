@@ -23,6 +23,7 @@ from ugatit_fast.backends.gpu_parts import GpuError, OutOfGpuMemory, Shape, Stre
 from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.needs import TENSORRT
 from ugatit_fast.backends.relay import Results, relay, relay_on_device
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.backends.trt_library import Library, Log
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError, first_line
@@ -40,6 +41,8 @@ class Lane(Protocol):
     """What one thread at a time computes with."""
 
     compute: Stream
+
+    style: "GivenStyle | None"
 
     def slots(self, height: int, width: int) -> "Mapping[int, tuple[Slot, Slot]]":
         """Those for pictures of a size, by the number of them that go in one piece."""
@@ -79,17 +82,21 @@ class PlanBackend(ABC):
         with memory_told(self.gpu):
             return self.make_lane()
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
         with border(self.path, self.spec), self.lanes.lane() as lane:
+            give(lane, style_for(self.spec, style))
             translated, heatmaps = relay(images, lane.slots(*images.shape[1:3]))
         return translated, heatmaps if self.spec.heatmap else None
 
-    def run_on_device(self, images: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
+    def run_on_device(
+        self, images: "torch.Tensor", style: Style | None = None
+    ) -> "tuple[torch.Tensor, torch.Tensor | None]":
         """As `DeviceBackend.run_on_device`."""
         import torch
 
         with border(self.path, self.spec), self.lanes.lane() as lane:
+            give(lane, style_for(self.spec, style))
             stream = torch.cuda.ExternalStream(lane.compute.handle)  # type: ignore[no-untyped-call]
             slots = lane.slots(*images.shape[1:3])
 
@@ -123,12 +130,13 @@ class FixedLane:
     def __init__(self, gpu: Gpu, spec: EngineSpec, engines: "Mapping[int, trt.ICudaEngine]", log: Log) -> None:
         """Raises OutOfGpuMemory, GpuError."""
         self.compute = gpu.stream()
+        self.style = GivenStyle.of(gpu, spec)
         self.pairs: dict[int, tuple[Slot, Slot]] = {}
         for size in sorted(engines, reverse=True):
             image = (size, spec.height, spec.width, 3)
             context = started(engines[size].create_execution_context(), log)
             context.set_input_shape("image", image)
-            self.pairs[size] = pair_of(gpu, image, spec.heatmap, context, self.compute, log)
+            self.pairs[size] = pair_of(gpu, image, spec.heatmap, context, self.compute, log, self.style)
 
     def slots(self, height: int, width: int) -> "Mapping[int, tuple[Slot, Slot]]":
         """They are all of the engine's one size."""
@@ -154,11 +162,44 @@ def started(context: "trt.IExecutionContext | None", log: Log) -> "trt.IExecutio
     return context
 
 
+class GivenStyle:
+    """The style on the GPU, where all slots of a lane read it; zeros at first."""
+
+    def __init__(self, gpu: Gpu, length: int) -> None:
+        """Raises OutOfGpuMemory, GpuError."""
+        self.gpu = gpu
+        self.memory, self.host = gpu.memory((length,), np.float32), gpu.pinned((length,), np.float32)
+
+    @classmethod
+    def of(cls, gpu: Gpu, spec: EngineSpec) -> "GivenStyle | None":
+        """None where the engine takes none."""
+        return cls(gpu, spec.style_length) if spec.style_length else None
+
+    def give(self, style: Style, stream: Stream) -> None:
+        """For what is queued on the stream from now on."""
+        stream.synchronize()  # a copy of the last one may be under way
+        self.host.on_host[:] = style
+        self.gpu.copy(self.memory, self.host, stream)
+
+
+def give(lane: Lane, style: Style | None) -> None:
+    """The style of what the lane computes from now on."""
+    if lane.style is not None and style is not None:
+        lane.style.give(style, lane.compute)
+
+
 class Slot:
     """See `relay.Slot`: pinned on the host and on the GPU, with the graph that computes a piece there."""
 
     def __init__(
-        self, gpu: Gpu, image: Shape, heatmap: bool, context: "trt.IExecutionContext", compute: Stream, log: Log
+        self,
+        gpu: Gpu,
+        image: Shape,
+        heatmap: bool,
+        context: "trt.IExecutionContext",
+        compute: Stream,
+        log: Log,
+        style: GivenStyle | None,
     ) -> None:
         """image: the shape of a piece, (n, h, w, 3), which is set in the context. Raises OutOfGpuMemory, GpuError."""
         self.gpu, self.context, self.compute, self.log = gpu, context, compute, log
@@ -168,6 +209,7 @@ class Slot:
         if heatmap:
             shapes["heatmap"] = ((size, height // 4, width // 4), np.float32)
         self.image, self.host_image = gpu.memory(image, np.uint8), gpu.pinned(image, np.uint8)
+        self.inputs = {"image": self.image} | ({"style": style.memory} if style else {})
         self.results = {name: gpu.memory(*shape) for name, shape in shapes.items()}
         self.host_results = {name: gpu.pinned(*shape) for name, shape in shapes.items()}
         self.enqueue()  # TensorRT sets itself up in its first run, which a graph can't hold
@@ -182,7 +224,7 @@ class Slot:
             return self.enqueue
 
     def enqueue(self) -> None:
-        for name, memory in {"image": self.image, **self.results}.items():
+        for name, memory in {**self.inputs, **self.results}.items():
             self.context.set_tensor_address(name, memory.address)
         if not self.context.execute_async_v3(self.compute.handle):
             raise GpuError(f"TensorRT refused to run: {self.log.last_error}")
@@ -216,10 +258,16 @@ class Slot:
 
 
 def pair_of(
-    gpu: Gpu, image: Shape, heatmap: bool, context: "trt.IExecutionContext", compute: Stream, log: Log
+    gpu: Gpu,
+    image: Shape,
+    heatmap: bool,
+    context: "trt.IExecutionContext",
+    compute: Stream,
+    log: Log,
+    style: GivenStyle | None,
 ) -> tuple[Slot, Slot]:
     """Two slots that share a context; arguments as for `Slot`."""
-    first, second = (Slot(gpu, image, heatmap, context, compute, log) for _ in range(2))
+    first, second = (Slot(gpu, image, heatmap, context, compute, log, style) for _ in range(2))
     return first, second
 
 
@@ -233,6 +281,8 @@ def loaded_plan(path: Path, library: Library) -> "tuple[trt.ICudaEngine, set[str
             f"{path} is no engine of ugatit-fast and no plan that {library.title} loads: {log.last_error}"
         )
     names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
+    if "style" in names:
+        raise EngineError(f"{path} takes a style, which a bare plan says nothing of; run the engine that it came from")
     shape = tuple(engine.get_tensor_shape("image")) if {"image", "translated"} <= names else ()
     if len(shape) != 4:
         raise EngineError(f"{path} is not a plan of ugatit-fast: its tensors are {', '.join(sorted(names))} {shape}")

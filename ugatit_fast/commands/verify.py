@@ -22,7 +22,7 @@ def verify(
     checkpoint: CheckpointSource,
     /,
     *,
-    loading: Annotated[Loading, options(without=["threads"])] = LOADING,
+    loading: Annotated[Loading, options(without=["threads", "style"])] = LOADING,
     reading: Annotated[Reading, options()] = READING,
     offline: Offline = False,
     layers: Flag = False,
