@@ -107,6 +107,11 @@ def test_engines(precision: Precision, tmp_path: Path) -> None:
     assert np.abs(translated.transpose(0, 3, 1, 2) - exact.numpy()).max() < (0.52 if precision == "fp32" else 3)
 
 
+def test_a_file_that_may_be_of_before_2017_says_so(tmp_path: Path) -> None:
+    torch.save(state_of(), tmp_path / "latest_net_G.pth", _use_new_zipfile_serialization=False)
+    assert any("before 2017-09-22" in note for note in read_checkpoint(tmp_path / "latest_net_G.pth").notes)
+
+
 def test_converted_it_says_what_it_is(tmp_path: Path) -> None:
     network = randomised(PublishedUnet())
     (written,) = convert(saved(tmp_path / "latest_net_G.pth", network), tmp_path / "x.safetensors", hints=RUNNING)

@@ -190,6 +190,10 @@ class Unet(Architecture[UnetConfig]):
     title = "pix2pix (U-Net)"
     config = UnetConfig
     anchors = ("model.model.0.weight",)
+    about_old_files = (
+        "if trained with the published code of before 2017-09-22, its levels are joined in the other order, which "
+        "isn't supported and not to be told apart"
+    )
 
     def claims(self, shapes: Shapes) -> bool:
         return any(name.startswith("model.model.1.model.") for name in shapes)
