@@ -1,5 +1,6 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
+import re
 from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -13,7 +14,7 @@ ConvertDirection = Literal["A2B", "B2A", "both"]
 Smoothing = Literal["yes", "no"]
 """Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
 
-BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime"]
+BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "openvino", "onnxruntime"]
 """What engines are built for: the names of the rows of `backends.runtimes`."""
 
 EngineKind = Literal[BuiltKind, "eager"]
@@ -30,10 +31,10 @@ Precision = Literal["fp32", "fp16", "int8"]
 StoredPrecision = Literal["fp32", "fp16"]
 """Of the tensors in a checkpoint."""
 
-Form = Literal["rows", "convolutions", "channels last"]
+Form = Literal["rows", "convolutions", "channels last", "bytes"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
-CPU is fastest at in float32; or convolutions, with channels first as ONNX has them, or last between them, which
-TensorRT makes the fewest kernels of.
+CPU is fastest at; or convolutions, with channels first as ONNX has them, or last between them, which TensorRT makes
+the fewest kernels of; or convolutions of bytes, as OpenVINO is fastest at them.
 """
 
 Kernels = Literal["native", "triton"]
@@ -123,12 +124,36 @@ Crop = Literal["center", "face"] | Box
 """The part of a photo that is translated: see `TranslateOptions.crop`."""
 
 
+class Places(NamedTuple):
+    """Where an engine is to run."""
+
+    kind: Device
+    gpus: tuple[int, ...] = ()
+    """The numbers of those asked for; none is the GPU that CUDA takes by itself."""
+
+
+def places_of(device: str) -> Places:
+    """`auto`, `cpu`, `cuda`, `cuda:1`, or `cuda:0,cuda:1`. InputError for anything else."""
+    if device in get_args(Device):
+        return Places(cast(Device, device))
+    numbers = [re.fullmatch(r"cuda:(\d{1,3})", part) for part in device.split(",")]
+    gpus = tuple(int(number[1]) for number in numbers if number)
+    if len(set(gpus)) < len(numbers):
+        raise InputError(
+            f"device must be one of {', '.join(get_args(Device))}, a GPU by its number (cuda:1), or several "
+            f"(cuda:0,cuda:1), got {device!r}"
+        )
+    return Places("cuda", gpus)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loading:
     """How engines are loaded: see `Translator`."""
 
-    device: Device = "auto"
-    """Where the engine runs."""
+    device: str = "auto"
+    """Where the engine runs: auto, cpu, cuda, a GPU by its number (cuda:1), or several (cuda:0,cuda:1), which share the
+    work.
+    """
     threads: int | None = None
     """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
     tune: Tune = "auto"
@@ -138,6 +163,10 @@ class Loading:
     style: str | None = None
     """Of an engine that draws in styles (MUNIT), which: a seed, such as 7; its numbers, with commas between them; or a
     picture of the target domain, whose style is taken. Seed 0 unless given."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a device that there can't be."""
+        places_of(self.device)
 
 
 def parse_crop(text: str) -> Crop:

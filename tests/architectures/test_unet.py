@@ -118,6 +118,12 @@ def test_converted_it_says_what_it_is(tmp_path: Path) -> None:
     assert read_checkpoint(written.path).config == UnetConfig(ngf=4, num_downs=4, norm="batch-running")
 
 
+def test_eight_bits_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "latest_net_G.pth", randomised(PublishedUnet()))
+    with pytest.raises(InputError, match="no form in eight bits; choose fp32 or fp16"):
+        build_engine(path, precision="int8", backend="onnxruntime")
+
+
 def test_our_kernels_in_tensorrt_are_refused(tmp_path: Path) -> None:
     """So that `auto` keeps TensorRT's own."""
     _, checkpoint = kind_of_file("as test.py runs it", tmp_path)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from ugatit_fast.backends.base import Images
 from ugatit_fast.bench.environment import machine, now
 from ugatit_fast.bench.results import Spread
-from ugatit_fast.choices import Loading
+from ugatit_fast.choices import Loading, places_of
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
 from ugatit_fast.files import make_folder
@@ -281,7 +281,13 @@ class Run:
         made = [(method.name, self.out / METHODS / method.folder) for method in self.so_far().made()]
         notes: dict[str, None] = dict.fromkeys(self.comparison.notes)
         found = distances(
-            made, target.pictures, self.out / PHOTOS, target.measure, self.loading.device, self.say, self.on_progress
+            made,
+            target.pictures,
+            self.out / PHOTOS,
+            target.measure,
+            places_of(self.loading.device).kind,
+            self.say,
+            self.on_progress,
         )
         for name, measured, of_method in found:
             if isinstance(measured, InputError):
