@@ -46,12 +46,20 @@ class QuantisedConvolutions(ConvolutionOperations):
         self.picture = self.picture_bytes = ""
         """The picture, uint8 with channels first; and as the first convolution reads that, where it does."""
 
-    def normalise(self, image: str, pad: int) -> str:
-        self.picture = self.bordered(self.from_pixels(image), pad)
+    def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> str:
+        self.picture = self.bordered(self.from_pixels(image), pad, pad_mode)
         return self.picture
 
     def up_stage(
-        self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: str,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> str:
         corners = [(a, b) for a in (0, 1) for b in (0, 1)]
         kernels = np.split(weights.weight.numpy(), len(corners))
@@ -60,7 +68,7 @@ class QuantisedConvolutions(ConvolutionOperations):
             read = self.read(x, weights.prefix, (1 - a, 1 - b, a, b))
             planes.append(self.product(read, weights.prefix, kernel, f"{weights.name('weight')}.{a}{b}"))
         channels = len(kernels[0])
-        ending = Ending(channels=channels, unbiased=unbiased, relu=True, pad=0, pad_mode=pad_mode)
+        ending = Ending(channels=channels, unbiased=unbiased, relu=relu, pad=0, pad_mode=pad_mode)
         if norm:
             made = self.fused.phases(planes, weights, ending)
         else:
