@@ -89,12 +89,7 @@ class RowOperations(RowConvolutions, RowNorms):
         return self.rectified(attended, moved)
 
     def style(self, attended: Rows, weights: StyleWeights) -> tuple[str, str]:
-        channels, inputs = weights.first.shape
-        features = self.mean(attended.value, attended) if inputs == channels else self.whole_map(attended)
-        if inputs == channels and attended.constant is not None:
-            features = self.node("Add", features, attended.constant)
-        features = self.node("Flatten", features)
-        hidden = self.node("Relu", self.linear(features, weights, "first", "bias1"))
+        hidden = self.node("Relu", self.first_linear(attended, weights))
         hidden = self.node("Relu", self.linear(hidden, weights, "second", "bias2"))
         both = self.node("Unsqueeze", self.linear(hidden, weights, "heads", "bias3"), self.builder.integers(1))
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
@@ -105,6 +100,14 @@ class RowOperations(RowConvolutions, RowNorms):
         parts = self.builder.nodes_with("Split", 2 * count, numbers, axis=1, num_outputs=2 * count)
         vectors = [self.node("Unsqueeze", part, self.builder.integers(1)) for part in parts]
         return list(zip(vectors[::2], vectors[1::2], strict=True))
+
+    def first_linear(self, attended: Rows, weights: StyleWeights) -> str:
+        """The first layer of the style, of what the generator pools or of the whole map."""
+        channels, inputs = weights.first.shape
+        features = self.mean(attended.value, attended) if inputs == channels else self.whole_map(attended)
+        if inputs == channels and attended.constant is not None:
+            features = self.node("Add", features, attended.constant)
+        return self.linear(self.node("Flatten", features), weights, "first", "bias1")
 
     def heatmap(self, attended: Rows, weights: AttentionWeights) -> str:
         features = self.in_raster_order(attended)

@@ -36,6 +36,8 @@ for a light 256x256 picture, in the same time.
 class RowConvolutions(RowWriter):
     """Every convolution of the folded network; the constant of its input comes out as a constant."""
 
+    out_bands = BANDS["out"]
+
     def convolution(self, x: Rows, weights: StageWeights) -> Rows:
         """3x3 with a border of 1, by Winograd."""
         weight = weights.weight.numpy()
@@ -142,22 +144,11 @@ class RowConvolutions(RowWriter):
         of one colour becomes exactly zero. Without a norm the difference is the constant.
         """
         outputs, colours, size, _ = weights.weight.shape
-        height, width = x.layout.height, x.layout.width
-        levels = self.node("Gather", x.value, self.rows.bordered(height, size // 2), axis=1)
-        levels = self.node("Gather", levels, self.rows.bordered(width, GROUP), axis=2)
-        levels = self.node("Cast", levels, to=TensorProto.FLOAT)
+        levels = self.node("Cast", self.bordered_picture(x, size), to=TensorProto.FLOAT)
         mean = self.node("Round", self.node("ReduceMean", levels, self.builder.integers(1, 2), keepdims=1))
         centred = self.node("Mul", self.node("Sub", levels, mean), self.scalar(1 / 127.5))
 
-        groups, reach = self.rows.op("Div", width, GROUP), GROUP + size - 1
-        lines = self.reshape(centred, 0, -1, GROUP * colours)
-        lines = self.node("Gather", lines, self.rows.group_lines(height, groups, size // 2), axis=1)
-        lines = self.reshape(lines, 0, -1, 3 * GROUP * colours)
-        first = (GROUP - size // 2) * colours
-        ends = (self.builder.integers(first), self.builder.integers(first + reach * colours))
-        lines = self.node("Slice", lines, *ends, self.builder.integers(2))
-        windows = self.node("Gather", lines, self.rows.group_windows(height, groups, size), axis=1)
-        windows = self.reshape(windows, 0, -1, size * reach * colours)
+        windows = self.picture_windows(centred, x, size)
         matrix = self.stored(weights.name("weight"), kernels_of_a_group(weights.weight.numpy()))
         value = self.reshape(self.node("MatMul", windows, matrix), 0, -1, outputs)
         if norm:
@@ -167,6 +158,26 @@ class RowConvolutions(RowWriter):
         sums = weights.weight.numpy().sum((2, 3))
         return Rows(value, x.layout, outputs, self.constant_through(colour, weights, sums))
 
+    def bordered_picture(self, x: Rows, size: int) -> str:
+        """With a reflected border of size // 2 rows and `GROUP` columns, as uint8."""
+        levels = self.node("Gather", x.value, self.rows.bordered(x.layout.height, size // 2), axis=1)
+        return self.node("Gather", levels, self.rows.bordered(x.layout.width, GROUP), axis=2)
+
+    def picture_windows(self, bordered: str, x: Rows, size: int) -> str:
+        """The windows of `GROUP` neighbouring pixels each, of the picture x with a border of size // 2 rows and
+        `GROUP` columns: (n, groups, size * (GROUP + size - 1) * colours).
+        """
+        height, width, colours = x.layout.height, x.layout.width, x.channels
+        groups, reach = self.rows.op("Div", width, GROUP), GROUP + size - 1
+        lines = self.reshape(bordered, 0, -1, GROUP * colours)
+        lines = self.node("Gather", lines, self.rows.group_lines(height, groups, size // 2), axis=1)
+        lines = self.reshape(lines, 0, -1, 3 * GROUP * colours)
+        first = (GROUP - size // 2) * colours
+        ends = (self.builder.integers(first), self.builder.integers(first + reach * colours))
+        lines = self.node("Slice", lines, *ends, self.builder.integers(2))
+        windows = self.node("Gather", lines, self.rows.group_windows(height, groups, size), axis=1)
+        return self.reshape(windows, 0, -1, size * reach * colours)
+
     def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         """3x3 or 4x4 with stride 2 and a border of 1, as a matrix product of gathered windows. An instance norm that
         follows takes no notice of the constant.
@@ -175,10 +186,10 @@ class RowConvolutions(RowWriter):
         bands = 1 if x.layout.bands else BANDS["down"]  # the second leaves its rows as the residual blocks do theirs
         taps = weights.weight.numpy().transpose(2, 3, 1, 0).reshape(-1, outputs)
         matrix = self.stored(weights.name("weight"), taps)
-        pieces = []
-        for index in self.rows.strided_windows(x.layout, size, x.pad_mode, bands):
-            windows = self.reshape(self.node("Gather", self.readable(x), index, axis=1), 0, -1, size * size * inputs)
-            pieces.append(self.node("MatMul", windows, matrix))
+        pieces = [
+            self.product(x, index, size * size * inputs, matrix)
+            for index in self.rows.strided_windows(x.layout, size, x.pad_mode, bands)
+        ]
         height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
         layout = self.rows.tiled(height, width, bands)
         constant = None if norm else self.constant_through(x, weights, weights.weight.numpy().sum((2, 3)))
@@ -192,13 +203,12 @@ class RowConvolutions(RowWriter):
         """
         weight = weights.weight.numpy()
         size = weight.shape[3]
-        matrix = self.stored(weights.name("weight"), row_kernels_of_a_group(weight))
+        matrix = self.row_matrix(weights)
         reach = (GROUP + size - 1) * x.channels
         ones = self.shared(np.ones((1, size)))
         pieces = []
-        for band in self.rows.picture_bands(x.layout, size, GROUP, BANDS["out"], x.pad_mode):
-            windows = self.reshape(self.node("Gather", x.value, band.windows, axis=1), 0, -1, reach)
-            triples = self.reshape(self.node("MatMul", windows, matrix), 0, -1, 3)
+        for band in self.rows.picture_bands(x.layout, size, GROUP, self.out_bands, x.pad_mode):
+            triples = self.reshape(self.product(x, band.windows, reach, matrix), 0, -1, 3)
             together = self.reshape(self.node("Gather", triples, band.triples, axis=1), 0, size, -1)
             pieces.append(self.node("MatMul", ones, together))
         summed = self.node("Concat", *pieces, axis=2)
@@ -208,6 +218,15 @@ class RowConvolutions(RowWriter):
                 wide = self.reshape(summed, 0, -1, 3 * PICTURE_MULTIPLE)
                 summed = self.node("Add", wide, self.repeated(moved, PICTURE_MULTIPLE))
         return summed
+
+    def row_matrix(self, weights: ConvolutionWeights) -> str:
+        """What the last convolution's windows are multiplied by."""
+        return self.stored(weights.name("weight"), row_kernels_of_a_group(weights.weight.numpy()))
+
+    def product(self, x: Rows, index: str, width: int, matrix: str) -> str:
+        """Rows gathered into windows of `width` values, times a matrix (width, outputs)."""
+        windows = self.reshape(self.node("Gather", self.readable(x), index, axis=1), 0, -1, width)
+        return self.node("MatMul", windows, matrix)
 
     def constant_through(self, x: Rows, weights: ConvolutionWeights, sums: NDArray[np.float32]) -> str | None:
         """What a convolution whose taps add up to `sums` (o, i) makes of the constant of x."""

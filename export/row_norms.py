@@ -22,6 +22,21 @@ class RowNorms(RowWriter):
     ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin` on rows; the result leaves `b` to its constant."""
         deviation, mean, variance = self.statistics(x)
+        a, b = self.coefficients(x, weights, style, mean, variance, unbiased, eps_outside)
+        scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
+        return self.rectified(scaled, b) if relu else scaled
+
+    def coefficients(
+        self,
+        x: Rows,
+        weights: StageWeights,
+        style: tuple[str, str] | None,
+        mean: str,
+        variance: str,
+        unbiased: bool,
+        eps_outside: bool,
+    ) -> tuple[str, str | None]:
+        """a and b, by which a norm is a * deviation + b. mean: of the rows, without the constant of x."""
         gamma, beta = style or (self.optional(weights, "gamma"), self.optional(weights, "beta"))
         scale_c = self.inverse_root(variance, self.pixels(x), unbiased, eps_outside)
         if weights.rho is None:
@@ -36,8 +51,7 @@ class RowNorms(RowWriter):
             layer_part = self.times(self.node("Mul", self.node("Sub", self.scalar(1.0), rho), scale), gamma)
             a = self.node("Add", self.times(self.node("Mul", rho, scale_c), gamma), layer_part)
             b = self.plus(self.node("Mul", layer_part, offset), beta)
-        scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
-        return self.rectified(scaled, b) if relu else scaled
+        return a, b
 
     def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
         """What follows a convolution without a normalisation: its bias, and ReLU."""

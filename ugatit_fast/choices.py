@@ -14,7 +14,7 @@ ConvertDirection = Literal["A2B", "B2A", "both"]
 Smoothing = Literal["yes", "no"]
 """Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
 
-BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime"]
+BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "openvino", "onnxruntime"]
 """What engines are built for: the names of the rows of `backends.runtimes`."""
 
 EngineKind = Literal[BuiltKind, "eager"]
@@ -31,10 +31,10 @@ Precision = Literal["fp32", "fp16", "int8"]
 StoredPrecision = Literal["fp32", "fp16"]
 """Of the tensors in a checkpoint."""
 
-Form = Literal["rows", "convolutions", "channels last"]
+Form = Literal["rows", "convolutions", "channels last", "bytes"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
-CPU is fastest at in float32; or convolutions, with channels first as ONNX has them, or last between them, which
-TensorRT makes the fewest kernels of.
+CPU is fastest at; or convolutions, with channels first as ONNX has them, or last between them, which TensorRT makes
+the fewest kernels of; or convolutions of bytes, as OpenVINO is fastest at them.
 """
 
 Kernels = Literal["native", "triton"]

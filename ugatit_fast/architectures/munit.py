@@ -36,6 +36,7 @@ Tensors = Mapping[str, Tensor]
 ENCODER = "enc_content"
 MLP_LAYERS, STYLE_HALVINGS = 3, 4
 """Fixed in the published code."""
+UNLESS_CHOSEN = "it draws in the style of seed 0 unless --style says another"
 MOST_NUMBERS = 4096
 """In a style, and in a hidden layer of the MLP: far beyond any that was published."""
 
@@ -229,7 +230,7 @@ class Munit(Unit):
             style_dim=first.shape[1],
             mlp_dim=first.shape[0],
         )
-        return Understood(config=config, tensors=found.tensors, notes=found.notes)
+        return Understood(config=config, tensors=found.tensors, notes=(*found.notes, UNLESS_CHOSEN))
 
     def configured(self, settings: Mapping[str, Any], side: int) -> MunitConfig:
         return MunitConfig(**dict(settings) | {"img_size": side})

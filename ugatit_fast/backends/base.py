@@ -1,5 +1,6 @@
 """What every runtime offers."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,13 @@ Images = NDArray[np.uint8]
 """A batch of pictures: uint8 (n, h, w, 3) RGB, C-contiguous."""
 Heatmaps = NDArray[np.float32]
 """Attention of a batch: float32 (n, h / 4, w / 4), non-negative, unscaled."""
+
+
+def joined(results: Sequence[tuple[Images, Heatmaps | None]], images: Images) -> tuple[Images, Heatmaps | None]:
+    """The results of pictures that were translated one by one, as of a batch; images: that batch, perhaps empty."""
+    heatmaps = [heatmap for _, heatmap in results if heatmap is not None]
+    translated = [one for one, _ in results]
+    return np.concatenate(translated) if translated else images.copy(), np.concatenate(heatmaps) if heatmaps else None
 
 
 class Backend(Protocol):
@@ -46,9 +54,3 @@ class DeviceBackend(Protocol):
         self, images: "torch.Tensor", style: Style | None = None
     ) -> "tuple[torch.Tensor, torch.Tensor | None]":
         """`Backend.run` for a contiguous uint8 tensor on the GPU; results are ready in order on the caller's stream."""
-
-
-def joined(results: list[tuple[Images, Heatmaps | None]]) -> tuple[Images, Heatmaps | None]:
-    """What `Backend.run` gave for batches that follow each other, as one."""
-    heatmaps = [heatmap for _, heatmap in results if heatmap is not None]
-    return np.concatenate([images for images, _ in results]), np.concatenate(heatmaps) if heatmaps else None
