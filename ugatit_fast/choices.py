@@ -52,7 +52,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "unit", "munit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "unet", "unit", "munit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -83,6 +83,10 @@ class Sides(NamedTuple):
 
     def __str__(self) -> str:
         return f"multiples of {self.multiple}, at least {self.smallest}"
+
+    def above(self, side: int) -> int:
+        """The smallest side that is taken and at least so long."""
+        return max(-(-side // self.multiple) * self.multiple, self.smallest)
 
     def refusal(self, height: int, width: int) -> str | None:
         """Why a picture of this size isn't taken; None where it is."""

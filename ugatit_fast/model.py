@@ -50,6 +50,11 @@ class Config(ABC):
         return False
 
     @property
+    def by_rows(self) -> bool:
+        """Whether rows of pixels are its fastest form on CPUs, or convolutions."""
+        return True
+
+    @property
     def style_length(self) -> int:
         """Numbers in the style that it draws in; 0 where there is only one."""
         return 0

@@ -22,8 +22,8 @@ KINDS: dict[str, tuple[Callable[[EightBits], EightBits], float]] = {
     "two bytes": (lambda eight: eight.refined(eight.spans), 50),
     "every second place": (lambda eight: eight.without(list(eight.spans)[1::2]), 45),
 }
-"""What has eight bits, and how near the emulation OpenVINO has to be, dB: it rounds x / scale by another product, and in
-a random network one level more is many at the end. By its operators' meaning it is nearer: ONNX Runtime's is.
+"""What has eight bits, and how near the emulation it has to be, in dB: OpenVINO rounds x / scale by another product,
+and in a random network one level more is many at the end.
 """
 
 
