@@ -78,7 +78,7 @@ class Wiring:
         self.made.append(Activation())
         return self.made[-1]
 
-    def normalise(self, image: None, pad: int) -> Activation:
+    def normalise(self, image: None, pad: int, pad_mode: str = "reflect") -> Activation:
         return self.unscaled()
 
     def unscaled(self) -> Activation:
@@ -100,6 +100,7 @@ class Wiring:
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Activation:
         x.itself().read_by.append(weights.prefix)
         made = self.new()
@@ -111,9 +112,23 @@ class Wiring:
         return made.itself()
 
     def up_stage(
-        self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Activation,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Activation:
         return self.stage(x, weights, norm=norm)
+
+    def joined(self, skipped: Activation, x: Activation) -> Activation:
+        """Two activations with factors of their own are no one that has any."""
+        for one in (skipped, x):
+            one.itself().fixed = True
+        return self.unscaled()
 
     def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
         """Its kernels are of two kinds, and it stays in float32 anyway."""

@@ -277,8 +277,10 @@ class Int8RowOperations(RowOperations):
         relu: bool,
         *,
         eps_outside: bool = False,
+        slope: float = 0.0,
     ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin`, as a * y + b for each piece of y."""
+        assert not slope, "a network with one has no form in bytes"
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
         if self.eight.span(weights.prefix) is None:
@@ -295,7 +297,8 @@ class Int8RowOperations(RowOperations):
         self.unfinished[made[0]] = Unfinished(made, relu)
         return Rows(made[0], x.layout, x.channels)
 
-    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
+    def moved(self, x: Rows, weights: StageWeights, relu: bool, slope: float = 0.0) -> Rows:
+        assert not slope, "a network with one has no form in bytes"
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
         for constant in (self.means_of(weights, x.channels), self.optional(weights, "bias")):

@@ -71,7 +71,7 @@ def operations_of(
     eight: EightBits | None = None,
 ) -> Operations[str, Any, Any]:
     """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
-    if form == "rows":
+    if form == "rows" and folded.config.by_rows:
         return RowOperations(builder) if eight is None else Int8RowOperations(builder, eight)
     if form == "bytes":
         assert eight is not None, "what has eight bits has been chosen"

@@ -33,10 +33,10 @@ from ugatit_fast.graph import (
 class RowOperations(RowConvolutions, RowNorms):
     """Writes the folded network down as pixel rows; see `ugatit_fast.graph.Operations`."""
 
-    def normalise(self, image: str, pad: int) -> Rows:
+    def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> Rows:
         """The picture as it is: the first convolution pads, centres and scales what it reads."""
         height, width = self.rows.size_of(image, 1), self.rows.size_of(image, 2)
-        return Rows(image, self.rows.raster(height, width, multiple=PICTURE_MULTIPLE), 3)
+        return Rows(image, self.rows.raster(height, width, multiple=PICTURE_MULTIPLE), 3, pad_mode=pad_mode)
 
     def stage(
         self,
@@ -51,30 +51,48 @@ class RowOperations(RowConvolutions, RowNorms):
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Rows:
-        if x.channels == 3:
+        if x.channels == 3 and stride == 2:
+            convolved = self.strided_convolution(self.picture_rows(x), weights, norm=norm)
+        elif x.channels == 3:
             convolved = self.first_convolution(x, weights, norm=norm)
         elif stride == 2:
             convolved = self.strided_convolution(x, weights, norm=norm)
         else:
             convolved = self.convolution(x, weights)
         if norm:
-            normalised = self.norm(convolved, weights, style, unbiased, relu)
+            normalised = self.norm(convolved, weights, style, unbiased, relu, slope=slope)
         else:
-            normalised = self.moved(convolved, weights, relu)
+            normalised = self.moved(convolved, weights, relu, slope)
         if residual is not None:
             normalised = self.added(residual, normalised)
         return replace(normalised, pad_mode=pad_mode)
 
     def up_stage(
-        self, x: Rows, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Rows,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Rows:
         if x.pad_mode == "zero":  # then phases needn't have taps that add up to the same, and no constant comes of one
             x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
-        normalised = self.norm(up, weights, None, unbiased, relu=True) if norm else self.moved(up, weights, relu=True)
+        normalised = self.norm(up, weights, None, unbiased, relu) if norm else self.moved(up, weights, relu)
         return replace(normalised, pad_mode=pad_mode)
+
+    def joined(self, skipped: Rows, x: Rows) -> Rows:
+        """In the order of pixels, with their constants: neither has the other's rows."""
+        parts = self.node("Relu", self.in_raster_order(skipped)), self.in_raster_order(x)
+        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=1)
+        value = self.node("Concat", *parts, axis=2)
+        return Rows(value, layout, skipped.channels + x.channels, pad_mode=x.pad_mode)
 
     def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
         up = self.with_edges(self.up_convolution(x, weights), x, weights)

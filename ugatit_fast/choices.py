@@ -2,9 +2,13 @@
 
 import re
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Direction = Literal["A2B", "B2A"]
 """Which of the two generators: from domain A (selfies) to B (anime), or back."""
@@ -48,7 +52,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "unit", "munit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "unet", "unit", "munit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -79,6 +83,10 @@ class Sides(NamedTuple):
 
     def __str__(self) -> str:
         return f"multiples of {self.multiple}, at least {self.smallest}"
+
+    def above(self, side: int) -> int:
+        """The smallest side that is taken and at least so long."""
+        return max(-(-side // self.multiple) * self.multiple, self.smallest)
 
     def refusal(self, height: int, width: int) -> str | None:
         """Why a picture of this size isn't taken; None where it is."""
@@ -120,6 +128,20 @@ class Reading(Hints):
 HINTS = Hints()
 QUARTERED = Sides(multiple=4, smallest=8)
 """Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""
+
+
+DEFAULT_SEED = 0
+"""Of the style that a generator draws in, where there are many and none is asked for."""
+
+
+def drawn_style(length: int, seed: int = DEFAULT_SEED) -> "NDArray[np.float32]":
+    """A style of so many numbers, as the training drew them from the normal distribution; the same for a seed on every
+    machine.
+    """
+    import numpy as np
+
+    stream = np.random.RandomState(seed)  # its numbers, unlike a Generator's, never change
+    return stream.standard_normal(length).astype(np.float32)
 
 
 class Box(NamedTuple):

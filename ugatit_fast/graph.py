@@ -143,8 +143,8 @@ class Operations(Protocol[Picture, Value, Style]):
     around it that its reader wants.
     """
 
-    def normalise(self, image: Picture, pad: int) -> Value:
-        """uint8 (n, h, w, 3) -> [-1, 1], with a reflected border."""
+    def normalise(self, image: Picture, pad: int, pad_mode: str = "reflect") -> Value:
+        """uint8 (n, h, w, 3) -> [-1, 1], with a border."""
 
     def stage(
         self,
@@ -159,17 +159,30 @@ class Operations(Protocol[Picture, Value, Style]):
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Value:
         """Convolution, normalisation, ReLU, addition of the interior of `residual` (which has a border of 1),
         border: "reflect", "replicate" or "zero".
 
         norm: False where there is no normalisation, or it is folded into the convolution: the bias is added.
+        slope: of the ReLU below zero.
         """
 
     def up_stage(
-        self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Value,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Value:
         """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
+
+    def joined(self, skipped: Value, x: Value) -> Value:
+        """The channels of `skipped`, rectified, before those of x; both have a border of one zero."""
 
     def wide_up_stage(self, x: Value, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Value:
         """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
@@ -336,8 +349,8 @@ class TorchOperations:
         """Those that the first convolution asks for."""
         return cls(stem.weight.dtype, stem.weight.shape[1])
 
-    def normalise(self, image: Tensor, pad: int) -> Tensor:
-        return normalise_image(image, pad, self.dtype, self.channels)
+    def normalise(self, image: Tensor, pad: int, pad_mode: str = "reflect") -> Tensor:
+        return normalise_image(image, pad, self.dtype, self.channels, pad_mode)
 
     def stage(
         self,
@@ -352,22 +365,42 @@ class TorchOperations:
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Tensor:
         convolved = self.convolved(x, weights, stride)
         if not norm:
-            return moved(convolved, weights, relu, residual, pad, pad_mode)
+            return moved(convolved, weights, slope if relu else 1.0, residual, pad, pad_mode)
         style = None if style is None else self.ready(style)
         return normalised(
-            convolved, weights, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad, pad_mode=pad_mode
+            convolved,
+            weights,
+            style=style,
+            unbiased=unbiased,
+            relu=relu,
+            residual=residual,
+            pad=pad,
+            pad_mode=pad_mode,
+            slope=slope,
         )
 
     def up_stage(
-        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Tensor,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Tensor:
         phases = self.convolved(x, weights)
         if not norm:
-            return moved(interleave_phases(phases), weights, True, None, pad, pad_mode)
-        return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
+            return moved(interleave_phases(phases), weights, 0.0 if relu else 1.0, None, pad, pad_mode)
+        return normalised(phases, weights, unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode, phases=True)
+
+    def joined(self, skipped: Tensor, x: Tensor) -> Tensor:
+        return torch.cat([torch.relu(skipped), x], dim=1)
 
     def wide_up_stage(self, x: Tensor, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Tensor:
         image = woven(F.conv2d(x, weights.weight))
@@ -444,6 +477,7 @@ def normalised(
     pad_mode: str,
     phases: bool = False,
     eps_outside: bool = False,
+    slope: float = 0.0,
 ) -> Tensor:
     """What follows the convolution of a stage; phases: of an up-sampling one, whose result these are."""
     gamma, beta = own_style(weights) if style is None else style
@@ -461,15 +495,15 @@ def normalised(
         unbiased,
         EPS,
         phases,
+        slope=slope,
         eps_outside=eps_outside,
     )
 
 
-def moved(x: Tensor, weights: StageWeights, relu: bool, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
-    """What follows the convolution of a stage without a normalisation."""
+def moved(x: Tensor, weights: StageWeights, slope: float, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
+    """What follows the convolution of a stage without a normalisation; slope: of the ReLU below zero, 1 for none."""
     bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
     added = None if residual is None else interior(residual, 1)
-    slope = 0.0 if relu else 1.0
     return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
 
 

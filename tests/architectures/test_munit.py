@@ -18,16 +18,17 @@ from ugatit_fast.architectures import fold
 from ugatit_fast.architectures.munit import MunitConfig, MunitGenerator
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.plain import PlainBackend
-from ugatit_fast.backends.styles import drawn_style, style_seen
+from ugatit_fast.backends.styles import style_seen
 from ugatit_fast.backends.tuning import layers_of
 from ugatit_fast.checkpoint import load_generator, read_checkpoint
 from ugatit_fast.checkpoint.convert import convert
-from ugatit_fast.choices import Direction, Form, Precision
+from ugatit_fast.choices import Direction, Form, Precision, drawn_style
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
-from ugatit_fast.errors import CheckpointError, EngineError, InputError
+from ugatit_fast.errors import CheckpointError, EngineError, ExportError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.onnx_graph import to_onnx
+from ugatit_fast.export.triton_repository import export_triton_repo
 from ugatit_fast.export.verify import verify
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.media.images import load_image, save_image
@@ -198,6 +199,11 @@ def test_a_clip_of_another_style_begins_anew(engine: Path) -> None:
     with Translator(engine, style=3) as translator:
         assert style_of_clip(translator) == {"style": drawn_style(8, 3).tolist()}
     assert style_of_clip(FakeTranslator()) == {}
+
+
+def test_a_triton_server_s_batches_have_no_place_for_a_style(engine: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="takes a style"):
+        export_triton_repo(engine, tmp_path / "models")
 
 
 def test_engines_of_one_style_take_none(light_engine: Path) -> None:

@@ -27,7 +27,7 @@ from ugatit_fast.architectures.unit import (
     fold_tensors,
 )
 from ugatit_fast.architectures.unit_tensors import UnitTensors
-from ugatit_fast.choices import Hints
+from ugatit_fast.choices import Hints, drawn_style
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.graph import MlpWeights, Operations, Picture, Style, StyleEncoderWeights, Value
 from ugatit_fast.model import Reference
@@ -147,6 +147,7 @@ class MunitGenerator(Reference):
     def __init__(self, config: MunitConfig) -> None:
         super().__init__()
         self.config = config
+        self.usual_style = torch.from_numpy(drawn_style(config.style_dim))
         self.enc_content = ContentEncoder(config)
         self.enc_style = StyleEncoder(config)
         self.mlp = Mlp(config)
@@ -160,8 +161,8 @@ class MunitGenerator(Reference):
         return self.dec.styled(self.enc_content(image), self.mlp(style))
 
     def pictures(self, image: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        mean = image.new_zeros(self.config.style_dim)
-        return self(image, (mean if style is None else style.to(image))[None]), None
+        given = self.usual_style if style is None else style
+        return self(image, given.to(image)[None]), None
 
 
 # Folded -----------------------------------------------------------------------------------------------------------
