@@ -24,6 +24,7 @@ from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
 from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.images import Pixels
 
 PICTURE = "stem"
@@ -166,7 +167,18 @@ class Emulated(TorchOperations):
         read = x / span.scale if place == PICTURE else levels(x, span)
         if place in self.eight.fine:
             read = read + rest(x, read, span) * (span.rest_scale / span.scale)
-        return F.conv2d(read, kernel, stride=stride) * (scale * span.scale)[:, None, None]
+        result = F.conv2d(read, kernel, stride=stride) * (scale * span.scale)[:, None, None]
+        phases = weights.weight.shape[2] == 2  # nothing else has kernels of 2x2
+        return result + self.given_back(x, weights, span) if phases else result
+
+    def given_back(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, span: Span) -> Tensor:
+        """What rounding took from the kernels' sums, times the mean of what they read, (n, o, 1, 1): phases of one
+        image have to be alike where it has one colour.
+        """
+        kernel, scale = self.kernel(weights.prefix, weights.weight)
+        lost = weights.weight.double().sum((2, 3)) - kernel.double().sum((2, 3)) * scale.double()[:, None]
+        average = levels(interior(x, 1), span).mean((2, 3)) * span.scale
+        return (average @ lost.float().T)[:, :, None, None]
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         span = self.eight.span(STYLE)
