@@ -83,7 +83,7 @@ def build_engine(
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
     check_choice("device", device, Device)
-    runtime = RUNTIMES[choose_backend(backend, say, device=device, precision=precision)]
+    runtime = RUNTIMES[choose_backend(backend, say, device=device, precision=precision, fast=fast)]
     refuse_options_of_others(runtime, tensorrt)
     precision = precision_of(runtime, precision, fast=fast)
     if precision not in runtime.forms:
@@ -95,6 +95,8 @@ def build_engine(
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
+    if precision == "int8" and not source.config.by_rows:
+        raise InputError(f"a {source.architecture.title} generator has no form in eight bits; choose fp32 or fp16")
     spec = EngineSpec.of(
         source,
         kind=runtime.kind,
@@ -149,7 +151,10 @@ def proven_in_eight_bits(
             return proven(source, replace(spec, eight_bits=facts), path, replace(request, eight=eight))
         except ExportError as error:
             request.say(f"{error.args[0].partition(' and was not written')[0]}; again, with fewer layers in eight bits")
-    request.say("no layer of this network can have eight bits within the gate: built as float32")
+    none_passes = "no layer of this network can have eight bits within the gate"
+    if "fp32" not in RUNTIMES[spec.kind].forms:
+        raise ExportError(f"{none_passes}; build an engine with --precision fp32")
+    request.say(f"{none_passes}: built as float32")
     return proven(source, replace(spec, precision="fp32"), path, request)
 
 
@@ -243,6 +248,7 @@ def write_rtx_plans(folded: FoldedNetwork, spec: EngineSpec, path: Path, request
 
 WRITERS: dict[EngineKind, Callable[[FoldedNetwork, EngineSpec, Path, BuildRequest], Written]] = {
     "onnxruntime": write_graph,
+    "openvino": write_graph,
     "cuda": write_tensors,
     "tensorrt": write_plans,
     "tensorrt-rtx": write_rtx_plans,

@@ -12,7 +12,8 @@ all this, in PyTorch: every integer here is far below 2^24, so that float32 hold
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,7 +24,14 @@ from torch import Tensor
 from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    FoldedNetwork,
+    StageWeights,
+    StyleWeights,
+    TorchOperations,
+)
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.images import Pixels
 
@@ -74,7 +82,7 @@ class Span:
 class EightBits:
     """A network, the same function as the float32 one, with what of it is rounded to eight bits, and how."""
 
-    folded: FoldedNetwork
+    even: FoldedNetwork
     """Its channels scaled, in float32."""
     spans: Mapping[str, Span]
     """Of the places in eight bits, in the order of the network."""
@@ -86,6 +94,14 @@ class EightBits:
     """Of every place, whether it has eight bits or not."""
     photos: int
     """That the spans are from."""
+    rounded: Mapping[str, Tensor] = field(default_factory=dict)
+    """Kernels of places that have better ones than the nearest bytes: float32 that eight bits hold exactly."""
+
+    @cached_property
+    def folded(self) -> FoldedNetwork:
+        """The network to run or to write: with rounded kernels where it has bytes, as it was where it has not."""
+        kernels = {f"{place}.weight": kernel for place, kernel in self.rounded.items() if self.span(place) is not None}
+        return self.even.with_tensors({**self.even.tensors(), **kernels}) if kernels else self.even
 
     @classmethod
     def of(cls, folded: FoldedNetwork, calibration: Calibration) -> "EightBits":
@@ -118,6 +134,13 @@ class EightBits:
         rest = {place: span for place, span in self.spans.items() if place not in moved}
         return replace(self, spans=rest, fine={**self.fine, **moved})
 
+    def lost(self, place: str) -> NDArray[np.float32]:
+        """(o, i): what rounding to int8 took from the sum of each kernel's taps."""
+        exact, weight = (one.tensors()[f"{place}.weight"].numpy() for one in (self.even, self.folded))
+        kernels, scale = eight_bit_kernels(weight)
+        lost = exact.sum((2, 3), dtype=np.float64) - kernels.sum((2, 3), dtype=np.float64) * scale[:, None]
+        return lost.astype(np.float32)
+
     def span(self, place: str) -> Span | None:
         """Of what a place reads; None where that is float32."""
         return self.spans.get(place) or self.fine.get(place)
@@ -139,6 +162,14 @@ class EightBits:
     def in_float32(self) -> tuple[str, ...]:
         """The places that have no bytes."""
         return tuple(place for place in self.multiply_adds if self.span(place) is None)
+
+
+def minds_means(weights: ConvolutionWeights | AttentionWeights) -> bool:
+    """Whether what follows a convolution sees the means of its channels: a layer norm, or an image of four phases
+    (nothing else has kernels of 2x2), which have to be alike where it has one colour. Then what rounding took from the
+    kernels' sums is given back: a norm over a picture of one colour, which has no other variance, would draw it.
+    """
+    return weights.weight.shape[2] == 2 or (isinstance(weights, StageWeights) and weights.rho is not None)
 
 
 def eight_bit_kernels(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -164,29 +195,26 @@ class Emulated(TorchOperations):
         if span is None:
             return super().convolved(x, weights, stride)
         kernel, scale = self.kernel(place, weights.weight)
+        result = F.conv2d(self.read(x, place, span), kernel, stride=stride) * (scale * span.scale)[:, None, None]
+        return result + self.given_back(x, weights, span) if minds_means(weights) else result
+
+    def given_back(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, span: Span) -> Tensor:
+        """What rounding took from the sums of kernels, times the mean of what they read, (n, o, 1, 1)."""
+        average = levels(interior(x, 1), span).mean((2, 3)) * span.scale
+        return (average @ torch.from_numpy(self.eight.lost(weights.prefix)).T)[:, :, None, None]
+
+    def read(self, x: Tensor, place: str, span: Span) -> Tensor:
+        """What a place reads of an activation, in steps of its scale."""
         read = x / span.scale if place == PICTURE else levels(x, span)
         if place in self.eight.fine:
             read = read + rest(x, read, span) * (span.rest_scale / span.scale)
-        result = F.conv2d(read, kernel, stride=stride) * (scale * span.scale)[:, None, None]
-        phases = weights.weight.shape[2] == 2  # nothing else has kernels of 2x2
-        return result + self.given_back(x, weights, span) if phases else result
-
-    def given_back(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, span: Span) -> Tensor:
-        """What rounding took from the kernels' sums, times the mean of what they read, (n, o, 1, 1): phases of one
-        image have to be alike where it has one colour.
-        """
-        kernel, scale = self.kernel(weights.prefix, weights.weight)
-        lost = weights.weight.double().sum((2, 3)) - kernel.double().sum((2, 3)) * scale.double()[:, None]
-        average = levels(interior(x, 1), span).mean((2, 3)) * span.scale
-        return (average @ lost.float().T)[:, :, None, None]
+        return read
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         span = self.eight.span(STYLE)
         if span is None:
             return super().style(attended, weights)
-        read = levels(attended, span) * span.scale
-        if STYLE in self.eight.fine:
-            read = read + rest(attended, read / span.scale, span) * span.rest_scale
+        read = self.read(attended, STYLE, span) * span.scale
         kernel, scale = self.kernel(STYLE, weights.first)
         tensors = {weights.name(name): tensor for name, tensor in weights.named_buffers()}
         first = {weights.name("first"): kernel * scale[:, None]}

@@ -18,6 +18,7 @@ from ugatit_fast.checkpoint import Checkpoint
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.calibration import calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
+from ugatit_fast.export.kernel_rounding import with_rounded_kernels
 from ugatit_fast.export.verify import Difference, difference, exact_pictures
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels
@@ -89,6 +90,7 @@ def layer_choice(
     pictures = calibration_pictures(folder, (spec.height, spec.width), say, progress)
     folded = source.folded()
     eight = EightBits.of(folded, calibrate(folded, pictures, progress))
+    eight = with_rounded_kernels(eight, pictures, progress)
     judges = pictures[:MOST_JUDGES]
     generator = source.generator()
 
