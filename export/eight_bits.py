@@ -12,7 +12,8 @@ all this, in PyTorch: every integer here is far below 2^24, so that float32 hold
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ class Span:
 class EightBits:
     """A network, the same function as the float32 one, with what of it is rounded to eight bits, and how."""
 
-    folded: FoldedNetwork
+    even: FoldedNetwork
     """Its channels scaled, in float32."""
     spans: Mapping[str, Span]
     """Of the places in eight bits, in the order of the network."""
@@ -85,6 +86,14 @@ class EightBits:
     """Of every place, whether it has eight bits or not."""
     photos: int
     """That the spans are from."""
+    rounded: Mapping[str, Tensor] = field(default_factory=dict)
+    """Kernels of places that have better ones than the nearest bytes: float32 that eight bits hold exactly."""
+
+    @cached_property
+    def folded(self) -> FoldedNetwork:
+        """The network to run or to write: with rounded kernels where it has bytes, as it was where it has not."""
+        kernels = {f"{place}.weight": kernel for place, kernel in self.rounded.items() if self.span(place) is not None}
+        return self.even.with_tensors({**self.even.tensors(), **kernels}) if kernels else self.even
 
     @classmethod
     def of(cls, folded: FoldedNetwork, calibration: Calibration) -> "EightBits":
@@ -163,18 +172,20 @@ class Emulated(TorchOperations):
         if span is None:
             return super().convolved(x, weights, stride)
         kernel, scale = self.kernel(place, weights.weight)
+        return F.conv2d(self.read(x, place, span), kernel, stride=stride) * (scale * span.scale)[:, None, None]
+
+    def read(self, x: Tensor, place: str, span: Span) -> Tensor:
+        """What a place reads of an activation, in steps of its scale."""
         read = x / span.scale if place == PICTURE else levels(x, span)
         if place in self.eight.fine:
             read = read + rest(x, read, span) * (span.rest_scale / span.scale)
-        return F.conv2d(read, kernel, stride=stride) * (scale * span.scale)[:, None, None]
+        return read
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         span = self.eight.span(STYLE)
         if span is None:
             return super().style(attended, weights)
-        read = levels(attended, span) * span.scale
-        if STYLE in self.eight.fine:
-            read = read + rest(attended, read / span.scale, span) * span.rest_scale
+        read = self.read(attended, STYLE, span) * span.scale
         kernel, scale = self.kernel(STYLE, weights.first)
         tensors = {weights.name(name): tensor for name, tensor in weights.named_buffers()}
         first = {weights.name("first"): kernel * scale[:, None]}

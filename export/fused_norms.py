@@ -18,7 +18,7 @@ class FusedNorms(NativeNorms):
     """Norms of float32 activations with channels first, of any size."""
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        if weights.rho is not None:
+        if weights.rho is not None or ending.style is not None:
             return self.of_planes([x], weights, ending)[0]
         gamma = np.ones(ending.channels, np.float32) if weights.gamma is None else weights.gamma.numpy()
         beta = np.zeros(ending.channels, np.float32) if weights.beta is None else weights.beta.numpy()

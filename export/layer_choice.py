@@ -17,6 +17,7 @@ from ugatit_fast.checkpoint import Checkpoint
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.calibration import calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
+from ugatit_fast.export.kernel_rounding import with_rounded_kernels
 from ugatit_fast.export.verify import Difference, difference, exact_pictures
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.progress import Phased, Say
@@ -83,6 +84,7 @@ def layer_choice(
     pictures = calibration_pictures(folder, (spec.height, spec.width), say, progress)
     folded = source.folded()
     eight = EightBits.of(folded, calibrate(folded, pictures, progress))
+    eight = with_rounded_kernels(eight, pictures, progress)
     judges = pictures[:MOST_JUDGES]
     return LayerChoice(eight, emulating(judges, exact_pictures(source.generator(), judges)), say, progress)
 

@@ -110,13 +110,17 @@ class ConvolutionOperations(ActivationWriter):
 
     def wide_up_stage(self, x: str, weights: WideUpWeights, *, pad: int, pad_mode: str) -> str:
         image = self.node("DepthToSpace", self.convolved(x, weights), blocksize=2, mode="DCR")
-        low = self.cut(self.planes(x), [2, 3], [1, 1], [-1, -1])
+        low = self.low(x)
         image = self.edged(image, low, 2, weights)
         image = self.edged(image, low, 3, weights)
         ending = Ending(
             channels=len(weights.top), unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True
         )
         return self.norms.norm(self.from_planes(image), weights, ending)
+
+    def low(self, x: str) -> str:
+        """(n, c, h, w) without its border of 1, in its own precision."""
+        return self.cut(self.planes(x), [2, 3], [1, 1], [-1, -1])
 
     def edged(self, image: str, low: str, axis: int, weights: WideUpWeights) -> str:
         """The image (n, c, h, w) with what its outermost lines across an axis lack of a reflected border; see

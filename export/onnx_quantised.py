@@ -40,6 +40,8 @@ class QuantisedConvolutions(ConvolutionOperations):
         """Of activations, put around them by who reads them."""
         self.phases: dict[str, list[str]] = {}
         """First phase of an activation -> all four; the activation goes by the name of the first."""
+        self.rounded_for: dict[tuple[str, str], list[tuple[str, float, int]]] = {}
+        """See `levels`."""
         self.scalar = builder.scalar
         self.picture = self.picture_bytes = ""
         """The picture, uint8 with channels first; and as the first convolution reads that, where it does."""
@@ -99,7 +101,10 @@ class QuantisedConvolutions(ConvolutionOperations):
         return x
 
     def interior(self, x: str) -> str:
-        return x
+        return self.woven(self.phases.get(x, [x]))
+
+    def low(self, x: str) -> str:
+        return self.interior(x)
 
     def read(self, x: str, place: str, edges: Edges | None = None) -> list[str]:
         """What the convolution of a place reads of an activation: float32, a dequantised byte, or two that add up.
@@ -110,20 +115,27 @@ class QuantisedConvolutions(ConvolutionOperations):
         edges = edges or (pad, pad, pad, pad)
         if x == self.picture:
             return [self.read_picture(edges, mode, place)]
-        span, parts = self.eight.span(place), self.phases.get(x, [x])
-        if span is None:
-            return [self.framed(self.woven(parts), edges, mode)]
-        scales = [(span.scale, span.zero)]
-        bytes_read = [[self.rounded(part, *scales[0]) for part in parts]]
-        if place in self.eight.fine:
-            scales.append((span.rest_scale, MIDDLE))
-            known = [self.dequantised(one, *scales[0]) for one in bytes_read[0]]
-            rests = [self.node("Sub", *both) for both in zip(parts, known, strict=True)]
-            bytes_read.append([self.rounded(rest, *scales[1]) for rest in rests])
+        if self.eight.span(place) is None:
+            return [self.framed(self.interior(x), edges, mode)]
         return [
-            self.dequantised(self.framed(self.woven(phases), edges, mode, zero), scale, zero)
-            for phases, (scale, zero) in zip(bytes_read, scales, strict=True)
+            self.dequantised(self.framed(levels, edges, mode, zero), scale, zero)
+            for levels, scale, zero in self.levels(x, place)
         ]
+
+    def levels(self, x: str, place: str) -> list[tuple[str, float, int]]:
+        """The bytes that a place reads of an activation, with the scale and the zero point of each."""
+        if (x, place) not in self.rounded_for:
+            span, parts = self.eight.span(place), self.phases.get(x, [x])
+            assert span is not None, "what has bytes has a scale"
+            first = [self.rounded(part, span.scale, span.zero) for part in parts]
+            bytes_read = [(self.woven(first), span.scale, span.zero)]
+            if place in self.eight.fine:
+                known = [self.dequantised(one, span.scale, span.zero) for one in first]
+                rests = [self.node("Sub", *both) for both in zip(parts, known, strict=True)]
+                second = [self.rounded(rest, span.rest_scale, MIDDLE) for rest in rests]
+                bytes_read.append((self.woven(second), span.rest_scale, MIDDLE))
+            self.rounded_for[x, place] = bytes_read
+        return self.rounded_for[x, place]
 
     def read_picture(self, edges: Edges, mode: str, place: str) -> str:
         """No scale rounds it: it has eight bits. A border of zeros isn't among them: no byte is the middle."""

@@ -2,9 +2,13 @@
 
 import re
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Direction = Literal["A2B", "B2A"]
 """Which of the two generators: from domain A (selfies) to B (anime), or back."""
@@ -106,9 +110,38 @@ class Hints:
         return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hints):
+    """What a file of weights is understood by."""
+
+    network: str | None = None
+    """Of a file with several generators, the one of this name, such as genA2B_ema."""
+    smoothing: Smoothing | None = None
+    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
+
+    @property
+    def smooths(self) -> bool | None:
+        """As `read_checkpoint` takes it."""
+        return None if self.smoothing is None else self.smoothing == "yes"
+
+
 HINTS = Hints()
 QUARTERED = Sides(multiple=4, smallest=8)
 """Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""
+
+
+DEFAULT_SEED = 0
+"""Of the style that a generator draws in, where there are many and none is asked for."""
+
+
+def drawn_style(length: int, seed: int = DEFAULT_SEED) -> "NDArray[np.float32]":
+    """A style of so many numbers, as the training drew them from the normal distribution; the same for a seed on every
+    machine.
+    """
+    import numpy as np
+
+    stream = np.random.RandomState(seed)  # its numbers, unlike a Generator's, never change
+    return stream.standard_normal(length).astype(np.float32)
 
 
 class Box(NamedTuple):

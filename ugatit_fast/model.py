@@ -78,7 +78,7 @@ class Reference(nn.Module):
         """float (n, 3, h, w) in [-1, 1] -> the translated image, alike; and the heat map (n, h / 4, w / 4) of those
         that have one.
 
-        style: float (style_length,), of those that draw in styles; the mean of all, zeros, unless given.
+        style: float (style_length,), of those that draw in styles; that of seed 0 unless given.
         """
         return self(image), None
 

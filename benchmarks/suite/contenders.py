@@ -140,24 +140,33 @@ def onnx_rival(
     return Contender(name, "rival", target, precision, (*EXPORT_NEEDS, *needs), install, load, build)
 
 
-def quantised_rival(name: str, build: Lazily) -> Contender:
+def quantised_rival(name: str, build: Lazily, load: Lazily, needs: tuple[str, ...], install: str) -> Contender:
     """The same export in eight bits, as a tool makes it that knows nothing of the network."""
-    needs = (*EXPORT_NEEDS, "onnxruntime")
-    load = Lazily(ONNX, "OrtRunning", {"target": "cpu"})
-    return Contender(name, "rival", "cpu", "int8", needs, CPU_INSTALL, load, build)
+    return Contender(name, "rival", "cpu", "int8", (*EXPORT_NEEDS, *needs), install, load, build)
 
 
 PLAIN_ORT = "ONNX Runtime, plain export"
+IN_ORT, IN_OPENVINO = Lazily(ONNX, "OrtRunning", {"target": "cpu"}), Lazily(ONNX, "OpenVinoRunning")
 
 CPU: tuple[Contender, ...] = (
     ours("onnxruntime"),
     ours("onnxruntime", "int8"),
+    ours("openvino", "int8"),
     replace(
-        onnx_rival(PLAIN_ORT, "cpu", Lazily(ONNX, "OrtRunning", {"target": "cpu"}), ("onnxruntime",), CPU_INSTALL),
+        onnx_rival(PLAIN_ORT, "cpu", IN_ORT, ("onnxruntime",), CPU_INSTALL),
         quick=True,
     ),
-    quantised_rival("ONNX Runtime, quantize_static", Lazily(ONNX, "export_quantised")),
-    onnx_rival("OpenVINO, plain export", "cpu", Lazily(ONNX, "OpenVinoRunning"), ("openvino",), "pip install openvino"),
+    quantised_rival(
+        "ONNX Runtime, quantize_static", Lazily(ONNX, "export_quantised"), IN_ORT, ("onnxruntime",), CPU_INSTALL
+    ),
+    onnx_rival("OpenVINO, plain export", "cpu", IN_OPENVINO, ("openvino",), "pip install openvino"),
+    quantised_rival(
+        "OpenVINO, NNCF's defaults",
+        Lazily(ONNX, "export_by_nncf"),
+        IN_OPENVINO,
+        ("openvino", "nncf"),
+        "pip install openvino nncf",
+    ),
     Contender(
         "MNN, plain export",
         "rival",

@@ -180,8 +180,8 @@ def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settin
 
 def size_of(file: Path) -> int:
     """With the weights that lie beside it, where they do."""
-    beside = file.with_name(file.name + ".data")
-    return file.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+    beside = file.with_name(f"{file.name}.data"), file.with_suffix(".bin")  # ONNX's, OpenVINO's
+    return sum(one.stat().st_size for one in (file, *beside) if one.is_file())
 
 
 def check(entry: Entry, translated: Images, expected: np.ndarray) -> None:

@@ -35,7 +35,7 @@ class Backend(Protocol):
     def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """Translate any number of pictures of a size that `spec` serves. The arrays returned are the caller's to keep.
 
-        style: of an engine that draws in styles, for all of them; `styles.drawn_style` unless given.
+        style: of an engine that draws in styles, for all of them; `choices.drawn_style` unless given.
         The heat maps are None where the engine doesn't compute them.
         """
 

@@ -21,7 +21,7 @@ from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.styles import Style
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
-from ugatit_fast.machine import available_cores, pip_install
+from ugatit_fast.machine import available_cores, cpu_in_words, pip_install
 
 MOST_SIZES = 4
 """Compiled models that are kept, the last used: each has the weights once more."""
@@ -57,7 +57,7 @@ class OpenVinoBackend:
         self.openvino = import_openvino()
         self.path, self.spec = path, spec
         self.threads = threads or available_cores()
-        self.device = f"CPU, {self.threads} threads"
+        self.device = cpu_in_words(self.threads)
         self.core = self.openvino.Core()
         self.settings = {
             "INFERENCE_NUM_THREADS": self.threads,

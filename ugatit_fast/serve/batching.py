@@ -83,6 +83,11 @@ class Waiting:
     since: float
     """On the event loop's clock."""
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What pictures of a batch have in common."""
+        return self.picture.shape, self.run
+
 
 class Batcher:
     """The queue before one engine. Bounding it is up to the callers: see `Places`."""
@@ -156,10 +161,7 @@ class Batcher:
 
     def take_batch(self) -> list[Waiting]:
         """The first that wait, as many as a batch takes, and as have the first one's size and are run as it is."""
-        first = self.waiting[0] if self.waiting else None
-        alike = (
-            one for one in self.waiting if first and one.picture.shape == first.picture.shape and one.run == first.run
-        )
+        alike = (one for one in self.waiting if one.kind == self.waiting[0].kind)
         batch = list(islice(alike, self.max_batch))
         for one in batch:
             self.waiting.remove(one)
