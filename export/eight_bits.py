@@ -25,6 +25,7 @@ from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
 from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.images import Pixels
 
 PICTURE = "stem"
@@ -126,6 +127,13 @@ class EightBits:
         rest = {place: span for place, span in self.spans.items() if place not in moved}
         return replace(self, spans=rest, fine={**self.fine, **moved})
 
+    def lost(self, place: str) -> NDArray[np.float32]:
+        """(o, i): what rounding takes from the sums of a kernel's taps."""
+        exact, kernel = (network.tensors()[f"{place}.weight"].numpy() for network in (self.even, self.folded))
+        rounded, scale = eight_bit_kernels(kernel)
+        lost = exact.sum((2, 3), dtype=np.float64) - rounded.sum((2, 3), dtype=np.float64) * scale[:, None]
+        return lost.astype(np.float32)
+
     def span(self, place: str) -> Span | None:
         """Of what a place reads; None where that is float32."""
         return self.spans.get(place) or self.fine.get(place)
@@ -172,7 +180,9 @@ class Emulated(TorchOperations):
         if span is None:
             return super().convolved(x, weights, stride)
         kernel, scale = self.kernel(place, weights.weight)
-        return F.conv2d(self.read(x, place, span), kernel, stride=stride) * (scale * span.scale)[:, None, None]
+        result = F.conv2d(self.read(x, place, span), kernel, stride=stride) * (scale * span.scale)[:, None, None]
+        phases = weights.weight.shape[2] == 2  # nothing else has kernels of 2x2
+        return result + self.given_back(x, place, span) if phases else result
 
     def read(self, x: Tensor, place: str, span: Span) -> Tensor:
         """What a place reads of an activation, in steps of its scale."""
@@ -180,6 +190,13 @@ class Emulated(TorchOperations):
         if place in self.eight.fine:
             read = read + rest(x, read, span) * (span.rest_scale / span.scale)
         return read
+
+    def given_back(self, x: Tensor, place: str, span: Span) -> Tensor:
+        """What rounding took from the kernels' sums, times the mean of what they read, (n, o, 1, 1): phases of one
+        image have to be alike where it has one colour.
+        """
+        average = levels(interior(x, 1), span).mean((2, 3)) * span.scale
+        return (average @ torch.from_numpy(self.eight.lost(place)).T)[:, :, None, None]
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         span = self.eight.span(STYLE)

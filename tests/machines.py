@@ -26,7 +26,7 @@ BROKEN = Library(None, "OSError: libcudart.so.13: cannot open shared object file
 GPU_MACHINE = {
     "numpy": library(),
     "PIL": library(),
-    "onnxruntime": library(),
+    "onnxruntime": library("1.32.0"),
     "torch": torch_build("13.0", gpu=True),
     "onnx": library(),
     "openvino": library("2026.4.1-22982"),

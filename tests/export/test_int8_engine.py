@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
+from tests.machines import GPU_MACHINE, FakeMachine, library
 from ugatit_fast import Translator, machine
 from ugatit_fast.assets import shipped_weights
 from ugatit_fast.backends import ort as ort_backend
 from ugatit_fast.backends.runtimes import RUNTIMES, open_backend, precision_of
 from ugatit_fast.checkpoint import save_generator
+from ugatit_fast.choices import Loading
 from ugatit_fast.cli import main
 from ugatit_fast.engine import EightBitFacts, EngineSpec, read_spec
 from ugatit_fast.errors import BackendUnavailable, ExportError, InputError
@@ -22,6 +24,7 @@ from ugatit_fast.export.triton_repository import export_triton_repo
 from ugatit_fast.export.verify import sample_pictures, verify
 
 SIZE = (64, 64)
+ON_CPU = Loading(device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +78,13 @@ def test_without_vnni_sums_are_exact_all_the_same(built: Built, without_vnni: li
     """ONNX Runtime's mode for such CPUs, here on one that has no need of it: the same sums, so the same picture."""
     spec = read_spec(built.path)
     pictures = sample_pictures(spec)
-    exact = open_backend(built.path, spec, "cpu", 1)
+    exact = open_backend(built.path, spec, ON_CPU)
     assert without_vnni == ["session.x64quantprecision=1"]
     slow = exact.run(pictures)[0]
     without_vnni.clear()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ort_backend, "byte_products", lambda: "AVX-512 VNNI")
-        fast = open_backend(built.path, spec, "cpu", 1).run(pictures)[0]
+        fast = open_backend(built.path, spec, ON_CPU).run(pictures)[0]
     assert without_vnni == []
     np.testing.assert_array_equal(slow, fast)
 
@@ -97,7 +100,7 @@ def test_two_bytes_run_in_the_exact_mode_too(without_vnni: list[str], tmp_path: 
 
 
 def test_float32_engines_set_nothing(light_engine: Path, without_vnni: list[str]) -> None:
-    open_backend(light_engine, read_spec(light_engine), "cpu", 1)
+    open_backend(light_engine, read_spec(light_engine), ON_CPU)
     assert without_vnni == []
 
 
@@ -177,7 +180,16 @@ def test_the_command_takes_photos_and_says_what_became_of_them(
 
 def test_it_runs_on_the_cpu_only(built: Built) -> None:
     with pytest.raises(BackendUnavailable, match="use --device cpu"):
-        open_backend(built.path, read_spec(built.path), "cuda", None)
+        open_backend(built.path, read_spec(built.path), Loading(device="cuda"))
+
+
+def test_an_onnx_runtime_that_is_too_old_is_refused_with_what_to_do() -> None:
+    old = FakeMachine(GPU_MACHINE | {"onnxruntime": library("1.17.3")})
+    reason = RUNTIMES["onnxruntime"].missing("run", old)
+    assert reason is not None
+    assert reason.startswith("needs ONNX Runtime >= 1.20, < 2 in place of 1.17.3; ")
+    assert "pip install" in reason
+    assert RUNTIMES["onnxruntime"].missing("run", FakeMachine(GPU_MACHINE)) is None
 
 
 def test_backends_without_eight_bits_refuse_them(light_checkpoint: Path, tmp_path: Path) -> None:

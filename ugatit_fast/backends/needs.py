@@ -241,7 +241,9 @@ def architecture_of(card: str) -> str:
 GPU, CUDA_TORCH, GPU_MEMORY, RTX_CARD = NvidiaGpu(), CudaTorch(), GpuMemory(), RtxCard()
 BYTE_PRODUCTS = ByteProducts()
 TORCH, ONNX = LibraryPart("torch", "torch"), LibraryPart("onnx", "torch")
-ONNX_RUNTIME, TRITON = LibraryPart("onnxruntime", "cpu"), LibraryPart("triton", "kernels")
+ONNX_RUNTIME = LibraryPart("onnxruntime", "cpu", title="ONNX Runtime", versions=((1, 20), (2,)))
+"""From the first version on that reads what we write: opset 20, and bytes multiplied by columns' scales."""
+TRITON = LibraryPart("triton", "kernels")
 OPENVINO = LibraryPart("openvino", "openvino", title="OpenVINO", versions=((2026, 4), (2027,)))
 """From the version on that the tests run, whose pictures are right; below the next year's."""
 TENSORRT = LibraryPart("tensorrt", "tensorrt", title="TensorRT", versions=((10, 16), (12,)))
