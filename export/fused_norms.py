@@ -26,15 +26,26 @@ class FusedNorms(NativeNorms):
         own.append(self.writer.builder.constant(beta, weights.name("beta")))
         return self.node("InstanceNormalization", x, *own, epsilon=EPS)
 
-    def phases(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
-        """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart."""
-        return [self.node("Relu", plane) for plane in self.of_planes(planes, weights, ending)]
+    def phases(
+        self, planes: Sequence[str], weights: StageWeights, ending: Ending, apart: Sequence[str] = ()
+    ) -> list[str]:
+        """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart.
 
-    def of_planes(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
+        apart: (n, c, 1, 1) that each plane lacks, if any.
+        """
+        return [self.node("Relu", plane) for plane in self.of_planes(planes, weights, ending, apart)]
+
+    def of_planes(
+        self, planes: Sequence[str], weights: StageWeights, ending: Ending, apart: Sequence[str] = ()
+    ) -> list[str]:
         """Each plane normalised by the statistics of all."""
         node, reduced, plane_axes = self.node, self.writer.reduced, self.writer.layout.plane
-        mean = self.average([reduced("ReduceMean", plane, *plane_axes) for plane in planes])
-        deviations = [node("Sub", plane, mean) for plane in planes]
+        means = [reduced("ReduceMean", plane, *plane_axes) for plane in planes]
+        if apart:
+            means = [node("Add", *both) for both in zip(means, apart, strict=True)]
+        mean = self.average(means)
+        zeros = [node("Sub", mean, one) for one in apart] or [mean] * len(planes)
+        deviations = [node("Sub", *both) for both in zip(planes, zeros, strict=True)]
         norms = [reduced("ReduceL2", deviation, *plane_axes) for deviation in deviations]
         squares = self.average([node("Mul", norm, norm) for norm in norms])
         variance = node("Div", squares, self.measured_pixels(planes[0]))

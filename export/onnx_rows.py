@@ -61,6 +61,7 @@ class RowOperations(RowConvolutions, RowNorms):
             convolved = self.strided_convolution(x, weights, norm=norm)
         else:
             convolved = self.convolution(x, weights)
+        convolved = replace(convolved, pad_mode=pad_mode)
         if norm:
             normalised = self.norm(convolved, weights, style, unbiased, relu, slope=slope)
         else:
@@ -84,6 +85,7 @@ class RowOperations(RowConvolutions, RowNorms):
             x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
+        up = replace(up, pad_mode=pad_mode)
         normalised = self.norm(up, weights, None, unbiased, relu) if norm else self.moved(up, weights, relu)
         return replace(normalised, pad_mode=pad_mode)
 
