@@ -113,9 +113,10 @@ class Case:
 
     def source(self) -> ASTSource:
         signature, constants, attributes = {}, {}, {}
-        for position, name in enumerate(self.kernel.arg_names):
-            if name in self.constants:
-                signature[name], constants[name] = "constexpr", self.constants[name]
+        for position, parameter in enumerate(self.kernel.params):
+            name = parameter.name
+            if name in self.constants or parameter.is_constexpr:  # left out, it has its default, as at a launch
+                signature[name], constants[name] = "constexpr", self.constants.get(name, parameter.default)
                 continue
             signature[name] = kind = self.type_of(name)
             if kind.startswith("*") or name in ALIGNED_INTEGERS:
@@ -320,13 +321,14 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
 
     def norm(c: int, pad: int, reflect: bool = True) -> dict[str, Any]:
         ending: dict[str, Any] = {"RELU": True, "SLOPE": 0.0, "PAD": pad, "REFLECT": reflect, "ZERO": False}
-        return {"c": c, **ending, "UNBIASED": 1, "EPS": 1e-5}
+        return {"c": c, **ending, "UNBIASED": 1, "EPS": 1e-5, "EPS_OUTSIDE": False}
 
     def size(
         c: int, side: int, pad: int = 1, phases: bool = False, tiles: int = 1, zero: bool = False
     ) -> dict[str, Any]:
         reflect = not phases or pad > 1
-        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **norm(c, pad, reflect), "ZERO": zero}
+        ending = norm(c, pad, reflect) | ({"ZERO": True, "SLOPE": 0.2} if zero else {})
+        return {"h": side, "w": side, "PHASES": phases, "TILES": tiles, **ending}
 
     def rows(tile: Tile) -> dict[str, Any]:
         return {"ROWS": tile.rows, "CHANNELS": tile.channels}
@@ -378,7 +380,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
             **size(128, 128, phases=True), **rows(resident), **partials(resident, 32, 128),
         ),
         case(
-            "resident instance norm of phases, zero 1", resident_kernel, resident,
+            "resident instance norm of phases, LeakyReLU, zero 1", resident_kernel, resident,
             resident.rows * resident.channels, counters="*i32", residual=None, residual_row=0, residual_pixel=0,
             **plain, **size(128, 128, phases=True, zero=True), **rows(resident), **partials(resident, 32, 128),
         ),
@@ -410,7 +412,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "normalise_image, reflect 3", pointwise_triton.normalise_image_kernel, FLAT_TILE, FLAT_TILE.rows,
-            wide=False, image="*u8", CHANNELS=8, PAD=3, BLOCK=FLAT_TILE.rows,
+            wide=False, image="*u8", CHANNELS=8, PAD=3, REFLECT=True, ZERO=False, BLOCK=FLAT_TILE.rows,
         ),
         case(
             "rows_to_image", pointwise_triton.rows_to_image_kernel, FLAT_TILE, FLAT_TILE.rows, wide=False,

@@ -24,7 +24,14 @@ from torch import Tensor
 from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    FoldedNetwork,
+    StageWeights,
+    StyleWeights,
+    TorchOperations,
+)
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.images import Pixels
 
@@ -128,10 +135,10 @@ class EightBits:
         return replace(self, spans=rest, fine={**self.fine, **moved})
 
     def lost(self, place: str) -> NDArray[np.float32]:
-        """(o, i): what rounding takes from the sums of a kernel's taps."""
-        exact, kernel = (network.tensors()[f"{place}.weight"].numpy() for network in (self.even, self.folded))
-        rounded, scale = eight_bit_kernels(kernel)
-        lost = exact.sum((2, 3), dtype=np.float64) - rounded.sum((2, 3), dtype=np.float64) * scale[:, None]
+        """(o, i): what rounding to int8 took from the sum of each kernel's taps."""
+        exact, weight = (one.tensors()[f"{place}.weight"].numpy() for one in (self.even, self.folded))
+        kernels, scale = eight_bit_kernels(weight)
+        lost = exact.sum((2, 3), dtype=np.float64) - kernels.sum((2, 3), dtype=np.float64) * scale[:, None]
         return lost.astype(np.float32)
 
     def span(self, place: str) -> Span | None:
@@ -155,6 +162,14 @@ class EightBits:
     def in_float32(self) -> tuple[str, ...]:
         """The places that have no bytes."""
         return tuple(place for place in self.multiply_adds if self.span(place) is None)
+
+
+def minds_means(weights: ConvolutionWeights | AttentionWeights) -> bool:
+    """Whether what follows a convolution sees the means of its channels: a layer norm, or an image of four phases
+    (nothing else has kernels of 2x2), which have to be alike where it has one colour. Then what rounding took from the
+    kernels' sums is given back: a norm over a picture of one colour, which has no other variance, would draw it.
+    """
+    return weights.weight.shape[2] == 2 or (isinstance(weights, StageWeights) and weights.rho is not None)
 
 
 def eight_bit_kernels(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -181,8 +196,12 @@ class Emulated(TorchOperations):
             return super().convolved(x, weights, stride)
         kernel, scale = self.kernel(place, weights.weight)
         result = F.conv2d(self.read(x, place, span), kernel, stride=stride) * (scale * span.scale)[:, None, None]
-        phases = weights.weight.shape[2] == 2  # nothing else has kernels of 2x2
-        return result + self.given_back(x, place, span) if phases else result
+        return result + self.given_back(x, weights, span) if minds_means(weights) else result
+
+    def given_back(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, span: Span) -> Tensor:
+        """What rounding took from the sums of kernels, times the mean of what they read, (n, o, 1, 1)."""
+        average = levels(interior(x, 1), span).mean((2, 3)) * span.scale
+        return (average @ torch.from_numpy(self.eight.lost(weights.prefix)).T)[:, :, None, None]
 
     def read(self, x: Tensor, place: str, span: Span) -> Tensor:
         """What a place reads of an activation, in steps of its scale."""
@@ -190,13 +209,6 @@ class Emulated(TorchOperations):
         if place in self.eight.fine:
             read = read + rest(x, read, span) * (span.rest_scale / span.scale)
         return read
-
-    def given_back(self, x: Tensor, place: str, span: Span) -> Tensor:
-        """What rounding took from the kernels' sums, times the mean of what they read, (n, o, 1, 1): phases of one
-        image have to be alike where it has one colour.
-        """
-        average = levels(interior(x, 1), span).mean((2, 3)) * span.scale
-        return (average @ torch.from_numpy(self.eight.lost(place)).T)[:, :, None, None]
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         span = self.eight.span(STYLE)

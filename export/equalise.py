@@ -19,6 +19,7 @@ from ugatit_fast.graph import (
     AttentionWeights,
     ConvolutionWeights,
     FoldedNetwork,
+    MlpWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -70,15 +71,21 @@ class Wiring:
         self.made: list[Activation] = []
 
     def activations(self) -> Iterator[Activation]:
-        """Those that can be scaled: the picture can't."""
-        return (one for one in self.made[1:] if one.joined is None and not one.fixed)
+        """Those that can be scaled."""
+        return (one for one in self.made if one.joined is None and not one.fixed)
 
     def new(self) -> Activation:
         self.made.append(Activation())
         return self.made[-1]
 
-    def normalise(self, image: None, pad: int) -> Activation:
-        return self.new()
+    def normalise(self, image: None, pad: int, pad_mode: str = "reflect") -> Activation:
+        return self.unscaled()
+
+    def unscaled(self) -> Activation:
+        """Nobody here makes it."""
+        made = self.new()
+        made.fixed = True
+        return made
 
     def stage(
         self,
@@ -93,6 +100,7 @@ class Wiring:
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Activation:
         x.itself().read_by.append(weights.prefix)
         made = self.new()
@@ -104,9 +112,23 @@ class Wiring:
         return made.itself()
 
     def up_stage(
-        self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Activation,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Activation:
         return self.stage(x, weights, norm=norm)
+
+    def joined(self, skipped: Activation, x: Activation) -> Activation:
+        """Two activations with factors of their own are no one that has any."""
+        for one in (skipped, x):
+            one.itself().fixed = True
+        return self.unscaled()
 
     def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
         """Its kernels are of two kinds, and it stays in float32 anyway."""
@@ -120,6 +142,9 @@ class Wiring:
         made = self.new()
         made.plain.append(weights.prefix)
         return made
+
+    def given_styles(self, weights: MlpWeights, count: int) -> list[Activation]:
+        return [self.unscaled() for _ in range(count)]
 
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True

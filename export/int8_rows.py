@@ -20,7 +20,7 @@ from onnx import TensorProto
 from onnx.numpy_helper import to_array
 
 from ugatit_fast.export.calibration import STYLE
-from ugatit_fast.export.eight_bits import PICTURE, EightBits, Span, eight_bit_kernels
+from ugatit_fast.export.eight_bits import PICTURE, EightBits, Span, eight_bit_kernels, minds_means
 from ugatit_fast.export.onnx_builder import MICROSOFT, OnnxBuilder
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.pixel_rows import Layout
@@ -191,6 +191,7 @@ class Int8RowOperations(RowOperations):
             return self.in_order(super().convolution(self.as_floats(x), weights))
         means = self.less_means(place, self.eight.means[place])
         value = self.centred(x, self.window_index(x, window=3), place, weights.weight.numpy(), means)
+        self.unfinished[value] = Unfinished((value,), relu=False, apart=self.given_back(x, weights, 1))
         return Rows(value, self.raster_like(x), len(weights.weight))
 
     def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
@@ -217,25 +218,31 @@ class Int8RowOperations(RowOperations):
         return self.phases(x, weights)
 
     def phases(self, x: Rows, weights: StageWeights) -> Rows:
-        """Four 2x2 convolutions; their results stay apart until they are bytes.
-
-        Exact kernels make the same of a picture of one colour in each phase; rounded ones don't, and a norm with no
-        other variance would draw the difference as a pattern. What rounding took from the kernels, times the mean of
-        what they read, is given back.
-        """
+        """Four 2x2 convolutions; their results stay apart until they are bytes."""
         place, weight = weights.prefix, weights.weight.numpy()
         outputs = len(weight) // 4
         means = self.less_means(place, self.eight.means[place].reshape(4, outputs).mean(0))
-        lost, average, lost_of = [], self.average_read(x, place), np.split(self.eight.lost(place), 4)
         pieces = []
         for phase, (a, b) in enumerate((a, b) for a in (0, 1) for b in (0, 1)):
             index = self.window_index(x, window=2, lead=(1 - a, 1 - b))
             kernel = weight[phase * outputs :][:outputs]
             pieces.append(self.centred(x, index, f"{place}/{phase}", kernel, means))
-            lost.append(self.node("MatMul", average, self.stored(f"{place}/{phase}.lost", lost_of[phase].T)))
         layout = self.rows.doubled(self.raster_like(x), phases_first=True)
-        self.unfinished[pieces[0]] = Unfinished(tuple(pieces), relu=False, apart=tuple(lost))
+        self.unfinished[pieces[0]] = Unfinished(tuple(pieces), relu=False, apart=self.given_back(x, weights, 4))
         return Rows(pieces[0], layout, outputs)
+
+    def given_back(self, x: Rows, weights: StageWeights, pieces: int) -> tuple[str, ...]:
+        """What rounding took from the sums of a place's kernels, times the mean of what they read, (n, 1, c) for each
+        piece; see `eight_bits.minds_means`.
+        """
+        if not minds_means(weights):
+            return ()
+        place = weights.prefix
+        average = self.average_read(x, place)
+        parts = np.split(self.eight.lost(place), pieces)
+        return tuple(
+            self.node("MatMul", average, self.stored(f"{place}/{i}.lost", lost.T)) for i, lost in enumerate(parts)
+        )
 
     def average_read(self, x: Rows, place: str) -> str:
         """(n, 1, c) float32, the mean of the bytes that a place reads of each channel."""
@@ -297,8 +304,10 @@ class Int8RowOperations(RowOperations):
         relu: bool,
         *,
         eps_outside: bool = False,
+        slope: float = 0.0,
     ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin`, as a * y + b for each piece of y."""
+        assert not slope, "a network with one has no form in bytes"
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
         if self.eight.span(weights.prefix) is None:
@@ -317,7 +326,8 @@ class Int8RowOperations(RowOperations):
         self.unfinished[made[0]] = Unfinished(made, relu)
         return Rows(made[0], x.layout, x.channels)
 
-    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
+    def moved(self, x: Rows, weights: StageWeights, relu: bool, slope: float = 0.0) -> Rows:
+        assert not slope, "a network with one has no form in bytes"
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
         apart = self.unfinished[x.value].apart if x.value in self.unfinished else ()

@@ -72,10 +72,13 @@ class ActivationWriter:
         self.interiors[wider] = x
         return wider
 
-    def finished(self, y: str, *, relu: bool, residual: str | None, pad: int, pad_mode: str) -> str:
-        """What every stage ends with: ReLU, the addition of the interior of `residual`, and a border. y: float32."""
-        if relu:
-            y = self.node("Relu", y)
+    def finished(self, y: str, slope: float | None, residual: str | None, pad: int, pad_mode: str) -> str:
+        """What every stage ends with: ReLU, the addition of the interior of `residual`, and a border. y: float32.
+
+        slope: of the ReLU below zero; None for none.
+        """
+        if slope is not None:
+            y = self.node("LeakyRelu", y, alpha=slope) if slope else self.node("Relu", y)
         if residual is not None:
             y = self.node("Add", y, self.interior(residual))
         return self.bordered(self.narrow(y), pad, pad_mode)

@@ -5,18 +5,22 @@ Channels come first where ONNX Runtime runs the graph: its convolutions take the
 its convolutions compute, and what lies between two convolutions becomes kernels without transpositions.
 """
 
+from collections.abc import Sequence
+
 import torch
 from onnx import TensorProto
 
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter, Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
+from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
 from ugatit_fast.export.plugin_norms import PluginNorms
 from ugatit_fast.graph import (
     AttentionWeights,
     ConvolutionWeights,
     FoldedNetwork,
+    MlpWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -44,11 +48,11 @@ class ConvolutionOperations(ActivationWriter):
         pixels = pixels_by_channels(folded, *size) if size else None
         self.norms: Norms = PluginNorms(self, plugins) if plugins else NativeNorms(self, pixels)
 
-    def normalise(self, image: str, pad: int) -> str:
+    def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> str:
         wide = self.node("Cast", image, to=TensorProto.FLOAT)
         scaled = self.node("Div", wide, self.builder.scalar(127.5))
         centred = self.node("Sub", scaled, self.builder.scalar(1))
-        return self.bordered(self.narrow(self.from_pixels(centred)), pad)
+        return self.bordered(self.narrow(self.from_pixels(centred)), pad, pad_mode)
 
     def stage(
         self,
@@ -63,11 +67,13 @@ class ConvolutionOperations(ActivationWriter):
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> str:
         ending = Ending(
             channels=len(weights.weight),
             unbiased=unbiased,
             relu=relu,
+            slope=slope,
             pad=pad,
             pad_mode=pad_mode,
             style=style,
@@ -77,19 +83,30 @@ class ConvolutionOperations(ActivationWriter):
         return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
 
     def up_stage(
-        self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: str,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> str:
         image = self.from_planes(self.interleaved(self.convolved(x, weights)))
         channels = len(weights.weight) // 4
-        ending = Ending(channels=channels, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode)
+        ending = Ending(channels=channels, unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode)
         return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
+
+    def joined(self, skipped: str, x: str) -> str:
+        return self.node("Concat", self.node("Relu", skipped), x, axis=self.layout.channels)
 
     def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows a convolution without a normalisation: bias, ReLU, addition, border."""
         y = self.wide(x)
         if weights.bias is not None:
             y = self.node("Add", y, self.per_channel(weights.bias.numpy(), weights.name("bias")))
-        return self.finished(y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode)
+        return self.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode)
 
     def wide_up_stage(self, x: str, weights: WideUpWeights, *, pad: int, pad_mode: str) -> str:
         image = self.node("DepthToSpace", self.convolved(x, weights), blocksize=2, mode="DCR")
@@ -164,6 +181,10 @@ class ConvolutionOperations(ActivationWriter):
         hidden = self.node("Relu", self.linear(features, first, weights, "bias1"))
         hidden = self.node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
         return self.norms.style(self.linear(hidden, self.stored(weights, "heads"), weights, "bias3"))
+
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        numbers = given_numbers(self.builder, weights)
+        return [self.norms.style(part) for part in self.split(numbers, count, axis=1)]
 
     def first_matrix(self, weights: StyleWeights) -> str:
         """Of the style, whose columns are in the order of the activation: theirs is (c, h, w), or c alone."""

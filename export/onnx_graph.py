@@ -15,6 +15,7 @@ from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_quantised import QuantisedConvolutions
 from ugatit_fast.export.onnx_rows import RowOperations
+from ugatit_fast.export.onnx_styles import style_inputs, style_metadata
 from ugatit_fast.export.plugin_contract import PluginShapes
 from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.graph import FoldedNetwork, Operations
@@ -34,6 +35,8 @@ def to_onnx(
 ) -> ModelProto:
     """The folded network as one ONNX model: uint8 NHWC in ("image"), uint8 NHWC out ("translated").
 
+    A network that draws in styles takes one for all pictures, float32 (length,) ("style").
+
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
     dynamic unless given, height and width where the spec serves any size. plugins: let TensorRT run our normalisation
     kernels, in the form of convolutions. eight: what has eight bits in the forms of rows and of
@@ -51,11 +54,11 @@ def to_onnx(
     n = batch or "batch"
     shapes = {"translated": (TensorProto.UINT8, [n, *full, 3]), "heatmap": (TensorProto.FLOAT, [n, *quarter])}
     model = builder.model(
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, [n, *full, 3])],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, [n, *full, 3]), *style_inputs(folded)],
         [helper.make_tensor_value_info(name, *shapes[name]) for name in outputs.values()],
         spec.ugatit_fast_version,
     )
-    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json(), **style_metadata(folded)})
     return model
 
 
@@ -68,7 +71,7 @@ def operations_of(
     eight: EightBits | None = None,
 ) -> Operations[str, Any, Any]:
     """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
-    if form == "rows":
+    if form == "rows" and folded.config.by_rows:
         return RowOperations(builder) if eight is None else Int8RowOperations(builder, eight)
     if form == "bytes":
         assert eight is not None, "what has eight bits has been chosen"

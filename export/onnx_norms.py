@@ -30,8 +30,14 @@ class Ending:
     pad_mode: str
     style: Style | None = None
     residual: str | None = None
+    slope: float = 0.0
     eps_outside: bool = False
     """The epsilon is added to deviations, not to variances."""
+
+    @property
+    def activation(self) -> float | None:
+        """The slope of the ReLU below zero; None where there is no ReLU."""
+        return self.slope if self.relu else None
 
 
 class Norms(Protocol):
@@ -55,9 +61,7 @@ class NativeNorms:
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
         y = self.normalised(x, weights, ending)
-        return self.writer.finished(
-            y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode
-        )
+        return self.writer.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode)
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """In float32."""

@@ -11,23 +11,32 @@ norm takes no notice of it, and a layer norm only in its mean. So an image of on
 variance, stays exactly zero; otherwise each norm would multiply Winograd's rounding by 1 / sqrt(eps) = 316.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from onnx import TensorProto
 
+from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.row_convolutions import PICTURE_MULTIPLE, RowConvolutions
 from ugatit_fast.export.row_norms import RowNorms
 from ugatit_fast.export.row_writer import WIDE, Rows
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    MlpWeights,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 
 
 class RowOperations(RowConvolutions, RowNorms):
     """Writes the folded network down as pixel rows; see `ugatit_fast.graph.Operations`."""
 
-    def normalise(self, image: str, pad: int) -> Rows:
+    def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> Rows:
         """The picture as it is: the first convolution pads, centres and scales what it reads."""
         height, width = self.rows.size_of(image, 1), self.rows.size_of(image, 2)
-        return Rows(image, self.rows.raster(height, width, multiple=PICTURE_MULTIPLE), 3)
+        return Rows(image, self.rows.raster(height, width, multiple=PICTURE_MULTIPLE), 3, pad_mode=pad_mode)
 
     def stage(
         self,
@@ -42,30 +51,50 @@ class RowOperations(RowConvolutions, RowNorms):
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Rows:
-        if x.channels == 3:
+        if x.channels == 3 and stride == 2:
+            convolved = self.strided_convolution(self.picture_rows(x), weights, norm=norm)
+        elif x.channels == 3:
             convolved = self.first_convolution(x, weights, norm=norm)
         elif stride == 2:
             convolved = self.strided_convolution(x, weights, norm=norm)
         else:
             convolved = self.convolution(x, weights)
+        convolved = replace(convolved, pad_mode=pad_mode)
         if norm:
-            normalised = self.norm(convolved, weights, style, unbiased, relu)
+            normalised = self.norm(convolved, weights, style, unbiased, relu, slope=slope)
         else:
-            normalised = self.moved(convolved, weights, relu)
+            normalised = self.moved(convolved, weights, relu, slope)
         if residual is not None:
             normalised = self.added(residual, normalised)
         return replace(normalised, pad_mode=pad_mode)
 
     def up_stage(
-        self, x: Rows, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Rows,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Rows:
         if x.pad_mode == "zero":  # then phases needn't have taps that add up to the same, and no constant comes of one
             x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
-        normalised = self.norm(up, weights, None, unbiased, relu=True) if norm else self.moved(up, weights, relu=True)
+        up = replace(up, pad_mode=pad_mode)
+        normalised = self.norm(up, weights, None, unbiased, relu) if norm else self.moved(up, weights, relu)
         return replace(normalised, pad_mode=pad_mode)
+
+    def joined(self, skipped: Rows, x: Rows) -> Rows:
+        """In the order of pixels, with their constants: neither has the other's rows."""
+        parts = self.node("Relu", self.in_raster_order(skipped)), self.in_raster_order(x)
+        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=1)
+        value = self.node("Concat", *parts, axis=2)
+        return Rows(value, layout, skipped.channels + x.channels, pad_mode=x.pad_mode)
 
     def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
         up = self.with_edges(self.up_convolution(x, weights), x, weights)
@@ -85,6 +114,12 @@ class RowOperations(RowConvolutions, RowNorms):
         both = self.node("Unsqueeze", self.linear(hidden, weights, "heads", "bias3"), self.builder.integers(1))
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
         return gamma, beta
+
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[tuple[str, str]]:
+        numbers = given_numbers(self.builder, weights)
+        parts = self.builder.nodes_with("Split", 2 * count, numbers, axis=1, num_outputs=2 * count)
+        vectors = [self.node("Unsqueeze", part, self.builder.integers(1)) for part in parts]
+        return list(zip(vectors[::2], vectors[1::2], strict=True))
 
     def first_linear(self, attended: Rows, weights: StyleWeights) -> str:
         """The first layer of the style, of what the generator pools or of the whole map."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugatit_fast.choices import BackendChoice, Device, Direction, Hints, KernelChoice, Precision, check_choice
+from ugatit_fast.choices import BackendChoice, Device, Direction, KernelChoice, Precision, Reading, check_choice
 from ugatit_fast.errors import InputError
 
 
@@ -38,7 +38,7 @@ class BuildOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadyOptions(Hints):
+class ReadyOptions(Reading):
     """How an engine is come by where weights are given in place of one."""
 
     direction: Direction | None = None

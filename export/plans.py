@@ -19,6 +19,7 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError
 from ugatit_fast.export.onnx_graph import save_onnx
 from ugatit_fast.files import METADATA_KEY, safetensors_errors
+from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.progress import Phased
 
 if TYPE_CHECKING:
@@ -101,10 +102,13 @@ def array_of(plan: "trt.IHostMemory | None", network: Network, what: str) -> Pla
     return np.frombuffer(memoryview(plan), np.uint8)
 
 
-def save_plans(plans: Mapping[str, Plan], spec: EngineSpec, path: Path, bare: bool) -> None:
-    """Write an engine file of plans. bare: also each by itself beside it. Raises OSError."""
+def save_plans(plans: Mapping[str, Plan], folded: FoldedNetwork, spec: EngineSpec, path: Path, bare: bool) -> None:
+    """Write an engine file of plans, with what sees styles in pictures, where the network draws in them. bare: also
+    each plan by itself beside it. Raises OSError.
+    """
+    encoder = {name: tensor.contiguous().numpy() for name, tensor in folded.style_encoder_tensors().items()}
     with safetensors_errors():
-        save_file(dict(plans), path, {METADATA_KEY: spec.to_json()})
+        save_file({**plans, **encoder}, path, {METADATA_KEY: spec.to_json()})
     for name, plan in plans.items() if bare else ():
         plan.tofile(path.with_name(f"{path.stem}.{name.removeprefix('plan.')}{PLAN_SUFFIX}"))
 

@@ -20,7 +20,7 @@ from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine, precision_of
-from ugatit_fast.choices import Device, Direction, Hints, Precision
+from ugatit_fast.choices import Device, Direction, Hints, Precision, places_of
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
 from ugatit_fast.machine import cache_folder
@@ -47,13 +47,15 @@ class Wanted:
     size: tuple[int, int] | None
     heatmap: bool
     hints: Hints
+    network: str | None
+    smooths: bool | None
 
 
 def ready_engine(
     weights: str | Path,
     options: ReadyOptions = READY,
     *,
-    device: Device = "auto",
+    device: str = "auto",
     size: tuple[int, int] | None = None,
     heatmap: bool = False,
     say: Say = lambda _: None,
@@ -63,6 +65,7 @@ def ready_engine(
 
     weights: an engine, or whatever `read_checkpoint` reads. options, size (height, width), heatmap: how an engine is
         built where one is; an engine file is taken as it is.
+    A heat map is only built in where the generator has one.
     device: where it is going to run; "cpu" leaves engines for GPUs out.
     say, progress: called with a line, and with a phase, its steps done and its steps in all, while files are fetched
         and an engine is built.
@@ -76,13 +79,15 @@ def ready_engine(
         return shipped_engine(options.direction or "A2B")
     found = fetched(weights, options.direction, offline=options.offline, say=say, progress=progress)
     wanted = Wanted(
-        device=device,
+        device=places_of(device).kind,
         direction=options.direction,
         precision=options.precision,
         fast=options.fast,
         size=size,
         heatmap=heatmap,
         hints=options.alone,
+        network=options.network,
+        smooths=options.smooths,
     )
     if not found.path.is_file():  # a folder or a prefix, whose files the reader finds
         return engine_of(found, wanted, say, progress)
@@ -117,12 +122,16 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
         from ugatit_fast.checkpoint import read_checkpoint
 
     opened = unpacked(found, progress)
-    source = read_checkpoint(opened.path, wanted.direction, hints=wanted.hints)
+    source = read_checkpoint(
+        opened.path, wanted.direction, network=wanted.network, hints=wanted.hints, smoothing=wanted.smooths
+    )
     kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=wanted.fast)
     runtime = RUNTIMES[kind]
     precision = precision_of(runtime, wanted.precision, fast=wanted.fast)
     size = None if runtime.any_size and source.config.any_size else wanted.size
-    digest = digest_of(source.sha256, source.direction, runtime.kind, precision, size, wanted.heatmap)
+    wanted = replace(wanted, heatmap=wanted.heatmap and source.config.heatmap)
+    understood = (wanted.hints, wanted.network, wanted.smooths)
+    digest = digest_of(source.sha256, source.direction, *understood, runtime.kind, precision, size, wanted.heatmap)
     engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{runtime.suffix}"
     make_folder(engine.parent)
     with locked(engine.with_suffix(".lock"), wait=True):

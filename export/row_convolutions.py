@@ -158,6 +158,12 @@ class RowConvolutions(RowWriter):
         sums = weights.weight.numpy().sum((2, 3))
         return Rows(value, x.layout, outputs, self.constant_through(colour, weights, sums))
 
+    def picture_rows(self, x: Rows) -> Rows:
+        """A picture as rows in [-1, 1]."""
+        levels = self.reshape(self.node("Cast", x.value, to=TensorProto.FLOAT), 0, -1, x.channels)
+        scaled = self.node("Sub", self.node("Mul", levels, self.scalar(1 / 127.5)), self.scalar(1.0))
+        return replace(x, value=scaled)
+
     def bordered_picture(self, x: Rows, size: int) -> str:
         """With a reflected border of size // 2 rows and `GROUP` columns, as uint8."""
         levels = self.node("Gather", x.value, self.rows.bordered(x.layout.height, size // 2), axis=1)

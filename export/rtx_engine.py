@@ -60,7 +60,7 @@ def write_rtx_engine(
         plans[name] = plan_for(model, spec, facts, ours, library, progress)
         files.append(graphs / f"{name}.onnx")
         save_onnx(model, files[-1])
-    save_plans(plans, spec, path, options.keep_plan)
+    save_plans(plans, folded, spec, path, options.keep_plan)
     return spec, tuple(files)
 
 

@@ -1,9 +1,14 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
+import re
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Direction = Literal["A2B", "B2A"]
 """Which of the two generators: from domain A (selfies) to B (anime), or back."""
@@ -47,7 +52,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "unit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "unet", "unit", "munit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -79,6 +84,10 @@ class Sides(NamedTuple):
     def __str__(self) -> str:
         return f"multiples of {self.multiple}, at least {self.smallest}"
 
+    def above(self, side: int) -> int:
+        """The smallest side that is taken and at least so long."""
+        return max(-(-side // self.multiple) * self.multiple, self.smallest)
+
     def refusal(self, height: int, width: int) -> str | None:
         """Why a picture of this size isn't taken; None where it is."""
         if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
@@ -101,9 +110,38 @@ class Hints:
         return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hints):
+    """What a file of weights is understood by."""
+
+    network: str | None = None
+    """Of a file with several generators, the one of this name, such as genA2B_ema."""
+    smoothing: Smoothing | None = None
+    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
+
+    @property
+    def smooths(self) -> bool | None:
+        """As `read_checkpoint` takes it."""
+        return None if self.smoothing is None else self.smoothing == "yes"
+
+
 HINTS = Hints()
 QUARTERED = Sides(multiple=4, smallest=8)
 """Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""
+
+
+DEFAULT_SEED = 0
+"""Of the style that a generator draws in, where there are many and none is asked for."""
+
+
+def drawn_style(length: int, seed: int = DEFAULT_SEED) -> "NDArray[np.float32]":
+    """A style of so many numbers, as the training drew them from the normal distribution; the same for a seed on every
+    machine.
+    """
+    import numpy as np
+
+    stream = np.random.RandomState(seed)  # its numbers, unlike a Generator's, never change
+    return stream.standard_normal(length).astype(np.float32)
 
 
 class Box(NamedTuple):
@@ -119,18 +157,49 @@ Crop = Literal["center", "face"] | Box
 """The part of a photo that is translated: see `TranslateOptions.crop`."""
 
 
+class Places(NamedTuple):
+    """Where an engine is to run."""
+
+    kind: Device
+    gpus: tuple[int, ...] = ()
+    """The numbers of those asked for; none is the GPU that CUDA takes by itself."""
+
+
+def places_of(device: str) -> Places:
+    """`auto`, `cpu`, `cuda`, `cuda:1`, or `cuda:0,cuda:1`. InputError for anything else."""
+    if device in get_args(Device):
+        return Places(cast(Device, device))
+    numbers = [re.fullmatch(r"cuda:(\d{1,3})", part) for part in device.split(",")]
+    gpus = tuple(int(number[1]) for number in numbers if number)
+    if len(set(gpus)) < len(numbers):
+        raise InputError(
+            f"device must be one of {', '.join(get_args(Device))}, a GPU by its number (cuda:1), or several "
+            f"(cuda:0,cuda:1), got {device!r}"
+        )
+    return Places("cuda", gpus)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loading:
     """How engines are loaded: see `Translator`."""
 
-    device: Device = "auto"
-    """Where the engine runs."""
+    device: str = "auto"
+    """Where the engine runs: auto, cpu, cuda, a GPU by its number (cuda:1), or several (cuda:0,cuda:1), which share the
+    work.
+    """
     threads: int | None = None
     """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
     tune: Tune = "auto"
     """Of a cuda engine, the convolutions: cudnn, ours, or auto, the faster for each layer, timed once on each GPU."""
     trust_plan: bool = False
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
+    style: str | None = None
+    """Of an engine that draws in styles (MUNIT), which: a seed, such as 7; its numbers, with commas between them; or a
+    picture of the target domain, whose style is taken. Seed 0 unless given."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a device that there can't be."""
+        places_of(self.device)
 
 
 def parse_crop(text: str) -> Crop:

@@ -156,6 +156,11 @@ class EngineSpec:
         return self.network is None
 
     @property
+    def style_length(self) -> int:
+        """Numbers in the style that it takes with pictures; 0 where it draws in one style only."""
+        return int((self.network.settings.get("style_dim") if self.network else None) or 0)
+
+    @property
     def sides(self) -> Sides:
         """Which pictures it takes where it takes any size."""
         return self.network.sides if self.network else QUARTERED

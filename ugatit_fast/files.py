@@ -22,6 +22,10 @@ from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
 
 METADATA_KEY = "ugatit_fast"
 """Where safetensors headers and ONNX metadata hold our JSON description."""
+STYLE_ENCODER = "style_encoder"
+"""Where engines that draw in styles hold what sees one in a picture: the beginning of tensors' names in safetensors
+files, a key of ONNX metadata.
+"""
 OwnKind = Literal["engine", "generator"]
 USES: dict[OwnKind, tuple[str, str]] = {
     "engine": ("an engine", "it can be run as it is: ugatit-fast translate"),
@@ -227,8 +231,8 @@ def description_in_safetensors(path: Path) -> str | None:
     return metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
 
 
-def description_in_onnx(path: Path) -> str | None:
-    """Our entry of a ModelProto's metadata_props, or None where there isn't one or this is no ONNX file.
+def description_in_onnx(path: Path, wanted: str = METADATA_KEY) -> str | None:
+    """An entry of a ModelProto's metadata_props, ours, or None where there isn't one or this is no ONNX file.
 
     Skips the graph unread, so that a gigabyte of weights costs nothing.
     """
@@ -239,7 +243,7 @@ def description_in_onnx(path: Path) -> str | None:
             payload = file.read(length)
             entry = io.BytesIO(payload)
             texts = {key: entry.read(size).decode(errors="replace") for key, size in protobuf_fields(entry, length)}
-            if texts.get(1) == METADATA_KEY:
+            if texts.get(1) == wanted:
                 return texts.get(2)
     return None
 

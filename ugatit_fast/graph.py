@@ -6,13 +6,14 @@ exporters write it down, the cost model counts it. `FoldedGenerator` is U-GAT-IT
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ugatit_fast.files import STYLE_ENCODER
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
@@ -112,6 +113,28 @@ class StyleWeights(Weights):
     optional = ("bias1", "bias2", "bias3")
 
 
+class MlpWeights(Weights):
+    """Three linear layers that make scales and shifts of a style that is given."""
+
+    layer1: Tensor
+    layer2: Tensor
+    layer3: Tensor
+    bias1: Tensor
+    bias2: Tensor
+    bias3: Tensor
+    required = ("layer1", "layer2", "layer3", "bias1", "bias2", "bias3")
+    optional = ()
+
+
+class StyleEncoderWeights(Weights):
+    """A layer of what sees the style in a picture, which is no part of the graph: `ugatit_fast.backends.styles`."""
+
+    kernel: Tensor
+    bias: Tensor
+    required = ("kernel", "bias")
+    optional = ()
+
+
 class Operations(Protocol[Picture, Value, Style]):
     """The verbs that the folded network is written in. A Picture is a batch of images or heat
     maps, a Value a batch of activations (n, c, h, w), a Style its gamma and beta.
@@ -120,8 +143,8 @@ class Operations(Protocol[Picture, Value, Style]):
     around it that its reader wants.
     """
 
-    def normalise(self, image: Picture, pad: int) -> Value:
-        """uint8 (n, h, w, 3) -> [-1, 1], with a reflected border."""
+    def normalise(self, image: Picture, pad: int, pad_mode: str = "reflect") -> Value:
+        """uint8 (n, h, w, 3) -> [-1, 1], with a border."""
 
     def stage(
         self,
@@ -136,17 +159,30 @@ class Operations(Protocol[Picture, Value, Style]):
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Value:
         """Convolution, normalisation, ReLU, addition of the interior of `residual` (which has a border of 1),
         border: "reflect", "replicate" or "zero".
 
         norm: False where there is no normalisation, or it is folded into the convolution: the bias is added.
+        slope: of the ReLU below zero.
         """
 
     def up_stage(
-        self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Value,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Value:
         """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
+
+    def joined(self, skipped: Value, x: Value) -> Value:
+        """The channels of `skipped`, rectified, before those of x; both have a border of one zero."""
 
     def wide_up_stage(self, x: Value, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Value:
         """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
@@ -158,6 +194,9 @@ class Operations(Protocol[Picture, Value, Style]):
 
     def style(self, attended: Value, weights: StyleWeights) -> Style:
         """gamma and beta from the interior of the attended features."""
+
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        """gamma and beta of `count` normalisations from the style that comes with the pictures, the same for all."""
 
     def heatmap(self, attended: Value, weights: AttentionWeights) -> Picture:
         """float32 (n, h, w): the sum of the attended features' interior over channels, each by its `heat`."""
@@ -195,6 +234,10 @@ class FoldedNetwork(nn.Module, ABC):
         """The folded tensors by name."""
         return dict(self.named_buffers())
 
+    def style_encoder_tensors(self) -> dict[str, Tensor]:
+        """Those that see the style in a picture, of a network that draws in styles: beside the graph."""
+        return {name: tensor for name, tensor in self.tensors().items() if name.startswith(STYLE_ENCODER)}
+
     def half_precision(self) -> Self:
         """The same network with float16 convolutions and activations; statistics and affine maps stay float32."""
         return self.with_tensors(
@@ -219,13 +262,16 @@ class FoldedNetwork(nn.Module, ABC):
             }
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
-        """image: uint8 (n, h, w, 3) RGB, of a size that the config takes.
+    def forward(self, image: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """image: uint8 (n, h, w, 3) RGB, of a size that the config takes; style: float32 (style_length,), where it
+        draws in styles.
 
         Returns the translated image, alike, and the attention heat map where there is one, float32 (n, h / 4, w / 4),
         non-negative.
         """
-        return self.graph(TorchOperations.of(self.stem), image)
+        operations = TorchOperations.of(self.stem)
+        operations.given = style
+        return self.graph(operations, image)
 
 
 class FoldedGenerator(FoldedNetwork):
@@ -295,14 +341,16 @@ class TorchOperations:
     def __init__(self, dtype: torch.dtype, channels: int = COLOURS) -> None:
         """dtype: of the activations; channels: of the first convolution's input, colours and zeros."""
         self.dtype, self.channels = dtype, channels
+        self.given: Tensor | None = None
+        """The style (style_length,), of a network that draws in styles; the mean of all where there is none."""
 
     @classmethod
     def of(cls, stem: StageWeights) -> Self:
         """Those that the first convolution asks for."""
         return cls(stem.weight.dtype, stem.weight.shape[1])
 
-    def normalise(self, image: Tensor, pad: int) -> Tensor:
-        return normalise_image(image, pad, self.dtype, self.channels)
+    def normalise(self, image: Tensor, pad: int, pad_mode: str = "reflect") -> Tensor:
+        return normalise_image(image, pad, self.dtype, self.channels, pad_mode)
 
     def stage(
         self,
@@ -317,22 +365,42 @@ class TorchOperations:
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Tensor:
         convolved = self.convolved(x, weights, stride)
         if not norm:
-            return moved(convolved, weights, relu, residual, pad, pad_mode)
+            return moved(convolved, weights, slope if relu else 1.0, residual, pad, pad_mode)
         style = None if style is None else self.ready(style)
         return normalised(
-            convolved, weights, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad, pad_mode=pad_mode
+            convolved,
+            weights,
+            style=style,
+            unbiased=unbiased,
+            relu=relu,
+            residual=residual,
+            pad=pad,
+            pad_mode=pad_mode,
+            slope=slope,
         )
 
     def up_stage(
-        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Tensor,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Tensor:
         phases = self.convolved(x, weights)
         if not norm:
-            return moved(interleave_phases(phases), weights, True, None, pad, pad_mode)
-        return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
+            return moved(interleave_phases(phases), weights, 0.0 if relu else 1.0, None, pad, pad_mode)
+        return normalised(phases, weights, unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode, phases=True)
+
+    def joined(self, skipped: Tensor, x: Tensor) -> Tensor:
+        return torch.cat([torch.relu(skipped), x], dim=1)
 
     def wide_up_stage(self, x: Tensor, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Tensor:
         image = woven(F.conv2d(x, weights.weight))
@@ -354,6 +422,14 @@ class TorchOperations:
     def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
         """The convolution of one place, without its bias, of an activation with its border."""
         return F.conv2d(x, weights.weight, stride=stride)
+
+    def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
+        mean = weights.layer1.new_zeros(weights.layer1.shape[1])
+        x = (mean if self.given is None else self.given.to(mean))[None]
+        x = torch.relu(F.linear(x, weights.layer1, weights.bias1))
+        x = torch.relu(F.linear(x, weights.layer2, weights.bias2))
+        numbers = F.linear(x, weights.layer3, weights.bias3)
+        return list(numbers.view(count, 2, 1, -1))
 
     def ready(self, style: Tensor) -> Tensor:
         """The style, when a normalisation needs it."""
@@ -401,6 +477,7 @@ def normalised(
     pad_mode: str,
     phases: bool = False,
     eps_outside: bool = False,
+    slope: float = 0.0,
 ) -> Tensor:
     """What follows the convolution of a stage; phases: of an up-sampling one, whose result these are."""
     gamma, beta = own_style(weights) if style is None else style
@@ -418,15 +495,15 @@ def normalised(
         unbiased,
         EPS,
         phases,
+        slope=slope,
         eps_outside=eps_outside,
     )
 
 
-def moved(x: Tensor, weights: StageWeights, relu: bool, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
-    """What follows the convolution of a stage without a normalisation."""
+def moved(x: Tensor, weights: StageWeights, slope: float, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
+    """What follows the convolution of a stage without a normalisation; slope: of the ReLU below zero, 1 for none."""
     bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
     added = None if residual is None else interior(residual, 1)
-    slope = 0.0 if relu else 1.0
     return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
 
 

@@ -50,6 +50,16 @@ class Config(ABC):
         return False
 
     @property
+    def by_rows(self) -> bool:
+        """Whether rows of pixels are its fastest form on CPUs, or convolutions."""
+        return True
+
+    @property
+    def style_length(self) -> int:
+        """Numbers in the style that it draws in; 0 where there is only one."""
+        return 0
+
+    @property
     @abstractmethod
     def words(self) -> str:
         """The generator in a few words, for people."""
@@ -64,9 +74,11 @@ class Reference(nn.Module):
 
     config: Config
 
-    def pictures(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+    def pictures(self, image: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """float (n, 3, h, w) in [-1, 1] -> the translated image, alike; and the heat map (n, h / 4, w / 4) of those
         that have one.
+
+        style: float (style_length,), of those that draw in styles; that of seed 0 unless given.
         """
         return self(image), None
 
@@ -259,7 +271,7 @@ class Generator(Reference):
             x = self.get_submodule(f"UpBlock1_{i + 1}")(x, gamma, beta)
         return self.UpBlock2(x), cam_logit, heatmap
 
-    def pictures(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+    def pictures(self, image: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         translated, _, heatmap = self(image)
         return translated, heatmap[:, 0]
 

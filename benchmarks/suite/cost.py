@@ -15,7 +15,14 @@ from torch import Tensor
 from ugatit_fast.architectures import architecture_of, fold
 from ugatit_fast.backends.convolutions import layer_of
 from ugatit_fast.choices import Precision
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    MlpWeights,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 from ugatit_fast.kernels.convolution_schedule import tiles_of_split
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.schedule import Gpu, cdiv
@@ -90,7 +97,7 @@ class CountingOperations:
         style = 2 * x.n * y.c * FLOAT32_BYTES
         self.add("normalise", 0, [self.size(x), added, style, partials], self.size(y))
 
-    def normalise(self, image: Activation, pad: int) -> Activation:
+    def normalise(self, image: Activation, pad: int, pad_mode: str = "reflect") -> Activation:
         """image: uint8 (n, 3, h, w), whatever its layout."""
         x = padded(image, pad)
         self.add("picture to floats", 0, [image.elements], self.size(x))
@@ -109,6 +116,7 @@ class CountingOperations:
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
@@ -118,8 +126,21 @@ class CountingOperations:
         self.normalisation(y, residual, padded(y, pad), partials)
         return padded(y, pad)
 
+    def joined(self, skipped: Activation, x: Activation) -> Activation:
+        both = x._replace(c=skipped.c + x.c)
+        self.add("concatenate", 0, [self.size(skipped), self.size(x)], self.size(both))
+        return both
+
     def up_stage(
-        self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Activation,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Activation:
         """cuDNN's: each of the four phases has one row and column that no pixel of the image comes from."""
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
@@ -157,6 +178,13 @@ class CountingOperations:
         macs = attended.n * sum(matrix.numel() for matrix in matrices)
         read = [self.size(attended.inside(1)), *[matrix.nbytes for matrix in matrices]]
         self.add("style", macs, read, attended.n * len(weights.heads) * FLOAT32_BYTES)
+
+    def given_styles(self, weights: MlpWeights, count: int) -> list[None]:
+        """Once for all pictures of a batch."""
+        matrices = (weights.layer1, weights.layer2, weights.layer3)
+        macs, read = sum(matrix.numel() for matrix in matrices), [matrix.nbytes for matrix in matrices]
+        self.add("style", macs, read, len(weights.layer3) * FLOAT32_BYTES)
+        return [None] * count
 
     def heatmap(self, attended: Activation, weights: AttentionWeights) -> Activation:
         """Nothing: an engine for pictures leaves it out."""

@@ -243,7 +243,7 @@ def cases_of(plan: Plan, weights: Weights, folder: Path) -> Iterator[Case]:
     for direction in plan.directions if weights.label not in ("random", "widened") else ("A2B",):
         checkpoint = read_checkpoint(weights.checkpoint, direction)
         config, side = checkpoint.config, checkpoint.config.training_side
-        side = min(QUICK_SIDE, side) if plan.quick and config.any_size else side
+        side = min(config.sides.above(QUICK_SIDE), side) if plan.quick and config.any_size else side
         for height, width in plan.sizes or ((side, side),):
             if not config.any_size and (height, width) != (side, side):
                 raise InputError(

@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+from tests.tensorrt.feeds import feeds
+
 __version__ = "11.4.0.106"
 
 
@@ -244,8 +246,8 @@ class IExecutionContext:
         assert stream_handle != 0, "the default stream"
         assert set(self.addresses) == set(self.engine.shapes)
         names = [value.name for value in self.engine.session.get_outputs()]
-        image = np.empty(self.image, np.uint8)
-        ctypes.memmove(image.ctypes.data, self.addresses["image"], image.nbytes)
-        for name, result in zip(names, self.engine.session.run(names, {"image": image}), strict=True):
+        session = self.engine.session
+        results = session.run(names, feeds(session, self.addresses, self.image))
+        for name, result in zip(names, results, strict=True):
             ctypes.memmove(self.addresses[name], np.ascontiguousarray(result).ctypes.data, result.nbytes)
         return True

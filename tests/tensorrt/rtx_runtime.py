@@ -13,6 +13,8 @@ import numpy as np
 import onnxruntime as ort
 from tensorrt_rtx import DynamicShapesKernelSpecializationStrategy, ExecutionContextAllocationStrategy, ILogger
 
+from tests.tensorrt.feeds import feeds
+
 GRAPHS: dict[str, tuple[bytes, tuple[tuple[int, ...], ...]]] = {}
 """SHA-256 of a plan -> the ONNX model, and the shapes that its profile goes by."""
 
@@ -136,8 +138,8 @@ class IExecutionContext:
             self.cache.entries.append(list(self.image))
             Counts.compiled.append(self.image)
         names = [value.name for value in self.engine.session.get_outputs()]
-        image = np.empty(self.image, np.uint8)
-        ctypes.memmove(image.ctypes.data, self.addresses["image"], image.nbytes)
-        for name, result in zip(names, self.engine.session.run(names, {"image": image}), strict=True):
+        session = self.engine.session
+        results = session.run(names, feeds(session, self.addresses, self.image))
+        for name, result in zip(names, results, strict=True):
             ctypes.memmove(self.addresses[name], np.ascontiguousarray(result).ctypes.data, result.nbytes)
         return True

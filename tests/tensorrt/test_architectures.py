@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from tests.architectures.published import Published, randomised
+from tests.architectures.published_unet import PublishedUnet
+from tests.architectures.published_unit import Sizes, random_state
 from tests.conftest import random_pictures
 from tests.tensorrt import under_real, under_rtx
 from tests.tensorrt.real import Real
 from ugatit_fast.backends.plan_kernels import plans_of
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
-from ugatit_fast.choices import Precision
+from ugatit_fast.choices import Precision, drawn_style
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.export.onnx_graph import to_onnx
 from ugatit_fast.export.plugin_contract import PluginShapes
@@ -23,22 +25,27 @@ from ugatit_fast.export.verify import difference
 from ugatit_fast.kernels.image import unit_range
 
 SIDE = 32
-NETWORKS = {
-    "cyclegan": Published(ngf=8, n_blocks=2, kind="affine"),
-    "no norm": Published(ngf=8, n_blocks=1, kind="none"),
+NETWORKS: dict[str, object] = {
+    "cyclegan": randomised(Published(ngf=8, n_blocks=2, kind="affine")).state_dict(),
+    "no norm": randomised(Published(ngf=8, n_blocks=1, kind="none")).state_dict(),
+    "unit": {domain: random_state(Sizes(dim=8, n_res=1), seed) for seed, domain in enumerate("ab")},
+    "munit": {domain: random_state(Sizes(dim=8, n_res=1, style=8), seed) for seed, domain in enumerate("ab")},
+    "U-Net": randomised(PublishedUnet(ngf=8, num_downs=4)).state_dict(),
 }
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     path = tmp_path_factory.mktemp("other") / "latest_net_G_A.pth"
-    torch.save(randomised(NETWORKS[request.param]).state_dict(), path)
+    torch.save(NETWORKS[request.param], path)
     return read_checkpoint(path)
 
 
 def exact(checkpoint: Checkpoint, pictures: np.ndarray) -> np.ndarray:
+    """In the style that is drawn unless another is given, where there are styles."""
+    style = torch.from_numpy(drawn_style(checkpoint.config.style_length))
     with torch.inference_mode():
-        translated, _ = checkpoint.generator().pictures(unit_range(torch.from_numpy(pictures), torch.float32))
+        translated, _ = checkpoint.generator().pictures(unit_range(torch.from_numpy(pictures), torch.float32), style)
     return translated.permute(0, 2, 3, 1).numpy()
 
 
@@ -51,11 +58,13 @@ def test_they_become_plans(real_tensorrt: Real, checkpoint: Checkpoint, precisio
     assert (name, plan[:4]) == ("plan.2", b"vtrt")
     network = read_spec(path).network
     assert network is not None
-    assert network.architecture == "cyclegan"
+    assert network.architecture == checkpoint.config.architecture
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_with_our_plugins_they_mean_the_same(checkpoint: Checkpoint, precision: Precision) -> None:
+    if checkpoint.config.architecture == "unet":
+        pytest.skip("has a LeakyReLU, which our plugins have not")
     spec = EngineSpec.of(
         checkpoint, kind="tensorrt", any_size=False, precision=precision, size=(SIDE, SIDE), batch_sizes=(2,)
     )
@@ -64,7 +73,9 @@ def test_with_our_plugins_they_mean_the_same(checkpoint: Checkpoint, precision: 
     model = to_onnx(folded, spec, form="convolutions", batch=2, plugins=shapes)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     pictures = random_pictures(2, SIDE, SIDE)
-    (translated,) = session.run(["translated"], {"image": pictures})
+    length = checkpoint.config.style_length
+    styles = {"style": drawn_style(length)} if length else {}
+    (translated,) = session.run(["translated"], {"image": pictures, **styles})
     assert difference(translated, exact(checkpoint, pictures)).passes(precision)
 
 
@@ -76,7 +87,7 @@ def test_tensorrt_for_rtx_builds_and_a_stand_in_runs_them(
     options = ("--backend", "tensorrt-rtx", "--size", str(SIDE), "--batch", "1,2", "--precision", "fp32")
     code, _, err = real_rtx.call(under_rtx.command, "build-engine", checkpoint.path, "-o", path, *options)
     assert code == 0, err
-    batches = [random_pictures(2, SIDE, SIDE), random_pictures(1, 40, 64)]
+    batches = [random_pictures(2, SIDE, SIDE), random_pictures(1, 48, 64)]
     ran = real_rtx.call(under_rtx.run, path, batches)
     for pictures, translated in zip(batches, ran.results, strict=True):
         assert difference(translated, exact(checkpoint, pictures)).passes("fp32")

@@ -37,11 +37,15 @@ def specs(dtype: str, channels_last: bool) -> list[KernelSpec]:
     found = []
     for tactic in (1, 2, 3):
         found.append(stats_spec(BLOCKS, dtype, channels_last, tactic))
-        for shape, residual, own, pad in ((BLOCKS, True, True, 1), (UP, False, False, 3)):
+        for shape, residual, own, pad, mode in (
+            (BLOCKS, True, True, 1, "reflect"),
+            (UP, False, False, 3, "reflect"),
+            (UP, False, False, 1, "constant"),
+        ):
             found.append(
                 apply_spec(
                     shape, dtype, channels_last, tactic, residual=residual, style_of_each_image=own, relu=not residual,
-                    pad=pad, mode="reflect", unbiased=True, eps=1e-5,
+                    pad=pad, mode=mode, unbiased=True, eps=1e-5,
                 )
             )  # fmt: skip
     return found
@@ -91,7 +95,7 @@ def test_grids_are_those_of_the_launcher(channels_last: bool, tactic: int) -> No
     """As adalin_launch.py computes them: programs for every split, or padded tile, and channel tile."""
     stats = stats_spec(BLOCKS, "*fp16", channels_last, tactic)
     assert stats.programs == BLOCKS.splits * cdiv(BLOCKS.c, dict(stats.constants)["CHANNELS"])
-    spec = specs("*fp16", channels_last)[3 * (tactic - 1) + 1]
+    spec = specs("*fp16", channels_last)[4 * (tactic - 1) + 1]
     constants = dict(spec.constants)
     assert spec.programs == cdiv(66 * 66, constants["TILE_PIXELS"]) * cdiv(256, constants["CHANNELS"])
     assert constants["TILE_PIXELS"] % constants["ROWS"] == 0

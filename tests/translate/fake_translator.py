@@ -8,9 +8,11 @@ import numpy as np
 from PIL import Image
 
 from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.styles import Style
 from ugatit_fast.engine import EngineSpec, Network
 from ugatit_fast.media.images import Pixels
-from ugatit_fast.translator import Translated
+from ugatit_fast.translator import GivenStyle, Translated
+from ugatit_fast.translator.styles import style_of
 
 NETWORK = Network(direction="A2B", settings={"ch": 64, "n_res": 4, "light": True, "unbiased": True})
 SPEC = EngineSpec(
@@ -27,6 +29,11 @@ SPEC = EngineSpec(
 )
 BACK_SPEC = replace(SPEC, network=replace(NETWORK, direction="B2A"))
 """Of the other direction."""
+
+
+MUNIT = {"dim": 64, "n_downsample": 2, "n_res": 4, "style_dim": 3, "mlp_dim": 256}
+STYLED_SPEC = replace(SPEC, network=Network(direction="A2B", architecture="munit", settings=MUNIT))
+"""Of an engine that draws in styles of three numbers."""
 
 
 class FakeTranslator:
@@ -49,14 +56,23 @@ class FakeTranslator:
         self.before = before
         self.shade = np.uint8(shade)
         self.shapes: list[tuple[int, ...]] = []
+        self.styles: list[Style | None] = []
 
-    def translate(self, images: Images) -> Translated:
+    def translate(self, images: Images, style: Style | None = None) -> Translated:
         assert images.dtype == np.uint8
         assert self.spec.check_size(*images.shape[1:3]) is None
         self.before(len(self.shapes))
         self.shapes.append(images.shape)
         heatmaps = images[:, ::4, ::4].mean(axis=3, dtype=np.float32)
-        return Translated(self.shade - images, heatmaps if self.heatmap else None)
+        self.styles.append(style)
+        shade = self.shade if style is None else self.shade - np.uint8(style[0])
+        return Translated(shade - images, heatmaps if self.heatmap else None)
+
+    def style_of(self, style: "GivenStyle | None") -> Style | None:
+        """The translator's own way; what sees a picture sees its brightness."""
+        if isinstance(style, np.ndarray) and self.spec.style_length:
+            return np.full(self.spec.style_length, style.mean(), np.float32)
+        return style_of(style, self.spec, Path("fake.onnx"))
 
     def warmup(self) -> None:
         pass

@@ -10,14 +10,14 @@ ITS_BOTH = "the generators are in the gen_*.pt beside it"
 OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
 NEIGHBOURS = (
     (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
-    (r"(^|\.)enc_content\.", "it looks like a MUNIT generator"),
+    (r"(^|\.)enc_content\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
     (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
     (r"(^|\.)enc\.model\.", f"it looks like one domain of UNIT, and {OF_BOTH}"),
     (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),
     (r"(^|\.)state\.\d+\.exp_avg", f"it looks like the state of an optimiser (optimizer.pt); {ITS_BOTH}"),
     (r"(^|\.)block_a\.0\.", "it looks like an AnimeGAN generator"),
     (r"(^|\.)model\.\d+\.filt$", "it looks like a CUT generator"),
-    (r"(^|\.)model\.model\.1\.model\.", "it looks like a pix2pix generator (a U-Net)"),
+    (r"(^|\.)model\.model\.1\.model\.", "it looks like a part of a pix2pix generator (a U-Net)"),
     (r"weight_orig$", "it looks like a discriminator; expected genA2B or genB2A"),
     (r"(^|\.)mlp_\d+\.\d+\.", f"it looks like CUT's netF, which only training needs; {ITS_GENERATOR}"),
     (r"\.mlp_shared\.", "it looks like a SPADE generator, which makes pictures of label maps and isn't served"),

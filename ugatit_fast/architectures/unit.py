@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ugatit_fast.architectures.architecture import Architecture, Understood
 from ugatit_fast.architectures.unit_tensors import UnitTensors, source_and_target
-from ugatit_fast.choices import Direction, Hints, Sides
+from ugatit_fast.choices import ArchitectureName, Direction, Hints, Sides
 from ugatit_fast.fold import row_kernels
 from ugatit_fast.graph import (
     ConvolutionWeights,
@@ -37,7 +37,7 @@ Tensors = Mapping[str, Tensor]
 class UnitConfig(Config):
     """What shapes it; the option names of the published configurations where they have them."""
 
-    architecture = "unit"
+    architecture: ClassVar[ArchitectureName] = "unit"
     dim: int = 64
     """Channels after the first convolution."""
     n_downsample: int = 2
@@ -295,7 +295,7 @@ class FoldedUnit(FoldedNetwork):
 class Unit(Architecture[UnitConfig]):
     """Generators of two domains that share a code."""
 
-    name = "unit"
+    name: ClassVar[ArchitectureName] = "unit"
     title = "UNIT"
     config = UnitConfig
     anchors = ("a.enc.model.0.conv.weight",)
@@ -313,7 +313,7 @@ class Unit(Architecture[UnitConfig]):
     def configured(self, settings: Mapping[str, Any], side: int) -> UnitConfig:
         return UnitConfig(**dict(settings) | {"img_size": side})
 
-    def reference(self, config: UnitConfig) -> UnitGenerator:
+    def reference(self, config: UnitConfig) -> Reference:
         return UnitGenerator(config)
 
     def fold(self, reference: Reference) -> FoldedUnit:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ugatit_fast.backends.styles import Style
 from ugatit_fast.engine import EngineSpec
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ class Backend(Protocol):
     device: str
     """Where it computes, in words: `CPU (2 threads)`, a GPU's name, ..."""
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """Translate any number of pictures of a size that `spec` serves. The arrays returned are the caller's to keep.
 
+        style: of an engine that draws in styles, for all of them; `choices.drawn_style` unless given.
         The heat maps are None where the engine doesn't compute them.
         """
 
@@ -45,5 +47,10 @@ class Backend(Protocol):
 class DeviceBackend(Protocol):
     """A backend that also takes pictures where they are, on its GPU."""
 
-    def run_on_device(self, images: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
+    number: int | None
+    """Of its GPU, where it was asked for by that."""
+
+    def run_on_device(
+        self, images: "torch.Tensor", style: Style | None = None
+    ) -> "tuple[torch.Tensor, torch.Tensor | None]":
         """`Backend.run` for a contiguous uint8 tensor on the GPU; results are ready in order on the caller's stream."""

@@ -124,6 +124,7 @@ class ChosenOperations(TorchOperations):
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
     ) -> Tensor:
         plain = super().stage
 
@@ -131,24 +132,32 @@ class ChosenOperations(TorchOperations):
             if way is None:
                 return plain(
                     x, weights, stride=stride, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad,
-                    pad_mode=pad_mode, norm=norm,
+                    pad_mode=pad_mode, norm=norm, slope=slope,
                 )  # fmt: skip
             added = None if residual is None else interior(residual, 1)
             return self.ours(x, weights, way, style, unbiased, relu, added, pad, pad_mode, phases=False)
 
-        if stride != 1 or not norm:
+        if stride != 1 or not norm or slope:
             return run(None)
         return self.by_choice(layer_of(norm_of(weights), x.shape, weights.weight), run)
 
     def up_stage(
-        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Tensor,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Tensor:
         plain = super().up_stage
 
         def run(way: Way) -> Tensor:
             if way is None:
-                return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode, norm=norm)
-            return self.ours(x, weights, way, None, unbiased, True, None, pad, pad_mode, phases=True)
+                return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode, norm=norm, relu=relu)
+            return self.ours(x, weights, way, None, unbiased, relu, None, pad, pad_mode, phases=True)
 
         if not norm:
             return run(None)

@@ -1,6 +1,7 @@
 """PyTorch on an NVIDIA GPU: cuDNN's convolutions or ours, our fused kernels, one CUDA graph per batch size."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from ugatit_fast.backends.convolutions import Choices
 from ugatit_fast.backends.cuda_graph import CapturedBatch, Slot, Streams, WholeSlot
 from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.relay import pieces, relay, relay_on_device
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.backends.tuning import choose
 from ugatit_fast.choices import Tune
 from ugatit_fast.engine import EngineSpec
@@ -39,14 +41,17 @@ class NoRoom(torch.OutOfMemoryError):
 class CudaBackend:
     """A `.safetensors` engine on one GPU. Several may share a GPU: each has streams and graphs of its own."""
 
-    def __init__(self, path: Path, spec: EngineSpec, tune: Tune = "auto", say: Say = lambda _: None) -> None:
+    def __init__(
+        self, path: Path, spec: EngineSpec, tune: Tune = "auto", say: Say = lambda _: None, *, gpu: int | None = None
+    ) -> None:
         """Load the weights and capture a graph for every batch size of the engine, where there is a GPU.
 
         tune: whose convolutions, see `tuning`; say: called with a line about it.
+        gpu: by its number; None is the one that CUDA takes by itself.
         Raises BackendUnavailable where it has too little memory, EngineError for a damaged file.
         """
-        self.path, self.spec = path, spec
-        with border(path, spec):
+        self.path, self.spec, self.number = path, spec, gpu
+        with border(path, spec), self.current():
             self.device = torch.cuda.get_device_name()
             folded = load_folded(path, spec).aligned().cuda()
             self.folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -56,23 +61,30 @@ class CudaBackend:
             except NoRoom as error:
                 raise BackendUnavailable(advice_on_memory(self.folded, error.size, spec, self.device)) from error
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def current(self) -> AbstractContextManager[object]:
+        """Inside, it is this thread's GPU; CUDA has a current one for every thread."""
+        return nullcontext() if self.number is None else torch.cuda.device(self.number)
+
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
-        with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+        with border(self.path, self.spec), self.current(), self.lanes.lane() as lane, torch.inference_mode():
+            lane.give(style_for(self.spec, style))
             translated, heatmaps = relay(images, lane.slots_for(len(images)))
         return translated, heatmaps if self.spec.heatmap else None
 
-    def run_on_device(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def run_on_device(self, images: Tensor, style: Style | None = None) -> tuple[Tensor, Tensor | None]:
         """As `DeviceBackend.run_on_device`."""
-        with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+        with border(self.path, self.spec), self.current(), self.lanes.lane() as lane, torch.inference_mode():
+            lane.give(style_for(self.spec, style))
             translated, heatmaps = relay_on_device(images, lane.graphs, lane.streams.compute, lane.compute)
         return translated, heatmaps if self.spec.heatmap else None
 
     def close(self) -> None:
-        torch.cuda.synchronize()
-        for lane in self.lanes.close():
-            lane.clear()
-        torch.cuda.empty_cache()
+        with self.current():
+            torch.cuda.synchronize()
+            for lane in self.lanes.close():
+                lane.clear()
+            torch.cuda.empty_cache()
 
 
 class Lane:
@@ -81,20 +93,27 @@ class Lane:
     def __init__(self, folded: FoldedNetwork, spec: EngineSpec, choices: Choices | None) -> None:
         """Raises NoRoom, torch.OutOfMemoryError."""
         self.wants_heatmap, self.streams = spec.heatmap, Streams()
+        self.style = new_style(folded)
         pool = torch.cuda.graph_pool_handle()
         self.graphs: dict[int, CapturedBatch] = {}
         self.whole: dict[int, tuple[WholeSlot, WholeSlot]] = {}
         with torch.inference_mode(), torch.cuda.stream(self.streams.compute):
             for size in sorted(spec.batch_sizes, reverse=True):  # the largest first: the others fit into its memory
                 try:
-                    self.graphs[size] = CapturedBatch(folded, size, spec, choices, pool)
-                    self.whole[size] = (WholeSlot(folded, size, spec, choices, pool, self.streams),) * 2
+                    self.graphs[size] = CapturedBatch(folded, size, spec, choices, pool, self.style)
+                    self.whole[size] = (WholeSlot(folded, size, spec, choices, pool, self.streams, self.style),) * 2
                 except torch.OutOfMemoryError as error:
                     raise NoRoom(size, error) from error
         self.slots = {
             size: (Slot(graph, size, spec, self.streams), Slot(graph, size, spec, self.streams))
             for size, graph in self.graphs.items()
         }
+
+    def give(self, style: Style | None) -> None:
+        """The style of what is queued from now on, where the network draws in styles."""
+        if self.style is not None and style is not None:
+            with torch.cuda.stream(self.streams.compute):
+                self.style.copy_(torch.from_numpy(style))
 
     def slots_for(self, count: int) -> Mapping[int, tuple[Slot, Slot]] | Mapping[int, tuple[WholeSlot, WholeSlot]]:
         """Those for so many pictures: copies overlap where there is something to overlap them with."""
@@ -112,6 +131,12 @@ class Lane:
     def clear(self) -> None:
         for held in (self.slots, self.whole, self.graphs):
             held.clear()
+
+
+def new_style(folded: FoldedNetwork) -> Tensor | None:
+    """Where the graphs of a network that draws in styles find the style: float32 (length,), zeros at first."""
+    length = folded.config.style_length
+    return torch.zeros(length, device=folded.stem.weight.device) if length else None
 
 
 def load_folded(path: Path, spec: EngineSpec) -> FoldedNetwork:
@@ -144,7 +169,7 @@ def advice_on_memory(folded: FoldedNetwork, size: int, spec: EngineSpec, gpu: st
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     try:
-        folded(torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device="cuda"))
+        folded(torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8, device="cuda"), new_style(folded))
     except torch.OutOfMemoryError:
         return f"{gpu} has {free / 1e9:.1f} GB free, too little even for one picture; close other programs on it"
     per_picture = torch.cuda.max_memory_allocated() - before

@@ -25,6 +25,8 @@ class CapturedOperations(ChosenOperations):
         super().__init__(dtype, channels, choices)
         self.wants_heatmap = heatmap
         self.beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self.apart = False
+        """Whether something was queued on the other stream that nobody has waited for."""
 
     def translated(self, folded: FoldedNetwork, image: Tensor) -> tuple[Tensor, Tensor]:
         """Picture and heat map, the latter empty where nobody wants one. Everything is queued on the current stream,
@@ -35,7 +37,9 @@ class CapturedOperations(ChosenOperations):
         return picture, image.new_empty(0, dtype=torch.float32) if heatmap is None else heatmap
 
     def join(self) -> None:
-        torch.cuda.current_stream().wait_stream(self.beside)
+        if self.apart:  # a graph that is captured must not wait for a stream that has no part in it
+            torch.cuda.current_stream().wait_stream(self.beside)
+            self.apart = False
 
     def heatmap(self, attended: Tensor, weights: AttentionWeights) -> Tensor:
         return super().heatmap(attended, weights) if self.wants_heatmap else attended.new_empty(0)
@@ -44,6 +48,7 @@ class CapturedOperations(ChosenOperations):
         """On the other stream. `attended` is the residual of a stage after `ready`, so its memory isn't used again
         before.
         """
+        self.apart = True
         self.beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.beside):
             return super().style(attended, weights)
@@ -120,12 +125,17 @@ class CapturedBatch:
         spec: EngineSpec,
         choices: Choices | None,
         pool: Any,
+        style: Tensor | None,
         host: Host | None = None,
     ) -> None:
-        """Capture on the current stream, with memory from `pool`. Raises torch.OutOfMemoryError."""
+        """Capture on the current stream, with memory from `pool`. Raises torch.OutOfMemoryError.
+
+        style: where the graph finds it, of a network that draws in styles.
+        """
         stem = folded.stem.weight
         self.folded, self.host = folded, host
         self.operations = CapturedOperations(stem.dtype, stem.shape[1], choices, heatmap=spec.heatmap)
+        self.operations.given = style
         self.image = torch.zeros(size, spec.height, spec.width, 3, dtype=torch.uint8, device=stem.device)
         self.replay = recorded(self.work, stem.device, pool)
 
@@ -162,10 +172,11 @@ class WholeSlot:
         choices: Choices | None,
         pool: Any,
         streams: Streams,
+        style: Tensor | None,
     ) -> None:
         """As `CapturedBatch`."""
         self.streams, self.host = streams, Host.of(size, spec)
-        self.graph = CapturedBatch(folded, size, spec, choices, pool, self.host)
+        self.graph = CapturedBatch(folded, size, spec, choices, pool, style, self.host)
         self.returned = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
     def send(self, images: Images) -> None:

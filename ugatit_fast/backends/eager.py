@@ -7,6 +7,7 @@ import torch
 
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.choices import Device, Direction
@@ -31,15 +32,16 @@ class EagerBackend:
             self.generator = checkpoint.generator().to(chosen)
         self.device = torch.cuda.get_device_name() if chosen == "cuda" else cpu_in_words(torch.get_num_threads())
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         with border(self.path, self.spec):
-            each = [self.run_one(image[None]) for image in images]
+            given = style_for(self.spec, style)
+            each = [self.run_one(image[None], given) for image in images]
         heatmaps = [heatmap for _, heatmap in each if heatmap is not None]
         return np.concatenate([picture for picture, _ in each]), np.concatenate(heatmaps) if heatmaps else None
 
-    def run_one(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run_one(self, images: Images, style: Style | None) -> tuple[Images, Heatmaps | None]:
         """One picture at a time takes the memory of one."""
-        translated, heatmaps = reference_pictures(self.generator, images)
+        translated, heatmaps = reference_pictures(self.generator, images, style)
         return image_of(translated).cpu().numpy(), None if heatmaps is None else heatmaps.cpu().numpy()
 
     def close(self) -> None:

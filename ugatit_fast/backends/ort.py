@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ugatit_fast.backends.base import Heatmaps, Images, joined
 from ugatit_fast.backends.border import border
 from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, ERRORS, refusal
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.choices import Device
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
@@ -47,9 +48,17 @@ class Session(Protocol):
 class OrtBackend:
     """An `.onnx` engine in ONNX Runtime, on the CPU, or on an NVIDIA GPU where onnxruntime-gpu is installed."""
 
-    def __init__(self, path: Path, spec: EngineSpec, *, device: Device = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        spec: EngineSpec,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        gpu: int | None = None,
+    ) -> None:
         """device: "cpu", "cuda", or "auto": cuda where this ONNX Runtime can start on it, else the CPU, with a warning
-        where it was built for CUDA. threads: on the CPU; None is one a core.
+        where it was built for CUDA. threads: on the CPU; None is one a core. gpu: by its number; None is the first.
 
         Raises BackendUnavailable where ONNX Runtime or the device is missing, EngineError where it can't load the file.
         """
@@ -66,22 +75,26 @@ class OrtBackend:
         options.enable_mem_pattern = (
             False  # costs 100 MB of peak memory at 256x256 and saves no time that can be measured
         )
+        chosen = provider if gpu is None else (provider, {"device_id": gpu})
         if bytes_only and not byte_products():
             options.add_session_config_entry(EXACT_SUMS, "1")
         with border(path, spec):
             model = path if is_text(path) else path.read_bytes()
-            self.session: Session = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
+            self.session: Session = ort.InferenceSession(model, options, providers=[chosen], enable_fallback=0)
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
-        self.device = cpu_in_words(threads) if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
+        number = "" if gpu is None else f" {gpu}"
+        self.device = cpu_in_words(threads) if self.on_cpu else f"NVIDIA GPU{number} through ONNX Runtime"
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         if (
             self.on_cpu and len(images) > 1
         ):  # a CPU gains nothing from batches, and one at a time takes the memory of one
-            return joined([self.run(image[None]) for image in images], images)
+            return joined([self.run(image[None], style) for image in images], images)
         with border(self.path, self.spec):
-            outputs = self.session.run(None, {"image": images})
+            given = style_for(self.spec, style)
+            styles = {} if given is None else {"style": given}
+            outputs = self.session.run(None, {"image": images, **styles})
         return outputs[0], outputs[1] if self.spec.heatmap else None
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import torch
 from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.border import border
 from ugatit_fast.backends.cuda import load_folded
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.engine import EngineSpec
 
 
@@ -20,9 +21,12 @@ class PlainBackend:
             self.folded = load_folded(path, spec)
 
     @torch.inference_mode()
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
+        given = style_for(self.spec, style)
         with border(self.path, self.spec):
-            translated, heatmaps = self.folded(torch.from_numpy(images))
+            translated, heatmaps = self.folded(
+                torch.from_numpy(images), None if given is None else torch.from_numpy(given)
+            )
         return translated.numpy(), None if heatmaps is None else heatmaps.numpy()
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ def plans_of(path: Path) -> Iterator[tuple[str, bytes]]:
     """The plans of an engine file by name. EngineError where it is damaged."""
     try:
         with safe_open(path, "np") as file:
-            for name in sorted(file.keys()):
+            for name in sorted(name for name in file.keys() if name.startswith("plan.")):  # noqa: SIM118
                 yield name, file.get_tensor(name).tobytes()
     except (SafetensorError, OSError) as error:
         raise EngineError(f"{path} is truncated or damaged ({error}); copy it again or build it again") from error

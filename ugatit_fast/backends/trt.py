@@ -23,6 +23,7 @@ from ugatit_fast.backends.gpu_parts import GpuError, OutOfGpuMemory, Shape, Stre
 from ugatit_fast.backends.lanes import Lanes
 from ugatit_fast.backends.needs import TENSORRT
 from ugatit_fast.backends.relay import Results, relay, relay_on_device
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.backends.trt_library import Library, Log
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError, first_line
@@ -41,6 +42,8 @@ class Lane(Protocol):
 
     compute: Stream
 
+    style: "GivenStyle | None"
+
     def slots(self, height: int, width: int) -> "Mapping[int, tuple[Slot, Slot]]":
         """Those for pictures of a size, by the number of them that go in one piece."""
 
@@ -48,16 +51,20 @@ class Lane(Protocol):
 class PlanBackend(ABC):
     """An engine of plans on one GPU. Several may share a GPU."""
 
-    def __init__(self, path: Path, spec: EngineSpec, library: Library, plans: Iterable[str]) -> None:
+    def __init__(
+        self, path: Path, spec: EngineSpec, library: Library, plans: Iterable[str], gpu: int | None = None
+    ) -> None:
         """Load those plans of the engine, which fits (see `trt_fit`), and make ready for the first thread.
+
+        gpu: by its number; None is the one that CUDA takes by itself.
 
         Raises BackendUnavailable where the GPU has too little memory, EngineError where the file is damaged.
         """
         self.path, self.spec, self.library = path, spec, library
-        self.gpu = open_gpu()
+        self.gpu, self.number = open_gpu(gpu), gpu
         self.device = f"{self.gpu.name} with {library}"
         self.log = library.log()
-        with border(path, spec):
+        with border(path, spec), self.gpu.current():
             self.runtime: trt.Runtime = library.trt.Runtime(self.log)
             self.engines = {name: self.load(path, plan) for name, plan in read_plans(path, spec, plans)}
             self.lanes = Lanes(self.new_lane, MAX_LANES)
@@ -79,17 +86,21 @@ class PlanBackend(ABC):
         with memory_told(self.gpu):
             return self.make_lane()
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
-        with border(self.path, self.spec), self.lanes.lane() as lane:
+        with border(self.path, self.spec), self.gpu.current(), self.lanes.lane() as lane:
+            give(lane, style_for(self.spec, style))
             translated, heatmaps = relay(images, lane.slots(*images.shape[1:3]))
         return translated, heatmaps if self.spec.heatmap else None
 
-    def run_on_device(self, images: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
+    def run_on_device(
+        self, images: "torch.Tensor", style: Style | None = None
+    ) -> "tuple[torch.Tensor, torch.Tensor | None]":
         """As `DeviceBackend.run_on_device`."""
         import torch
 
-        with border(self.path, self.spec), self.lanes.lane() as lane:
+        with border(self.path, self.spec), self.gpu.current(), self.lanes.lane() as lane:
+            give(lane, style_for(self.spec, style))
             stream = torch.cuda.ExternalStream(lane.compute.handle)  # type: ignore[no-untyped-call]
             slots = lane.slots(*images.shape[1:3])
 
@@ -100,17 +111,18 @@ class PlanBackend(ABC):
         return translated, heatmaps if self.spec.heatmap else None
 
     def close(self) -> None:
-        for lane in self.lanes.close():
-            lane.compute.synchronize()
-        self.engines.clear()
+        with self.gpu.current():
+            for lane in self.lanes.close():
+                lane.compute.synchronize()
+            self.engines.clear()
 
 
 class TrtBackend(PlanBackend):
     """A `.engine` file on one GPU, with a graph captured for every batch size of the engine."""
 
-    def __init__(self, path: Path, spec: EngineSpec) -> None:
+    def __init__(self, path: Path, spec: EngineSpec, gpu: int | None = None) -> None:
         """As `PlanBackend`."""
-        super().__init__(path, spec, Library(TENSORRT), {plan_name(spec, size) for size in spec.batch_sizes})
+        super().__init__(path, spec, Library(TENSORRT), {plan_name(spec, size) for size in spec.batch_sizes}, gpu)
 
     def make_lane(self) -> Lane:
         engines = {size: self.engines[plan_name(self.spec, size)] for size in self.spec.batch_sizes}
@@ -123,12 +135,13 @@ class FixedLane:
     def __init__(self, gpu: Gpu, spec: EngineSpec, engines: "Mapping[int, trt.ICudaEngine]", log: Log) -> None:
         """Raises OutOfGpuMemory, GpuError."""
         self.compute = gpu.stream()
+        self.style = GivenStyle.of(gpu, spec)
         self.pairs: dict[int, tuple[Slot, Slot]] = {}
         for size in sorted(engines, reverse=True):
             image = (size, spec.height, spec.width, 3)
             context = started(engines[size].create_execution_context(), log)
             context.set_input_shape("image", image)
-            self.pairs[size] = pair_of(gpu, image, spec.heatmap, context, self.compute, log)
+            self.pairs[size] = pair_of(gpu, image, spec.heatmap, context, self.compute, log, self.style)
 
     def slots(self, height: int, width: int) -> "Mapping[int, tuple[Slot, Slot]]":
         """They are all of the engine's one size."""
@@ -154,11 +167,44 @@ def started(context: "trt.IExecutionContext | None", log: Log) -> "trt.IExecutio
     return context
 
 
+class GivenStyle:
+    """The style on the GPU, where all slots of a lane read it; zeros at first."""
+
+    def __init__(self, gpu: Gpu, length: int) -> None:
+        """Raises OutOfGpuMemory, GpuError."""
+        self.gpu = gpu
+        self.memory, self.host = gpu.memory((length,), np.float32), gpu.pinned((length,), np.float32)
+
+    @classmethod
+    def of(cls, gpu: Gpu, spec: EngineSpec) -> "GivenStyle | None":
+        """None where the engine takes none."""
+        return cls(gpu, spec.style_length) if spec.style_length else None
+
+    def give(self, style: Style, stream: Stream) -> None:
+        """For what is queued on the stream from now on."""
+        stream.synchronize()  # a copy of the last one may be under way
+        self.host.on_host[:] = style
+        self.gpu.copy(self.memory, self.host, stream)
+
+
+def give(lane: Lane, style: Style | None) -> None:
+    """The style of what the lane computes from now on."""
+    if lane.style is not None and style is not None:
+        lane.style.give(style, lane.compute)
+
+
 class Slot:
     """See `relay.Slot`: pinned on the host and on the GPU, with the graph that computes a piece there."""
 
     def __init__(
-        self, gpu: Gpu, image: Shape, heatmap: bool, context: "trt.IExecutionContext", compute: Stream, log: Log
+        self,
+        gpu: Gpu,
+        image: Shape,
+        heatmap: bool,
+        context: "trt.IExecutionContext",
+        compute: Stream,
+        log: Log,
+        style: GivenStyle | None,
     ) -> None:
         """image: the shape of a piece, (n, h, w, 3), which is set in the context. Raises OutOfGpuMemory, GpuError."""
         self.gpu, self.context, self.compute, self.log = gpu, context, compute, log
@@ -168,6 +214,7 @@ class Slot:
         if heatmap:
             shapes["heatmap"] = ((size, height // 4, width // 4), np.float32)
         self.image, self.host_image = gpu.memory(image, np.uint8), gpu.pinned(image, np.uint8)
+        self.inputs = {"image": self.image} | ({"style": style.memory} if style else {})
         self.results = {name: gpu.memory(*shape) for name, shape in shapes.items()}
         self.host_results = {name: gpu.pinned(*shape) for name, shape in shapes.items()}
         self.enqueue()  # TensorRT sets itself up in its first run, which a graph can't hold
@@ -182,7 +229,7 @@ class Slot:
             return self.enqueue
 
     def enqueue(self) -> None:
-        for name, memory in {"image": self.image, **self.results}.items():
+        for name, memory in {**self.inputs, **self.results}.items():
             self.context.set_tensor_address(name, memory.address)
         if not self.context.execute_async_v3(self.compute.handle):
             raise GpuError(f"TensorRT refused to run: {self.log.last_error}")
@@ -216,10 +263,16 @@ class Slot:
 
 
 def pair_of(
-    gpu: Gpu, image: Shape, heatmap: bool, context: "trt.IExecutionContext", compute: Stream, log: Log
+    gpu: Gpu,
+    image: Shape,
+    heatmap: bool,
+    context: "trt.IExecutionContext",
+    compute: Stream,
+    log: Log,
+    style: GivenStyle | None,
 ) -> tuple[Slot, Slot]:
     """Two slots that share a context; arguments as for `Slot`."""
-    first, second = (Slot(gpu, image, heatmap, context, compute, log) for _ in range(2))
+    first, second = (Slot(gpu, image, heatmap, context, compute, log, style) for _ in range(2))
     return first, second
 
 
@@ -233,6 +286,8 @@ def loaded_plan(path: Path, library: Library) -> "tuple[trt.ICudaEngine, set[str
             f"{path} is no engine of ugatit-fast and no plan that {library.title} loads: {log.last_error}"
         )
     names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
+    if "style" in names:
+        raise EngineError(f"{path} takes a style, which a bare plan says nothing of; run the engine that it came from")
     shape = tuple(engine.get_tensor_shape("image")) if {"image", "translated"} <= names else ()
     if len(shape) != 4:
         raise EngineError(f"{path} is not a plan of ugatit-fast: its tensors are {', '.join(sorted(names))} {shape}")

@@ -17,7 +17,7 @@ import numpy as np
 from ugatit_fast.backends.gpu import architecture, open_gpu
 from ugatit_fast.backends.gpu_parts import GpuError, Memory, Shape
 from ugatit_fast.backends.needs import TENSORRT_RTX
-from ugatit_fast.backends.trt import Lane, PlanBackend, Slot, loaded_plan, memory_told, pair_of, started
+from ugatit_fast.backends.trt import GivenStyle, Lane, PlanBackend, Slot, loaded_plan, memory_told, pair_of, started
 from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.engine import EngineSpec, RtxFacts
 from ugatit_fast.errors import InputError
@@ -34,9 +34,9 @@ TURING = "sm_75"
 class RtxBackend(PlanBackend):
     """An `.rtx` file on one GPU: each batch size and size of picture is compiled when it is first used."""
 
-    def __init__(self, path: Path, spec: EngineSpec) -> None:
+    def __init__(self, path: Path, spec: EngineSpec, gpu: int | None = None) -> None:
         """As `PlanBackend`; with the smallest batch of the engine's own size compiled."""
-        super().__init__(path, spec, Library(TENSORRT_RTX), {plan_name(architecture(open_gpu()))})
+        super().__init__(path, spec, Library(TENSORRT_RTX), {plan_name(architecture(open_gpu(gpu)))}, gpu)
 
     @property
     def engine(self) -> "trt.ICudaEngine":
@@ -58,6 +58,7 @@ class ShapeLane:
 
     def __init__(self, backend: RtxBackend) -> None:
         self.backend, self.compute = backend, backend.gpu.stream()
+        self.style = GivenStyle.of(backend.gpu, backend.spec)
         self.made: OrderedDict[Shape, tuple[Memory, tuple[Slot, Slot]]] = OrderedDict()
 
     def slots(self, height: int, width: int) -> Mapping[int, tuple[Slot, Slot]]:
@@ -89,7 +90,7 @@ class ShapeLane:
         nbytes = context.update_device_memory_size_for_shapes()
         activations = backend.gpu.memory((nbytes,), np.uint8)
         context.set_device_memory(activations.address, nbytes)
-        pair = pair_of(backend.gpu, image, backend.spec.heatmap, context, self.compute, backend.log)
+        pair = pair_of(backend.gpu, image, backend.spec.heatmap, context, self.compute, backend.log, self.style)
         return activations, pair
 
 

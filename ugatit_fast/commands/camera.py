@@ -1,6 +1,6 @@
 """`ugatit-fast camera`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -71,9 +71,8 @@ def camera_command(
     engine = engine_for(weights, flags, size=framed.size)
     reader = VideoReader(input) if input else CameraReader(device)
     say(f"loading {engine.name}")
-    with Translator(
-        engine, device=flags.device, threads=threads, tune=flags.tune, trust_plan=flags.trust_plan, say=say
-    ) as translator:
+    loading = replace(flags.loading, threads=threads)
+    with Translator(engine, **vars(loading), say=say) as translator:
         faces = FaceFinder(framed.face_model, LOOK_SIDE) if framed.crop == "face" else None
         framing = Framing(framed, served_size(translator.spec, framed), faces)
         translator.warmup()

@@ -12,7 +12,7 @@ LOADING = Loading()
 def demo(
     output: Output = Path("demo"),
     *,
-    loading: Annotated[Loading, options(without=["threads", "tune", "trust_plan"])] = LOADING,
+    loading: Annotated[Loading, options(without=["threads", "tune", "trust_plan", "style"])] = LOADING,
 ) -> None:
     """Translate sample photos with the small engine in the package.
 

@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from ugatit_fast.choices import Loading
+from ugatit_fast.choices import Loading, Reading
 from ugatit_fast.commands.arguments import (
     READING,
     CheckpointSource,
     EngineFile,
     Flag,
     Offline,
-    Reading,
     options,
     say,
 )
@@ -22,7 +21,7 @@ def verify(
     checkpoint: CheckpointSource,
     /,
     *,
-    loading: Annotated[Loading, options(without=["threads"])] = LOADING,
+    loading: Annotated[Loading, options(without=["threads", "style"])] = LOADING,
     reading: Annotated[Reading, options()] = READING,
     offline: Offline = False,
     layers: Flag = False,

@@ -39,6 +39,7 @@ def load(options: RayOptions, engine: Path, *, heatmap: bool) -> Translator:
         threads=options.cores,
         tune=options.tune,
         trust_plan=options.trust_plan,
+        style=options.style,
     )
 
 

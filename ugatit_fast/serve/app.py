@@ -23,7 +23,16 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
 from ugatit_fast.serve import reference
-from ugatit_fast.serve.asked import CropQuery, FitQuery, PasteQuery, SizeQuery, as_asked, faces_of, treatment
+from ugatit_fast.serve.asked import (
+    CropQuery,
+    FitQuery,
+    PasteQuery,
+    SizeQuery,
+    StyleQuery,
+    as_asked,
+    faces_of,
+    treatment,
+)
 from ugatit_fast.serve.batching import Overloaded, Places
 from ugatit_fast.serve.forms import form_of
 from ugatit_fast.serve.guard import PAGE_PATH, Guard
@@ -129,6 +138,7 @@ def create_app(settings: ServeSettings, translators: Sequence[Served]) -> FastAP
     )
     add_problems(app)
     add_translation(app, engines)
+    add_styles(app, engines)
     add_state(app, engines)
     add_pages(app)
     paths = frozenset(path for route in app.routes if (path := getattr(route, "path", "")) != PAGE_PATH)
@@ -159,6 +169,7 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         crop: CropQuery = None,
         paste_back: PasteQuery = None,
         size: SizeQuery = None,
+        style: StyleQuery = None,
     ) -> Response:
         """Translate one photo.
 
@@ -169,11 +180,12 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         """
         service = engines.of(direction)
         options = treatment(settings, service.spec, fit=fit, crop=crop, paste_back=paste_back, size=size)
+        numbers = service.style(style)
         answer = accepted(request.headers.get("accept"))
         parts = EVERY_PART if answer == FORM else ("translation",)
         refuse_while_busy(service)
         async with one_photo(request, settings) as photo:
-            work = service.translate(photo, options, SUFFIXES[answer], parts)
+            work = service.translate(photo, options, SUFFIXES[answer], parts, style=numbers)
             files = await while_connected(request.receive, work)
         if answer == FORM:
             content, media_type = form_of(files)
@@ -194,6 +206,7 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         crop: CropQuery = None,
         paste_back: PasteQuery = None,
         size: SizeQuery = None,
+        style: StyleQuery = None,
         output_format: Annotated[Format, Query(alias="format", description="Of the translations.")] = "png",
     ) -> Response:
         """Translate several photos into a zip archive.
@@ -204,11 +217,12 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         """
         service = engines.of(direction)
         options = treatment(settings, service.spec, fit=fit, crop=crop, paste_back=paste_back, size=size)
+        numbers = service.style(style)
         refuse_while_busy(service)
         with ExitStack() as stack:
             archive = stack.enter_context(SpooledTemporaryFile(SPOOL_BYTES))
             async with photos(request, settings) as found:
-                work = service.translate_all(found, options, f".{output_format}", archive)
+                work = service.translate_all(found, options, f".{output_format}", archive, style=numbers)
                 failures = await while_connected(request.receive, work)
             stack.pop_all()  # sending it closes it
         headers = {
@@ -219,6 +233,20 @@ def add_translation(app: FastAPI, engines: Engines) -> None:
         }
         archive.seek(0)
         return StreamingResponse(chunks_of(archive), media_type="application/zip", headers=headers)
+
+
+def add_styles(app: FastAPI, engines: Engines) -> None:
+    @app.post("/v1/style", openapi_extra=reference.PHOTO_BODY, responses=reference.PROBLEMS)
+    async def style(request: Request, direction: DirectionQuery = None) -> dict[str, list[float]]:
+        """See the style of a picture, for an engine that draws in styles.
+
+        Send a picture of the target domain as the body, or as the only file of a form. Its numbers are what ?style= of
+        a translation takes.
+        """
+        service = engines.of(direction)
+        async with one_photo(request, engines.settings) as photo:
+            seen = await while_connected(request.receive, service.style_seen(photo))
+        return {"style": seen.tolist()}
 
 
 def refuse_while_busy(service: Service) -> None:
@@ -294,6 +322,7 @@ def describe(spec: EngineSpec, translator: Served) -> dict[str, object]:
         "any_size": spec.any_size,
         "light": spec.network.settings.get("light") if spec.network else None,
         "heatmap": translator.heatmap,
+        "style_length": spec.style_length,
         "batch_sizes": spec.batch_sizes,
         "checkpoint_sha256": spec.checkpoint_sha256,
         "built_with": spec.ugatit_fast_version,

@@ -45,6 +45,16 @@ SizeQuery = Annotated[
 ]
 
 
+StyleQuery = Annotated[
+    str | None,
+    Query(
+        description="Of an engine that draws in styles, which: a seed, or its numbers with commas between them; POST a "
+        "picture to /v1/style for its own.",
+        examples=["7", "0.3,-1.2,0.8,0,0.1,-0.4,2,-1"],
+    ),
+]
+
+
 class Faces(NamedTuple):
     """The detector of a server, or why there is none."""
 
@@ -75,7 +85,7 @@ def treatment(
     Raises Problem: 422 for what isn't understood, or not served at that size; 400 for faces without a detector.
     """
     try:
-        part = settings.crop if crop is None else None if crop == WHOLE else parse_crop(crop)
+        part = settings.crop if crop is None else asked_part(crop)
         options = TranslateOptions(
             fit=fit or settings.fit,
             crop=part,
@@ -92,6 +102,16 @@ def treatment(
     if missing is not None:
         raise Problem(400, missing)
     return options
+
+
+def asked_part(crop: str) -> Crop | None:
+    """The part that a request names; None is the whole photo. Raises InputError."""
+    if crop == WHOLE:
+        return None
+    try:
+        return parse_crop(crop)
+    except InputError as error:
+        raise InputError(f"crop: {error}; or {WHOLE}, for all of the photo") from error
 
 
 def as_asked(crop: Crop | None) -> str:

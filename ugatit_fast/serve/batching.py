@@ -77,9 +77,16 @@ class Waiting:
     """A picture in the queue, and where its result is to go."""
 
     picture: Pixels
+    run: Callable[[Pixels], Sequence[Translated]]
+    """What translates it: `Batcher.run`, or the same in a style."""
     result: asyncio.Future[Translated]
     since: float
     """On the event loop's clock."""
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What pictures of a batch have in common."""
+        return self.picture.shape, self.run
 
 
 class Batcher:
@@ -110,15 +117,17 @@ class Batcher:
         self.closing = False
         self.worker: asyncio.Task[None] | None = None
 
-    async def translate(self, picture: Pixels) -> Translated:
-        """Translate a picture, uint8 (h, w, 3).
+    async def translate(
+        self, picture: Pixels, run: Callable[[Pixels], Sequence[Translated]] | None = None
+    ) -> Translated:
+        """Translate a picture, uint8 (h, w, 3). run: instead of the batcher's; pictures of a batch have equal ones.
 
         Raises what `run` raised for its batch. Cancelling gives up the place in the queue.
         """
         assert self.worker is not None, "start() comes first"
         assert not self.closing, "close() comes last"
         loop = asyncio.get_running_loop()
-        waiting = Waiting(picture, loop.create_future(), loop.time())
+        waiting = Waiting(picture, run or self.run, loop.create_future(), loop.time())
         self.waiting.append(waiting)
         self.changed.set()
         try:
@@ -151,8 +160,8 @@ class Batcher:
                 await self.translate_batch(batch)
 
     def take_batch(self) -> list[Waiting]:
-        """The first that wait, as many as a batch takes, and as have the first one's size."""
-        alike = (one for one in self.waiting if one.picture.shape == self.waiting[0].picture.shape)
+        """The first that wait, as many as a batch takes, and as have the first one's size and are run as it is."""
+        alike = (one for one in self.waiting if one.kind == self.waiting[0].kind)
         batch = list(islice(alike, self.max_batch))
         for one in batch:
             self.waiting.remove(one)
@@ -174,7 +183,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            results = await loop.run_in_executor(self.thread, self.run, np.stack([one.picture for one in batch]))
+            results = await loop.run_in_executor(self.thread, batch[0].run, np.stack([one.picture for one in batch]))
         except Exception as error:  # noqa: BLE001 - it belongs to those who wait for the batch, and is raised there
             for one in batch:
                 if not one.result.done():

@@ -180,6 +180,7 @@ def serve_engines(
                     threads=loading.threads,
                     tune=loading.tune,
                     trust_plan=loading.trust_plan,
+                    style=loading.style,
                     say=say,
                 )
             )

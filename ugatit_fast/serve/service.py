@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count, islice, repeat
 from pathlib import PurePath
@@ -16,6 +17,10 @@ from time import perf_counter
 from typing import IO, Literal, Protocol, TypeVar
 from zipfile import ZipFile
 
+import numpy as np
+
+from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.styles import Style
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
 from ugatit_fast.media.images import Pixels, decode_image, encode_image
@@ -30,7 +35,9 @@ from ugatit_fast.translate.faces import FaceFinder
 from ugatit_fast.translate.framing import Framed, Framing
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.sources import output_name
-from ugatit_fast.translator import Translates
+from ugatit_fast.translator import GivenStyle, Translates
+from ugatit_fast.translator import Translated as Results
+from ugatit_fast.translator.styles import numbers_in
 
 FAILURES = "failures.json"
 SIDE_SUFFIX = ".jpg"
@@ -46,12 +53,29 @@ Done = TypeVar("Done")
 class Served(Translates, Protocol):
     """What a server needs of a translator."""
 
+    def translate(self, images: Images, style: Style | None = None) -> Results:
+        """As `Translates`, in a style, of an engine that draws in styles."""
+
+    def style_of(self, style: "GivenStyle | None") -> Style | None:
+        """The numbers of a style. Raises InputError."""
+
     @property
     def device(self) -> str:
         """Where it computes, in words."""
 
     def warmup(self) -> None:
         """Run once, so that the first request pays for nothing but itself."""
+
+
+@dataclass(frozen=True)
+class StyledRun:
+    """What translates in a style; equal for equal styles, so that their pictures share batches."""
+
+    run: Callable[[Pixels, Style], list[Translated]]
+    style: tuple[float, ...]
+
+    def __call__(self, pictures: Pixels) -> list[Translated]:
+        return self.run(pictures, np.array(self.style, np.float32))
 
 
 class Service:
@@ -96,11 +120,13 @@ class Service:
         suffix: str,
         parts: Sequence[Part] = ("translation",),
         *,
+        style: Style | None = None,
         patient: bool = False,
     ) -> dict[Part, Picture]:
         """The parts asked for, the translation in the format `suffix`; no heat map where the engine computes none.
 
         options: what of them `asked.treatment` reads, of a size that the engine serves.
+        style: as from `style`; the translator's own unless given.
         patient: wait for a place rather than being refused. Raises Problem: 422 for what can't be decoded, 503 where
         all places are taken, 504 where it takes too long.
         """
@@ -110,7 +136,8 @@ class Service:
                 framed = await self.on_a_thread(
                     "decode", lambda: framing.frame(self.decoded(photo, framing), photo.name)
                 )
-                translated = await self.batcher.translate(framed.pixels)
+                run = None if style is None else StyledRun(self.run_batch, tuple(style.tolist()))
+                translated = await self.batcher.translate(framed.pixels, run)
                 made = partial(self.pictures, photo, framing, framed, translated, pasted=options.paste_back)
                 return await self.on_a_thread("encode", lambda: encoded(made(parts), suffix, pasted=options.paste_back))
         except InputError as error:
@@ -122,7 +149,13 @@ class Service:
             raise Problem(504, f"{photo.name} {took}; the server is busy: try again later") from error
 
     async def translate_all(
-        self, photos: Sequence[Photo], options: TranslateOptions, suffix: str, into: IO[bytes]
+        self,
+        photos: Sequence[Photo],
+        options: TranslateOptions,
+        suffix: str,
+        into: IO[bytes],
+        *,
+        style: Style | None = None,
     ) -> int:
         """Write a zip archive of the translations, named as their photos, and return how many photos failed.
 
@@ -130,7 +163,7 @@ class Service:
         """
         names = output_names(photos, suffix)
         failures: list[tuple[Photo, Problem]] = []
-        work = (partial(self.translate, photo, options, suffix, patient=True) for photo in photos)
+        work = (partial(self.translate, photo, options, suffix, style=style, patient=True) for photo in photos)
         ahead = self.max_batch + available_cores()
         with ZipFile(into, "w") as archive:
             async with aclosing(in_order(work, ahead)) as outcomes:
@@ -153,8 +186,40 @@ class Service:
             {"Retry-After": str(retry_after_s)},
         )  # fmt: skip
 
-    def run_batch(self, pictures: Pixels) -> list[Translated]:
-        translated, heatmaps = self.translator.translate(pictures)
+    def style(self, asked: str | None) -> Style | None:
+        """The numbers of a style that a request asks for; None where it asks for none. Raises Problem (422)."""
+        if asked is None:
+            return None
+        said = numbers_in(asked)
+        if said is None:
+            raise Problem(
+                422, "a style is a seed such as 7, or numbers such as 0.3,-1.2,...: /v1/style sees a picture's"
+            )
+        try:
+            return self.translator.style_of(said)
+        except InputError as error:
+            raise Problem(422, str(error)) from error
+
+    async def style_seen(self, photo: Photo) -> Style:
+        """The style of a picture of the target domain. Raises Problem (422)."""
+
+        def seen() -> Style | None:
+            content = photo.open()
+            refuse_endless_jpeg(content, photo.name)
+            max_pixels = int(self.settings.max_megapixels * 1e6)
+            at_least = (self.spec.width, self.spec.height)
+            return self.translator.style_of(decode_image(content, photo.name, at_least=at_least, max_pixels=max_pixels))
+
+        try:
+            style = await self.on_a_thread("style", seen)
+        except InputError as error:
+            raise Problem(422, str(error)) from error
+        assert style is not None, "what is given has one"
+        return style
+
+    def run_batch(self, pictures: Pixels, style: Style | None = None) -> list[Translated]:
+        translate = self.translator.translate
+        translated, heatmaps = translate(pictures) if style is None else translate(pictures, style)
         each = repeat(None, len(pictures)) if heatmaps is None else heatmaps
         return [Translated(*one) for one in zip(translated, each, strict=True)]
 

@@ -100,6 +100,7 @@ def opened(
                     threads=loading.threads,
                     tune=loading.tune,
                     trust_plan=loading.trust_plan,
+                    style=loading.style,
                     say=say,
                 )
             )

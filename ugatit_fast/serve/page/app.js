@@ -39,6 +39,7 @@ function chosen() { // of the options, as the server is asked
   if (!$("parts").hidden) asked.set("crop", options.get("crop"));
   if (options.has("fit")) asked.set("fit", options.get("fit"));
   if (!$("sizes").hidden) asked.set("size", $("size").value);
+  if (!$("styles").hidden && styled) asked.set("style", styled);
   return asked.toString();
 }
 
@@ -320,6 +321,31 @@ $("full").hidden = !document.fullscreenEnabled;
 $("full").onclick = () => (document.fullscreenElement ? document.exitFullscreen() : $("stage").requestFullscreen());
 for (const option of [...$("format").options]) if (!canWrite(option.value)) option.remove();
 
+let styled = ""; // as the server is asked: a seed or numbers; its own style while it is empty
+function inStyle(style, name) {
+  styled = style;
+  $("style-name").textContent = name;
+  again();
+}
+$("style").onchange = () => inStyle($("style").value, $("style").value);
+$("style-picture").onclick = () => $("style-file").click();
+$("style-file").onchange = async () => {
+  const [file] = $("style-file").files;
+  $("style-file").value = "";
+  if (!file) return;
+  try {
+    const direction = $("directions").hidden ? "" : `?direction=${new FormData($("options")).get("direction")}`;
+    const headers = { "Content-Type": "application/octet-stream" };
+    const response = await ask(`v1/style${direction}`, { method: "POST", body: file, headers });
+    if (!response.ok) throw new Error(await reason(response));
+    const { style } = await response.json();
+    complain("");
+    inStyle(style.join(","), file.name);
+  } catch (error) {
+    complain(error.message);
+  }
+};
+
 // What is served ----------------------------------------------------------------------------------------------------
 
 let served = null; // {ratio, heatmap} of the engines, once they are known
@@ -346,6 +372,7 @@ function describe({ engines, fit, crop, paste_back, faces, limits }) {
   $("parts").hidden = !faces || !["whole", "face"].includes(crop); // of another part, the server's setting holds
   if (!$("parts").hidden) document.querySelector(`[name=crop][value=${crop}]`).checked = true;
   $("paste-back").checked ||= paste_back;
+  $("styles").hidden = !engines.some((engine) => engine.style_length);
   served = { ratio: first.width / first.height, heatmap: engines.some((engine) => engine.heatmap) };
   if (!new FormData($("options")).has("fit")) document.querySelector(`[name=fit][value=${fit}]`).checked = true;
   document.querySelector(`[name=direction][value=${first.direction}]`).checked = true;
