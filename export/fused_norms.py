@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ugatit_fast.export.onnx_activations import ActivationWriter
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms
 from ugatit_fast.graph import StageWeights
 from ugatit_fast.model import EPS
@@ -16,6 +17,11 @@ from ugatit_fast.model import EPS
 
 class FusedNorms(NativeNorms):
     """Norms of float32 activations with channels first, of any size."""
+
+    def __init__(self, writer: ActivationWriter) -> None:
+        super().__init__(writer, None)
+        self.apart: dict[str, Sequence[str]] = {}
+        """First plane of an image -> (n, c, 1, 1) that each of its planes lacks, if any."""
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
         if weights.rho is not None or ending.style is not None:
@@ -26,19 +32,14 @@ class FusedNorms(NativeNorms):
         own.append(self.writer.builder.constant(beta, weights.name("beta")))
         return self.node("InstanceNormalization", x, *own, epsilon=EPS)
 
-    def phases(
-        self, planes: Sequence[str], weights: StageWeights, ending: Ending, apart: Sequence[str] = ()
-    ) -> list[str]:
-        """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart.
+    def phases(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
+        """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart."""
+        made = self.of_planes(planes, weights, ending)
+        return [self.node("Relu", plane) for plane in made] if ending.relu else made
 
-        apart: (n, c, 1, 1) that each plane lacks, if any.
-        """
-        return [self.node("Relu", plane) for plane in self.of_planes(planes, weights, ending, apart)]
-
-    def of_planes(
-        self, planes: Sequence[str], weights: StageWeights, ending: Ending, apart: Sequence[str] = ()
-    ) -> list[str]:
+    def of_planes(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
         """Each plane normalised by the statistics of all."""
+        apart = self.apart.get(planes[0], ())
         node, reduced, plane_axes = self.node, self.writer.reduced, self.writer.layout.plane
         means = [reduced("ReduceMean", plane, *plane_axes) for plane in planes]
         if apart:
