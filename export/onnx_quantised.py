@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ugatit_fast.export.calibration import STYLE
-from ugatit_fast.export.eight_bits import EightBits, eight_bit_kernels, minds_means
+from ugatit_fast.export.eight_bits import EightBits, eight_bit_kernels
 from ugatit_fast.export.fused_norms import FusedNorms
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES
 from ugatit_fast.export.onnx_builder import OnnxBuilder
@@ -63,7 +63,7 @@ class QuantisedConvolutions(ConvolutionOperations):
     ) -> str:
         corners = [(a, b) for a in (0, 1) for b in (0, 1)]
         kernels = np.split(weights.weight.numpy(), len(corners))
-        planes, apart = [], self.given_back(x, weights, len(corners))
+        planes, apart = [], self.given_back(x, weights.prefix)
         for (a, b), kernel in zip(corners, kernels, strict=True):
             read = self.read(x, weights.prefix, (1 - a, 1 - b, a, b))
             planes.append(self.product(read, weights.prefix, kernel, f"{weights.name('weight')}.{a}{b}"))
@@ -78,23 +78,23 @@ class QuantisedConvolutions(ConvolutionOperations):
         self.phases[made[0]] = made
         return self.bordered(made[0], pad, pad_mode)
 
-    def given_back(self, x: str, weights: ConvolutionWeights | AttentionWeights, planes: int) -> list[str]:
-        """What rounding took from the sums of a place's kernels, times the mean of what they read, (n, c, 1, 1) for
-        each plane; see `eight_bits.minds_means`. Empty where nothing is to be given back.
+    def given_back(self, x: str, place: str) -> list[str]:
+        """What rounding took from each phase's kernels, times the mean of what they read, (n, c, 1, 1): a norm over one
+        colour would draw the differences as a pattern. Empty where nothing was rounded.
+
+        Of the other places that `eight_bits.minds_means` names it isn't given back: OpenVINO 2026.4 crashes while it
+        compiles a network whose convolutions have biases then.
         """
-        place = weights.prefix
-        if self.eight.span(place) is None or not minds_means(weights):
+        if self.eight.span(place) is None:
             return []
         average = self.reduced("ReduceMean", self.dequantised(*self.levels(x, place)[0]), *self.layout.plane)
-        lost = np.split(self.eight.lost(place)[:, :, None, None], planes)
+        lost = np.split(self.eight.lost(place)[:, :, None, None], 4)
         stored = [self.builder.constant(one, f"{place}.lost.{phase}") for phase, one in enumerate(lost)]
         return [self.node("Conv", average, one) for one in stored]
 
     def convolved(self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> str:
         place, kernel = weights.prefix, weights.weight.numpy()
-        made = self.product(self.read(x, place), place, kernel, weights.name("weight"), stride)
-        self.fused.apart[made] = self.given_back(x, weights, 1)
-        return made
+        return self.product(self.read(x, place), place, kernel, weights.name("weight"), stride)
 
     def product(self, read: list[str], place: str, weight: NDArray[np.float32], name: str, stride: int = 1) -> str:
         """The convolution of what a place reads, (n, c, h, w)."""
