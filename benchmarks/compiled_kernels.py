@@ -113,9 +113,10 @@ class Case:
 
     def source(self) -> ASTSource:
         signature, constants, attributes = {}, {}, {}
-        for position, name in enumerate(self.kernel.arg_names):
-            if name in self.constants:
-                signature[name], constants[name] = "constexpr", self.constants[name]
+        for position, parameter in enumerate(self.kernel.params):
+            name = parameter.name
+            if name in self.constants or parameter.is_constexpr:  # left out, it has its default, as at a launch
+                signature[name], constants[name] = "constexpr", self.constants.get(name, parameter.default)
                 continue
             signature[name] = kind = self.type_of(name)
             if kind.startswith("*") or name in ALIGNED_INTEGERS:

@@ -6,7 +6,7 @@ able neither to build nor to fetch. This is the door that `from ugatit_fast impo
 
 from pathlib import Path
 
-from ugatit_fast.choices import HINTS, Device, Direction, Hints, Precision, Tune
+from ugatit_fast.choices import HINTS, Direction, Hints, Precision, Tune
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.export.ready import ready_engine
 from ugatit_fast.progress import Say
@@ -25,7 +25,7 @@ class Translator(EngineTranslator):
         self,
         weights: str | Path,
         *,
-        device: Device = "auto",
+        device: str = "auto",
         heatmap: bool = False,
         threads: int | None = None,
         tune: Tune = "auto",

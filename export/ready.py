@@ -20,7 +20,7 @@ from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
 from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine
-from ugatit_fast.choices import BackendChoice, Device, Direction, Hints, Precision
+from ugatit_fast.choices import BackendChoice, Direction, Hints, Precision
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
 from ugatit_fast.machine import cache_folder
@@ -52,7 +52,7 @@ def ready_engine(
     weights: str | Path,
     options: ReadyOptions = READY,
     *,
-    device: Device = "auto",
+    device: str = "auto",
     size: tuple[int, int] | None = None,
     heatmap: bool = False,
     say: Say = lambda _: None,

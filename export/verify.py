@@ -13,7 +13,7 @@ from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.backends.styles import drawn_style
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
-from ugatit_fast.choices import Device, Loading, Precision, Tune
+from ugatit_fast.choices import Loading, Precision, Tune
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
@@ -108,7 +108,7 @@ def verify(
     engine: str | Path,
     checkpoint: str | Path | Checkpoint,
     *,
-    device: Device = "auto",
+    device: str = "auto",
     tune: Tune = "auto",
     trust_plan: bool = False,
     say: Say = lambda _: None,

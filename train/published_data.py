@@ -10,7 +10,6 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from ugatit_fast.errors import InputError
 from ugatit_fast.files import make_folder, partial_name, write_errors
@@ -18,7 +17,7 @@ from ugatit_fast.media.archives import Archive
 from ugatit_fast.media.folders import IMAGE_SUFFIXES
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.train.data import TEST_FOLDERS, TRAIN_FOLDERS
-from ugatit_fast.train.downloads import chunks
+from ugatit_fast.weights.web import fetch_known
 
 OTHER_DOMAIN = {"A": "B", "B": "A"}
 
@@ -53,7 +52,8 @@ def get_data(
 ) -> None:
     """Fetch the data set `name`, or take its zip file `archive`, and unpack it as `folder`.
 
-    say gets the address before it is fetched; on_progress gets "unpacked", the pictures so far and all of them. Raises
+    say gets the address before it is fetched; on_progress gets the archive's name, the bytes so far and all of them,
+    then "unpacked" and pictures. A download that breaks off goes on the next time, from the cache folder. Raises
     InputError for a name that isn't in the list, a folder that is there, an address that can't be fetched, and an
     archive without the pictures.
     """
@@ -72,14 +72,12 @@ def get_data(
             f"{name} can only be downloaded in a browser: open {entry.by_hand}, then "
             f"ugatit-fast data get {name} {folder} --archive FILE.zip"
         )
-    with write_errors(folder), TemporaryDirectory(dir=folder.absolute().parent, prefix=".download-") as temporary:
-        say(f"fetching {entry.archive}")
-        fetched = Path(temporary, f"{name}.zip")
-        otherwise = f"see {entry.page} and give its zip file with --archive"
-        with fetched.open("wb") as file:
-            for chunk in chunks(entry.archive, otherwise):
-                file.write(chunk)
+    otherwise = f"see {entry.page} and give its zip file with --archive"
+    fetched = fetch_known(entry.archive, otherwise, say=say, progress=on_progress)
+    try:
         unpack(Archive(fetched, entry.archive), folder, entry.swapped, on_progress)
+    finally:
+        fetched.unlink()
 
 
 def unpack(archive: Archive, folder: Path, swapped: bool, on_progress: Phased) -> None:

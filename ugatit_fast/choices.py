@@ -1,5 +1,6 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
+import re
 from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -119,12 +120,36 @@ Crop = Literal["center", "face"] | Box
 """The part of a photo that is translated: see `TranslateOptions.crop`."""
 
 
+class Places(NamedTuple):
+    """Where an engine is to run."""
+
+    kind: Device
+    gpus: tuple[int, ...] = ()
+    """The numbers of those asked for; none is the GPU that CUDA takes by itself."""
+
+
+def places_of(device: str) -> Places:
+    """`auto`, `cpu`, `cuda`, `cuda:1`, or `cuda:0,cuda:1`. InputError for anything else."""
+    if device in get_args(Device):
+        return Places(cast(Device, device))
+    numbers = [re.fullmatch(r"cuda:(\d{1,3})", part) for part in device.split(",")]
+    gpus = tuple(int(number[1]) for number in numbers if number)
+    if len(set(gpus)) < len(numbers):
+        raise InputError(
+            f"device must be one of {', '.join(get_args(Device))}, a GPU by its number (cuda:1), or several "
+            f"(cuda:0,cuda:1), got {device!r}"
+        )
+    return Places("cuda", gpus)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loading:
     """How engines are loaded: see `Translator`."""
 
-    device: Device = "auto"
-    """Where the engine runs."""
+    device: str = "auto"
+    """Where the engine runs: auto, cpu, cuda, a GPU by its number (cuda:1), or several (cuda:0,cuda:1), which share the
+    work.
+    """
     threads: int | None = None
     """Threads that decode and encode, and threads of a CPU engine; one a core unless given."""
     tune: Tune = "auto"
@@ -134,6 +159,10 @@ class Loading:
     style: str | None = None
     """Of an engine that draws in styles (MUNIT), which: a seed, such as 7; its numbers, with commas between them; or a
     picture of the target domain, whose style is taken. Seed 0 unless given."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a device that there can't be."""
+        places_of(self.device)
 
 
 def parse_crop(text: str) -> Crop:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 import threading
 import zipfile
 from email import message_from_bytes
@@ -516,6 +517,7 @@ def test_the_reference_is_one_page_about_every_route_that_loads_nothing_from_els
     assert all(f"<code>{path}</code>" in page for path in paths)
     assert "//" not in page.replace("<!doctype", "")
     assert "<script" not in page
+    assert all(said[0].isalpha() for said in re.findall("<dd>(.*?)</dd>", page))
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

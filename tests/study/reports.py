@@ -8,7 +8,8 @@ import numpy as np
 from tests.translate.fake_translator import write_photos
 from ugatit_fast.choices import Loading
 from ugatit_fast.media.images import save_image
-from ugatit_fast.study.compare import Named, compare
+from ugatit_fast.study.compare import compare
+from ugatit_fast.study.opening import Named
 from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.study.page import write_page
 from ugatit_fast.study.report import (

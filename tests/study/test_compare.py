@@ -1,11 +1,13 @@
 """compare: methods side by side in a report that is whole whatever happens to one of them."""
 
 import csv
+import io
 import json
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,10 +22,12 @@ from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.commands.compare import labels_of
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
-from ugatit_fast.media.images import load_image, save_image
+from ugatit_fast.media.images import encode_image, load_image, save_image
 from ugatit_fast.model import GeneratorConfig
-from ugatit_fast.study import compare as module
-from ugatit_fast.study.compare import Named, compare, data_set_of, folders_of
+from ugatit_fast.study import opening as module
+from ugatit_fast.study.compare import compare
+from ugatit_fast.study.names import data_set_of, folders_of
+from ugatit_fast.study.opening import Named
 from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.study.questions import open_survey, questions_of
 from ugatit_fast.study.report import ANSWERS, REPORT, Comparison, claim, read_report
@@ -268,6 +272,38 @@ def test_another_engine_photo_or_frame_is_made_anew(tmp_path: Path, light_engine
         f"{folder}/d.png" for folder in ("photos", "methods/method-1", "methods/method-2")
     }
     assert not (out / "photos/b c.png").exists()
+
+
+def test_a_method_that_cannot_be_had_any_more_keeps_its_pictures(tmp_path: Path, light_engine: Path) -> None:
+    """As on another machine than that which has its GPU; a photo that is new is all that it lacks."""
+    out = tmp_path / "report"
+    compared(tmp_path, light_engine, light_engine, options=CompareOptions(rounds=1))
+    first = stamps(out)
+    save_image(tmp_path / "photos" / "new.png", picture(5))
+    named = [Named("method 1", light_engine), Named("method 2", EngineError("no such GPU here"))]
+    found = compare(named, str(tmp_path / "photos"), out, UNTIMED, CPU)
+    assert changed(first, stamps(out)) == {"photos/new.png", "methods/method-1/new.png"}
+    there = found.methods[1]
+    assert (there.failure, there.times) == ("no such GPU here", None)
+    assert [found.has(there, photo) for photo in found.photos] == [True, True, False]
+    assert found.failures == ["method 2: no such GPU here"]
+    compared(tmp_path, light_engine, light_engine)
+    assert changed(first, stamps(out)) == {
+        f"{name}/new.png" for name in ("photos", "methods/method-1", "methods/method-2")
+    }
+
+
+def test_another_photo_through_stdin_is_another_photo(
+    tmp_path: Path, light_engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = [Named("A", light_engine), Named("B", light_engine)]
+    seen = []
+    for seed in (1, 2):
+        content = io.BytesIO(encode_image(picture(seed), ".png"))
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False, buffer=content))
+        compare(named, "-", tmp_path / "report", UNTIMED, CPU)
+        seen.append(load_image(tmp_path / "report/methods/a/stdin.png"))
+    assert (seen[0] != seen[1]).any()
 
 
 # Names ---------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from tests.translate.fake_translator import write_photos
 from ugatit_fast import cli
 from ugatit_fast.errors import InputError
 from ugatit_fast.media.images import save_image
-from ugatit_fast.study.compare import Named, Target, compare
+from ugatit_fast.study.compare import Target, compare
+from ugatit_fast.study.opening import Named
 from ugatit_fast.study.report import read_report
 from ugatit_fast.train.evaluation import features, inception_file
 from ugatit_fast.train.evaluation.evaluate import evaluate

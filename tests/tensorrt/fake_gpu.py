@@ -2,12 +2,24 @@
 
 import ctypes
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ugatit_fast.backends.gpu_parts import GpuError, Memory, Shape, Stream
+
+
+class Current(threading.local):
+    """Of a thread: the GPUs that it made current, the innermost last."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int | None] = [None]
+
+
+CURRENT = Current()
 
 
 class FakeStream:
@@ -26,6 +38,17 @@ class FakeGpu:
     capability = 90
     driver_cuda = (13, 0)
     captures = True
+
+    def __init__(self, number: int | None = None) -> None:
+        self.number = number
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        CURRENT.numbers.append(self.number)
+        try:
+            yield
+        finally:
+            CURRENT.numbers.pop()
 
     def stream(self) -> Stream:
         return FakeStream()

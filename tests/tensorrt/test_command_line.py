@@ -6,17 +6,18 @@ import threading
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 
 from tests.conftest import random_pictures
-from tests.tensorrt.fake_gpu import FakeGpu
+from tests.tensorrt.fake_gpu import CURRENT, FakeGpu
 from ugatit_fast import Translator, cli
 from ugatit_fast.engine import read_spec
 from ugatit_fast.machine import pip_install
-from ugatit_fast.media.images import save_image
+from ugatit_fast.media.images import load_image, save_image
 
 pytestmark = pytest.mark.usefixtures("fake")
 
@@ -338,3 +339,52 @@ def test_options_of_another_backend(capsys: pytest.CaptureFixture[str], light_ch
 def test_the_cpu_is_refused(capsys: pytest.CaptureFixture[str], engine: Path, tmp_path: Path) -> None:
     code, _, err = run(capsys, "translate", engine, __file__, "-o", tmp_path, "--device", "cpu")
     assert (code, "onnxruntime engine" in err) == (1, True)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """A driver that counts two; gives the numbers of the GPUs that computed, one for each piece."""
+    trt = import_module("ugatit_fast.backends.trt")
+    monkeypatch.setattr("ugatit_fast.backends.driver.gpus_of_driver", lambda: 2)
+    computed: list[int | None] = []
+    send = trt.Slot.send
+
+    def noted(self: Any, images: Any) -> None:
+        assert CURRENT.numbers[-1] == self.gpu.number
+        computed.append(self.gpu.number)
+        send(self, images)
+
+    monkeypatch.setattr(trt.Slot, "send", noted)
+    return computed
+
+
+def test_several_gpus(
+    capsys: pytest.CaptureFixture[str], engine: Path, tmp_path: Path, two_gpus: list[int | None]
+) -> None:
+    pictures = random_pictures(6, 32, 32)
+    with Translator(engine, device="cuda:1") as one:
+        expected = one.run(pictures)
+        assert set(two_gpus) == {1}
+    two_gpus.clear()
+    with Translator(engine, device="cuda:0,cuda:1") as both:
+        assert (both.device.count("NVIDIA H200"), both.spec.batch_sizes) == (2, (1, 2, 4))
+        assert np.abs(both.run(pictures).astype(int) - expected).max() <= 1  # pieces of other sizes, in float16
+        assert set(two_gpus) == {0, 1}
+    for i, picture in enumerate(pictures):
+        save_image(tmp_path / "in" / f"{i}.png", picture)
+    two_gpus.clear()
+    command = ("translate", engine, tmp_path / "in", "-o", tmp_path / "out", "--no-gallery")
+    assert run(capsys, *command, "--device", "cuda:0,cuda:1")[0] == 0
+    assert set(two_gpus) == {0, 1}
+    for i, picture in enumerate(expected):
+        assert np.abs(load_image(tmp_path / "out" / f"{i}.png").astype(int) - picture).max() <= 1
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_that_is_not_there(capsys: pytest.CaptureFixture[str], engine: Path, tmp_path: Path) -> None:
+    for device in ("cuda:2", "cuda:0,cuda:7"):
+        for command in (("translate", engine, __file__, "-o", tmp_path / "out"), ("serve", engine)):
+            code, _, err = run(capsys, *command, "--device", device)
+            assert code == 1
+            last = f"there is no cuda:{device[-1]}: there are 2 GPUs here, cuda:0 to cuda:1; choose among these"
+            assert err.splitlines()[-1] == f"error: {last}"

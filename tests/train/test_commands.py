@@ -23,7 +23,7 @@ def flags(settings: TrainSettings) -> list[str]:
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
+        elif value is not None:
             words += [f"--{flag}", str(value)]
     return words
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.weights.server import Web, serving
-from ugatit_fast.errors import CheckpointError
+from ugatit_fast.errors import CheckpointError, InputError
 from ugatit_fast.weights import web
 
 CONTENT = bytes(range(256)) * 4096
@@ -136,7 +136,7 @@ def test_a_name_that_leads_home_is_not_asked(monkeypatch: pytest.MonkeyPatch) ->
     """As a name server can have it; 0x7f.1 is one of many spellings that the system understands."""
     answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
-    with pytest.raises(CheckpointError, match=r"is not asked for weights: 127\.0\.0\.1 is no public address"):
+    with pytest.raises(CheckpointError, match=r"is not asked: 127\.0\.0\.1 is no public address"):
         web.fetch("https://weights.example.org/a.pt")
 
 
@@ -183,3 +183,31 @@ def test_a_redirection_is_followed(served: Web) -> None:
 )
 def test_names_of_files(address: str, name: str) -> None:
     assert web.name_of(address) == name
+
+
+def test_what_a_list_of_ours_names_says_what_else_to_do(served: Web) -> None:
+    served.breaks_after = [300_000]
+    assert web.fetch_known(f"{served.origin}/anime.pt", "look").read_bytes() == CONTENT
+    assert served.asked == [None, "bytes=300000-"]
+    with pytest.raises(InputError, match=r"the server says 404 .*, or see the page"):
+        web.fetch_known(f"{served.origin}/nothing.zip", "see the page")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1/x.zip", "http://localhost/x.zip", "ftp://example.org/x.zip"])
+def test_plain_addresses_must_be_public_too(address: str) -> None:
+    with pytest.raises(InputError, match=r"not fetched: .*, or see the page"):
+        web.fetch_known(address, "see the page")
+
+
+def test_plain_names_that_lead_home_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match=r"10\.0\.0\.1 is no public address"):
+        web.fetch_known("http://weights.example.org/x.zip", "see the page")
+
+
+def test_weights_are_not_fetched_without_encryption() -> None:
+    with pytest.raises(CheckpointError, match="begins with https://"):
+        web.fetch("http://example.org/x.pt")

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from ugatit_fast.errors import InputError
-from ugatit_fast.files import make_folder, written_whole
+from ugatit_fast.files import make_folder, write_errors
 from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Say
-from ugatit_fast.train.downloads import chunks
 from ugatit_fast.train.evaluation.inception import Inception
+from ugatit_fast.weights.web import fetch_known
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{NAME}"
@@ -52,12 +52,13 @@ def fetch(file: Path, say: Say) -> None:
     """Download the published weights to `file`, which appears only once all of it is there and is right."""
     say(f"fetching {URL} ({in_mb(SIZE_BYTES)}) to {file}")
     make_folder(file.parent)
-    digest = hashlib.sha256()
-    with written_whole(file) as partial, partial.open("wb") as target:
-        for chunk in chunks(URL, "name the file with --inception"):
-            digest.update(chunk)
-            target.write(chunk)
-        check_digest(URL, digest.hexdigest(), "try again later, or name the file with --inception")
+    fetched = fetch_known(URL, "name the file with --inception")
+    try:
+        check_digest(URL, digest_of(fetched), "try again later, or name the file with --inception")
+        with write_errors(file):
+            fetched.replace(file)
+    finally:
+        fetched.unlink(missing_ok=True)
 
 
 def digest_of(file: Path) -> str:

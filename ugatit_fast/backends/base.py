@@ -39,7 +39,16 @@ class Backend(Protocol):
 class DeviceBackend(Protocol):
     """A backend that also takes pictures where they are, on its GPU."""
 
+    number: int | None
+    """Of its GPU, where it was asked for by that."""
+
     def run_on_device(
         self, images: "torch.Tensor", style: Style | None = None
     ) -> "tuple[torch.Tensor, torch.Tensor | None]":
         """`Backend.run` for a contiguous uint8 tensor on the GPU; results are ready in order on the caller's stream."""
+
+
+def joined(results: list[tuple[Images, Heatmaps | None]]) -> tuple[Images, Heatmaps | None]:
+    """What `Backend.run` gave for batches that follow each other, as one."""
+    heatmaps = [heatmap for _, heatmap in results if heatmap is not None]
+    return np.concatenate([images for images, _ in results]), np.concatenate(heatmaps) if heatmaps else None

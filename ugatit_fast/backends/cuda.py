@@ -1,6 +1,7 @@
 """PyTorch on an NVIDIA GPU: cuDNN's convolutions or ours, our fused kernels, one CUDA graph per batch size."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -40,14 +41,17 @@ class NoRoom(torch.OutOfMemoryError):
 class CudaBackend:
     """A `.safetensors` engine on one GPU. Several may share a GPU: each has streams and graphs of its own."""
 
-    def __init__(self, path: Path, spec: EngineSpec, tune: Tune = "auto", say: Say = lambda _: None) -> None:
+    def __init__(
+        self, path: Path, spec: EngineSpec, tune: Tune = "auto", say: Say = lambda _: None, *, gpu: int | None = None
+    ) -> None:
         """Load the weights and capture a graph for every batch size of the engine, where there is a GPU.
 
         tune: whose convolutions, see `tuning`; say: called with a line about it.
+        gpu: by its number; None is the one that CUDA takes by itself.
         Raises BackendUnavailable where it has too little memory, EngineError for a damaged file.
         """
-        self.path, self.spec = path, spec
-        with border(path, spec):
+        self.path, self.spec, self.number = path, spec, gpu
+        with border(path, spec), self.current():
             self.device = torch.cuda.get_device_name()
             folded = load_folded(path, spec).aligned().cuda()
             self.folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -57,25 +61,30 @@ class CudaBackend:
             except NoRoom as error:
                 raise BackendUnavailable(advice_on_memory(self.folded, error.size, spec, self.device)) from error
 
+    def current(self) -> AbstractContextManager[object]:
+        """Inside, it is this thread's GPU; CUDA has a current one for every thread."""
+        return nullcontext() if self.number is None else torch.cuda.device(self.number)
+
     def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
-        with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+        with border(self.path, self.spec), self.current(), self.lanes.lane() as lane, torch.inference_mode():
             lane.give(style_for(self.spec, style))
             translated, heatmaps = relay(images, lane.slots_for(len(images)))
         return translated, heatmaps if self.spec.heatmap else None
 
     def run_on_device(self, images: Tensor, style: Style | None = None) -> tuple[Tensor, Tensor | None]:
         """As `DeviceBackend.run_on_device`."""
-        with border(self.path, self.spec), self.lanes.lane() as lane, torch.inference_mode():
+        with border(self.path, self.spec), self.current(), self.lanes.lane() as lane, torch.inference_mode():
             lane.give(style_for(self.spec, style))
             translated, heatmaps = relay_on_device(images, lane.graphs, lane.streams.compute, lane.compute)
         return translated, heatmaps if self.spec.heatmap else None
 
     def close(self) -> None:
-        torch.cuda.synchronize()
-        for lane in self.lanes.close():
-            lane.clear()
-        torch.cuda.empty_cache()
+        with self.current():
+            torch.cuda.synchronize()
+            for lane in self.lanes.close():
+                lane.clear()
+            torch.cuda.empty_cache()
 
 
 class Lane:

@@ -1,11 +1,13 @@
 """The little of CUDA that running a TensorRT engine takes, from PyTorch or from cuda-python, whichever is there.
 
-Memory, copies, streams and captured graphs, all on the current device. Where the driver refuses, cuda-python's half
-raises GpuError and PyTorch's what PyTorch raises; both end at the border (`ugatit_fast.backends.border`).
+Memory, copies, streams and captured graphs, all on the current device; CUDA has one for every thread. Where the driver
+refuses, cuda-python's half raises GpuError and PyTorch's what PyTorch raises; both end at the border
+(`ugatit_fast.backends.border`).
 """
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
 
 
 class Gpu(Protocol):
-    """The current GPU."""
+    """One GPU. All but its facts are to be asked for inside `current`."""
 
     name: str
     capability: int
     """90 for 9.0."""
     driver_cuda: tuple[int, int]
     """The newest CUDA version that the driver knows."""
+
+    def current(self) -> AbstractContextManager[object]:
+        """Inside, it is this thread's GPU."""
 
     def stream(self) -> Stream: ...
 
@@ -59,9 +64,10 @@ def architecture(gpu: Gpu) -> str:
 
 
 @cache
-def open_gpu() -> Gpu:
-    """The current GPU: through PyTorch if the program has it anyway, else cuda-python, which starts in no time.
+def open_gpu(number: int | None = None) -> Gpu:
+    """The GPU of a number, or the one that CUDA takes by itself.
 
+    Through PyTorch if the program has it anyway, else cuda-python, which starts in no time.
     Raises BackendUnavailable where neither is installed or there is no GPU.
     """
     wanted = ("torch", "cuda") if "torch" in sys.modules else ("cuda", "torch")
@@ -70,7 +76,7 @@ def open_gpu() -> Gpu:
         if not find_spec(library):
             continue
         try:
-            return TorchGpu() if library == "torch" else CudaPythonGpu()
+            return TorchGpu(number) if library == "torch" else CudaPythonGpu(number)
         except (ImportError, GpuError) as error:
             reasons.append(str(error))
     raise BackendUnavailable(

@@ -1,6 +1,7 @@
 """The GPU through cuda-python: the CUDA runtime, call by call. Starts in no time, where PyTorch takes seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -18,16 +19,30 @@ Handle = TypeVar("Handle")
 class CudaPythonGpu:
     """See `ugatit_fast.backends.gpu.Gpu`. Raises ImportError without cuda-python, GpuError without a GPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int | None = None) -> None:
         from cuda.bindings import runtime
 
         self.runtime = runtime
         if not called(runtime.cudaGetDeviceCount()):
             raise GpuError("the driver sees no NVIDIA GPU here")
-        properties = called(runtime.cudaGetDeviceProperties(called(runtime.cudaGetDevice())))
+        self.number = number
+        asked = called(runtime.cudaGetDevice()) if number is None else number
+        properties = called(runtime.cudaGetDeviceProperties(asked))
         self.name = properties.name.split(b"\0")[0].decode()
         self.capability = 10 * properties.major + properties.minor
         self.driver_cuda = newest_cuda_of_driver()
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        if self.number is None:
+            yield
+            return
+        before = called(self.runtime.cudaGetDevice())
+        called(self.runtime.cudaSetDevice(self.number))
+        try:
+            yield
+        finally:
+            called(self.runtime.cudaSetDevice(before))
 
     def stream(self) -> Stream:
         return CudaPythonStream(self.runtime)

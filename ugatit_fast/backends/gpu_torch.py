@@ -1,6 +1,7 @@
 """The GPU through PyTorch, with its memory pool."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,18 +17,21 @@ if TYPE_CHECKING:
 class TorchGpu:
     """See `ugatit_fast.backends.gpu.Gpu`. Raises GpuError where PyTorch sees no GPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int | None = None) -> None:
         import torch
 
         if torch.version.cuda is None:
             raise GpuError("this PyTorch is a build without CUDA")
         if not torch.cuda.is_available():
             raise GpuError("PyTorch sees no NVIDIA GPU here")
-        self.torch = torch
-        self.name = torch.cuda.get_device_name()
-        major, minor = torch.cuda.get_device_capability()
+        self.torch, self.number = torch, number
+        self.name = torch.cuda.get_device_name(number)
+        major, minor = torch.cuda.get_device_capability(number)
         self.capability = 10 * major + minor
         self.driver_cuda = newest_cuda_of_driver()
+
+    def current(self) -> AbstractContextManager[object]:
+        return nullcontext() if self.number is None else self.torch.cuda.device(self.number)
 
     def stream(self) -> Stream:
         return TorchStream(self.torch.cuda.Stream())  # type: ignore[no-untyped-call]

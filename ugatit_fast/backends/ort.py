@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ugatit_fast.backends.base import Heatmaps, Images
+from ugatit_fast.backends.base import Heatmaps, Images, joined
 from ugatit_fast.backends.border import border
 from ugatit_fast.backends.providers import CPU_PROVIDER, CUDA_PROVIDER, ERRORS, refusal
 from ugatit_fast.backends.styles import Style, style_for
@@ -43,9 +43,17 @@ class Session(Protocol):
 class OrtBackend:
     """An `.onnx` engine in ONNX Runtime, on the CPU, or on an NVIDIA GPU where onnxruntime-gpu is installed."""
 
-    def __init__(self, path: Path, spec: EngineSpec, *, device: Device = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        spec: EngineSpec,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        gpu: int | None = None,
+    ) -> None:
         """device: "cpu", "cuda", or "auto": cuda where this ONNX Runtime can start on it, else the CPU, with a warning
-        where it was built for CUDA. threads: on the CPU; None is one a core.
+        where it was built for CUDA. threads: on the CPU; None is one a core. gpu: by its number; None is the first.
 
         Raises BackendUnavailable where ONNX Runtime or the device is missing, EngineError where it can't load the file.
         """
@@ -59,12 +67,14 @@ class OrtBackend:
         options.enable_mem_pattern = (
             False  # costs 100 MB of peak memory at 256x256 and saves no time that can be measured
         )
+        chosen = provider if gpu is None else (provider, {"device_id": gpu})
         with border(path, spec):
             model = path if is_text(path) else path.read_bytes()
-            self.session: Session = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
+            self.session: Session = ort.InferenceSession(model, options, providers=[chosen], enable_fallback=0)
         give_back_free_memory()
         self.on_cpu = provider == CPU_PROVIDER
-        self.device = cpu_in_words(threads) if self.on_cpu else "NVIDIA GPU through ONNX Runtime"
+        number = "" if gpu is None else f" {gpu}"
+        self.device = cpu_in_words(threads) if self.on_cpu else f"NVIDIA GPU{number} through ONNX Runtime"
 
     def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         if (
@@ -79,11 +89,6 @@ class OrtBackend:
 
     def close(self) -> None:
         del self.session
-
-
-def joined(results: list[tuple[Images, Heatmaps | None]]) -> tuple[Images, Heatmaps | None]:
-    heatmaps = [heatmap for _, heatmap in results if heatmap is not None]
-    return np.concatenate([images for images, _ in results]), np.concatenate(heatmaps) if heatmaps else None
 
 
 def give_back_free_memory() -> None:

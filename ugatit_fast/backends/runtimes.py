@@ -5,7 +5,8 @@ a row of `export.build.WRITERS`. Nothing else tells kinds apart by their names. 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -35,6 +36,7 @@ from ugatit_fast.choices import (
     Precision,
     Tune,
     check_choice,
+    places_of,
 )
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
@@ -145,22 +147,22 @@ class Runtime:
 def open_onnxruntime(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.ort import OrtBackend
 
-    return OrtBackend(path, spec, device=loading.device, threads=loading.threads)
+    return OrtBackend(path, spec, device=places_of(loading.device).kind, threads=loading.threads, gpu=gpu_of(loading))
 
 
 def open_cuda(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.cuda import CudaBackend
 
-    return CudaBackend(path, spec, loading.tune, say)
+    return CudaBackend(path, spec, loading.tune, say, gpu=gpu_of(loading))
 
 
 def open_tensorrt(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits
 
-    check_fits(path, spec)
+    check_fits(path, spec, gpu_of(loading))
     from ugatit_fast.backends.trt import TrtBackend
 
-    return TrtBackend(path, spec)
+    return TrtBackend(path, spec, gpu_of(loading))
 
 
 def unfit_rtx(spec: EngineSpec) -> str | None:
@@ -178,10 +180,10 @@ def describe_tensorrt_plan(path: Path) -> EngineSpec:
 def open_tensorrt_rtx(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
     from ugatit_fast.backends.trt_fit import check_fits_rtx
 
-    check_fits_rtx(path, spec)
+    check_fits_rtx(path, spec, gpu_of(loading))
     from ugatit_fast.backends.trt_rtx import RtxBackend
 
-    return RtxBackend(path, spec)
+    return RtxBackend(path, spec, gpu_of(loading))
 
 
 def describe_rtx_plan(path: Path) -> EngineSpec:
@@ -305,18 +307,54 @@ def describe_bare_plan(path: Path) -> EngineSpec:
     return runtime.describe(path)
 
 
+def gpu_of(loading: Loading) -> int | None:
+    """The number of the GPU of one copy of an engine; None is the one that CUDA takes by itself."""
+    return next(iter(places_of(loading.device).gpus), None)
+
+
 def open_backend(path: Path, spec: EngineSpec, loading: Loading = AS_USUAL, say: Say = lambda _: None) -> "Backend":
     """The runtime that an engine names, loaded with it; its library is imported here and not before.
 
-    say: called with a line where loading takes long. Raises EngineError (of a kind that nobody knows, damaged, for
-    another machine), BackendUnavailable.
+    On several GPUs there is a copy of the engine on each. say: called with a line where loading takes long. Raises
+    InputError for a device that there can't be, EngineError (of a kind that nobody knows, damaged, for another machine)
+    and BackendUnavailable, also for a GPU that isn't there.
     """
-    check_choice("device", loading.device, Device)
+    kind, gpus = places_of(loading.device)
     check_choice("tune", loading.tune, Tune)
     runtime = runtime_of(path, spec)
-    runtime.require(path, loading.device)
+    runtime.require(path, kind)
+    require_gpus(gpus)
     assert runtime.open is not None, "what has a file can be opened"
-    return runtime.open(path, spec, loading, say)
+    devices = [f"cuda:{gpu}" for gpu in gpus] or [loading.device]
+    with ExitStack() as made:
+        backends = [
+            made.enter_context(closing(runtime.open(path, spec, replace(loading, device=device), say)))
+            for device in devices
+        ]
+        made.pop_all()
+    if len(backends) == 1:
+        return backends[0]
+    from ugatit_fast.backends.several import SeveralGpus
+
+    return SeveralGpus(backends)
+
+
+def require_gpus(gpus: Sequence[int]) -> None:
+    """BackendUnavailable where there is no GPU of one of these numbers."""
+    if not gpus:
+        return
+    from ugatit_fast.backends.driver import gpus_of_driver
+    from ugatit_fast.backends.gpu_parts import GpuError
+
+    try:
+        count = gpus_of_driver()
+    except GpuError as error:
+        raise BackendUnavailable(f"cuda:{gpus[0]} can't be had: {error}; or use --device cpu") from error
+    if missing := [gpu for gpu in gpus if gpu >= count]:
+        there = {0: "there is no GPU here", 1: "there is 1 GPU here, cuda:0"}.get(
+            count, f"there are {count} GPUs here, cuda:0 to cuda:{count - 1}"
+        )
+        raise BackendUnavailable(f"there is no cuda:{missing[0]}: {there}; choose among these")
 
 
 def choose_backend(

@@ -51,16 +51,20 @@ class Lane(Protocol):
 class PlanBackend(ABC):
     """An engine of plans on one GPU. Several may share a GPU."""
 
-    def __init__(self, path: Path, spec: EngineSpec, library: Library, plans: Iterable[str]) -> None:
+    def __init__(
+        self, path: Path, spec: EngineSpec, library: Library, plans: Iterable[str], gpu: int | None = None
+    ) -> None:
         """Load those plans of the engine, which fits (see `trt_fit`), and make ready for the first thread.
+
+        gpu: by its number; None is the one that CUDA takes by itself.
 
         Raises BackendUnavailable where the GPU has too little memory, EngineError where the file is damaged.
         """
         self.path, self.spec, self.library = path, spec, library
-        self.gpu = open_gpu()
+        self.gpu, self.number = open_gpu(gpu), gpu
         self.device = f"{self.gpu.name} with {library}"
         self.log = library.log()
-        with border(path, spec):
+        with border(path, spec), self.gpu.current():
             self.runtime: trt.Runtime = library.trt.Runtime(self.log)
             self.engines = {name: self.load(path, plan) for name, plan in read_plans(path, spec, plans)}
             self.lanes = Lanes(self.new_lane, MAX_LANES)
@@ -84,7 +88,7 @@ class PlanBackend(ABC):
 
     def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
-        with border(self.path, self.spec), self.lanes.lane() as lane:
+        with border(self.path, self.spec), self.gpu.current(), self.lanes.lane() as lane:
             give(lane, style_for(self.spec, style))
             translated, heatmaps = relay(images, lane.slots(*images.shape[1:3]))
         return translated, heatmaps if self.spec.heatmap else None
@@ -95,7 +99,7 @@ class PlanBackend(ABC):
         """As `DeviceBackend.run_on_device`."""
         import torch
 
-        with border(self.path, self.spec), self.lanes.lane() as lane:
+        with border(self.path, self.spec), self.gpu.current(), self.lanes.lane() as lane:
             give(lane, style_for(self.spec, style))
             stream = torch.cuda.ExternalStream(lane.compute.handle)  # type: ignore[no-untyped-call]
             slots = lane.slots(*images.shape[1:3])
@@ -107,17 +111,18 @@ class PlanBackend(ABC):
         return translated, heatmaps if self.spec.heatmap else None
 
     def close(self) -> None:
-        for lane in self.lanes.close():
-            lane.compute.synchronize()
-        self.engines.clear()
+        with self.gpu.current():
+            for lane in self.lanes.close():
+                lane.compute.synchronize()
+            self.engines.clear()
 
 
 class TrtBackend(PlanBackend):
     """A `.engine` file on one GPU, with a graph captured for every batch size of the engine."""
 
-    def __init__(self, path: Path, spec: EngineSpec) -> None:
+    def __init__(self, path: Path, spec: EngineSpec, gpu: int | None = None) -> None:
         """As `PlanBackend`."""
-        super().__init__(path, spec, Library(TENSORRT), {plan_name(spec, size) for size in spec.batch_sizes})
+        super().__init__(path, spec, Library(TENSORRT), {plan_name(spec, size) for size in spec.batch_sizes}, gpu)
 
     def make_lane(self) -> Lane:
         engines = {size: self.engines[plan_name(self.spec, size)] for size in self.spec.batch_sizes}

@@ -34,9 +34,9 @@ TURING = "sm_75"
 class RtxBackend(PlanBackend):
     """An `.rtx` file on one GPU: each batch size and size of picture is compiled when it is first used."""
 
-    def __init__(self, path: Path, spec: EngineSpec) -> None:
+    def __init__(self, path: Path, spec: EngineSpec, gpu: int | None = None) -> None:
         """As `PlanBackend`; with the smallest batch of the engine's own size compiled."""
-        super().__init__(path, spec, Library(TENSORRT_RTX), {plan_name(architecture(open_gpu()))})
+        super().__init__(path, spec, Library(TENSORRT_RTX), {plan_name(architecture(open_gpu(gpu)))}, gpu)
 
     @property
     def engine(self) -> "trt.ICudaEngine":

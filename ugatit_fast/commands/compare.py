@@ -14,7 +14,7 @@ from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.train.evaluation.protocols import Measure
 
 if TYPE_CHECKING:
-    from ugatit_fast.study.compare import Named
+    from ugatit_fast.study.opening import Named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def listed_target(weights: Sequence[str]) -> str | None:
 
 def ready(name: str, weights: str, flags: EngineFlags) -> "Named":
     """A method with its engine, built where there is none, or with the reason why there can be none."""
-    from ugatit_fast.study.compare import Named
+    from ugatit_fast.study.opening import Named
 
     try:
         return Named(name, engine_for(weights, flags), weights)

@@ -12,6 +12,10 @@ from ugatit_fast.export.options import ReadyOptions
 class EngineFlags(Loading, ReadyOptions):
     """How an engine is come by and how it is loaded, as people type it."""
 
+    def __post_init__(self) -> None:
+        Loading.__post_init__(self)
+        ReadyOptions.__post_init__(self)
+
     @property
     def loading(self) -> Loading:
         """The second half."""

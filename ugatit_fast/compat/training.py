@@ -2,6 +2,7 @@
 
 results/NAME/model               a checkpoint every save_freq steps, as the published code writes and reads them
 results/NAME/img                 sample grids
+results/NAME/run.html            our page of them, and of the losses
 results/NAME/checkpoints         the newest three with all that --resume needs
 results/NAME_params_latest.pt    the networks alone, renewed every 1000 steps as published, and at the end
 """

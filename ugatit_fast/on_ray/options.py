@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ugatit_fast.choices import Loading
+from ugatit_fast.choices import Loading, places_of
 from ugatit_fast.errors import InputError
 from ugatit_fast.machine import available_cores
 
@@ -24,6 +24,11 @@ class RayOptions(Loading):
     """On Ray: the cluster, such as auto or HOST:6379; local starts one on this machine, which ends with the command."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if places_of(self.device).gpus:
+            raise InputError(
+                f"on Ray, replicas are given GPUs (--gpus-per-replica): take --device cuda in place of {self.device}"
+            )
         if self.replicas < 1:
             raise InputError(f"expected at least 1 replica, got {self.replicas}")
         if self.gpus_per_replica is not None and not self.gpus_per_replica >= 0:

@@ -85,7 +85,7 @@ def treatment(
     Raises Problem: 422 for what isn't understood, or not served at that size; 400 for faces without a detector.
     """
     try:
-        part = settings.crop if crop is None else None if crop == WHOLE else parse_crop(crop)
+        part = settings.crop if crop is None else asked_part(crop)
         options = TranslateOptions(
             fit=fit or settings.fit,
             crop=part,
@@ -102,6 +102,16 @@ def treatment(
     if missing is not None:
         raise Problem(400, missing)
     return options
+
+
+def asked_part(crop: str) -> Crop | None:
+    """The part that a request names; None is the whole photo. Raises InputError."""
+    if crop == WHOLE:
+        return None
+    try:
+        return parse_crop(crop)
+    except InputError as error:
+        raise InputError(f"crop: {error}; or {WHOLE}, for all of the photo") from error
 
 
 def as_asked(crop: Crop | None) -> str:

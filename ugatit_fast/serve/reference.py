@@ -101,7 +101,8 @@ def rows_of(operation: Json) -> Iterator[str]:
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         values = next((one["enum"] for one in (schema, *schema.get("anyOf", ())) if "enum" in one), ())
-        yield row_of(f"?{parameter['name']}=", f"{' | '.join(values)}. {parameter.get('description', '')}")
+        said = (" | ".join(values), parameter.get("description", ""))
+        yield row_of(f"?{parameter['name']}=", ". ".join(filter(None, said)))
     for kind in operation.get("requestBody", {}).get("content", ()):
         yield row_of("send", kind)
     for status, answer in sorted(operation["responses"].items()):

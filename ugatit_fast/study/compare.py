@@ -5,20 +5,18 @@
 What goes wrong with a method is its own failure, and with a photo that photo's: both are told, and the others go on.
 """
 
-import hashlib
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 
 from ugatit_fast.backends.base import Images
-from ugatit_fast.backends.extras import libraries_needed
-from ugatit_fast.bench.environment import file_stem, machine, now
+from ugatit_fast.bench.environment import machine, now
 from ugatit_fast.bench.results import Spread
-from ugatit_fast.choices import Loading
+from ugatit_fast.choices import Loading, places_of
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError, PlaceError, UgatitFastError
 from ugatit_fast.files import make_folder
@@ -27,17 +25,19 @@ from ugatit_fast.media.folders import IMAGE_SUFFIXES
 from ugatit_fast.progress import Phased, Say
 from ugatit_fast.serve.turns import turns_of
 from ugatit_fast.study.figures import write_table
-from ugatit_fast.study.options import FEWEST_METHODS, CompareOptions
+from ugatit_fast.study.names import data_set_of, folders_of, name_of, stamp_of
+from ugatit_fast.study.opening import Named, Opened, open_all, refuse_names
+from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.study.page import write_page
 from ugatit_fast.study.report import (
     METHODS,
     PHOTOS,
     SCHEMA_VERSION,
     Comparison,
-    Engine,
     Method,
     Photo,
     claim,
+    picture_file,
     remove_stale,
     write_report,
 )
@@ -47,26 +47,13 @@ from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.pipeline import translate_files
 from ugatit_fast.translate.refusals import refuse_output_among_inputs
-from ugatit_fast.translate.sources import ZIP_SUFFIX, ClipSource, Source, find_images
-from ugatit_fast.translator import Translated, Translates, Translator, describe_engine
+from ugatit_fast.translate.sources import ClipSource, Source, find_images
+from ugatit_fast.translator import Translated, Translates
 from ugatit_fast.version import __version__
 
 PICTURE_SUFFIX = ".png"
 TIMED_PHOTOS = 4
 """Different photos that the clock sees; the engines' work doesn't depend on them."""
-FOLDERS_OF_SETS = ("testa", "testb", "traina", "trainb", "test", "train", "a", "b")
-"""Folders that are called for their part of a data set, whose name is the folder's above."""
-
-
-@dataclass(frozen=True)
-class Named:
-    """A method as it was asked for."""
-
-    name: str
-    engine: Path | UgatitFastError
-    """Its file; or why there is none."""
-    weights: str = ""
-    """What was named, where that isn't the file."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +63,6 @@ class Target:
     pictures: Path
     """A folder, or an .npz file of features."""
     measure: Measure
-
-
-@dataclass
-class Opened:
-    """A method whose engine is loaded."""
-
-    method: Method
-    translator: Translates
-    size: tuple[int, int]
 
 
 class Untranslated:
@@ -138,14 +116,6 @@ def compare(
     return run.finish()
 
 
-def refuse_names(named: Sequence[Named]) -> None:
-    if len(named) < FEWEST_METHODS:
-        raise InputError(f"compare takes {FEWEST_METHODS} methods or more, got {len(named)}; of one: translate")
-    names = [method.name for method in named]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"two methods are called {twice[0]}; give each a name: NAME=ENGINE")
-
-
 def sources_of(photos: str) -> list[Source]:
     found = find_images([photos], PICTURE_SUFFIX)
     clips = [source for source in found if isinstance(source, ClipSource)]
@@ -172,53 +142,15 @@ class Run:
 
     def open(self, named: Sequence[Named], stack: ExitStack) -> None:
         """Load every engine. Raises what is wrong where none can be."""
-        folders = folders_of([one.name for one in named])
-        refused: dict[str, UgatitFastError] = {}
         for one in named:
-            method = self.methods[one.name] = Method(one.name, folders[one.name])
             self.folders |= {Path(one.weights).parent, *([one.engine.parent] if isinstance(one.engine, Path) else [])}
-            try:
-                if isinstance(one.engine, UgatitFastError):
-                    raise one.engine
-                with libraries_needed():
-                    self.opened[one.name] = self.load(method, one.engine, stack)
-                self.methods[one.name] = self.opened[one.name].method
-            except UgatitFastError as error:
-                refused[one.name] = error
-        if not self.opened:
-            raise of_all(refused)
+        folders = folders_of([one.name for one in named])
+        self.methods = {one.name: Method(one.name, folders[one.name]) for one in named}
+        self.opened, refused = open_all(named, self.options.size, self.loading, stack)
+        for name, opened in self.opened.items():
+            self.methods[name] = replace(self.methods[name], engine=opened.engine)
         for name, why in refused.items():
             self.fail(name, why)
-
-    def load(self, method: Method, file: Path, stack: ExitStack) -> Opened:
-        loading = self.loading
-        styled = describe_engine(file, loading.trust_plan).style_length > 0  # others draw in one style only
-        translator = Translator(
-            file,
-            device=loading.device,
-            threads=loading.threads,
-            trust_plan=loading.trust_plan,
-            style=loading.style if styled else None,
-        )
-        stack.callback(translator.close)
-        spec = translator.spec
-        size = self.options.size if self.options.size and spec.any_size else (spec.height, spec.width)
-        if reason := spec.check_size(*size):
-            raise InputError(f"{file} cannot translate at {size[0]}x{size[1]}: {reason}")
-        translator.warmup()
-        engine = Engine(
-            file=file.name,
-            sha256=sha256_of(file),
-            bytes=file.stat().st_size,
-            architecture=spec.network.architecture if spec.network else "",
-            kind=spec.kind,
-            precision=spec.precision,
-            direction=spec.direction,
-            height=size[0],
-            width=size[1],
-            device=translator.device,
-        )
-        return Opened(replace(method, engine=engine), translator, size)
 
     def begin(self, photos: str, sources: Sequence[Source], before: Comparison | None) -> None:
         """Say in the folder what is going to be in it, and remove what an earlier run left that isn't that."""
@@ -243,10 +175,17 @@ class Run:
         )
         self.folders |= {source.path.parent for source in sources}
         make_folder(self.out)
-        now_planned = self.so_far()
         if before is not None:
-            remove_stale(self.out, before, now_planned)
-        write_report(self.out, now_planned)
+            self.take_over(before)
+            remove_stale(self.out, before, self.so_far())
+        write_report(self.out, self.so_far())
+
+    def take_over(self, before: Comparison) -> None:
+        """Keep what an earlier run made of a method that can't be had now: its pictures stay, its times don't."""
+        earlier = {method.folder: method for method in before.methods}
+        for name, method in self.methods.items():
+            if method.engine is None and (then := earlier.get(method.folder)):
+                self.methods[name] = replace(method, engine=then.engine)
 
     def known_target(self) -> str:
         turns = (turns_of(one.translator.spec, None) for one in self.opened.values())
@@ -254,7 +193,7 @@ class Run:
 
     def notes(self) -> list[str]:
         """What makes methods less alike than they look."""
-        engines = [one.method.engine for one in self.opened.values() if one.method.engine]
+        engines = [one.engine for one in self.opened.values()]
         notes = []
         if len({engine.direction for engine in engines}) > 1:
             words = ", ".join(f"{name} {one.translator.spec.direction}" for name, one in self.opened.items())
@@ -282,7 +221,7 @@ class Run:
         if not readable:
             raise InputError("none of the photos can be read; what is wrong with each is said above")
         for name, one in list(self.opened.items()):
-            folder = self.out / METHODS / one.method.folder
+            folder = self.out / METHODS / self.methods[name].folder
             try:
                 for relative, reason in self.run_of(one.translator, one.size, folder, readable, name).items():
                     self.say(f"{name}: {reason}")
@@ -291,9 +230,10 @@ class Run:
                 raise
             except UgatitFastError as error:
                 self.fail(name, error)
-                for source in readable:
-                    if not (folder / source.relative).exists():
-                        self.photo_fails(source.relative, name, self.homeless(str(error)))
+        for method in self.methods.values():
+            for source in readable if method.failure else ():
+                if not picture_file(self.out, method, self.photos[source.relative]).exists():
+                    self.photo_fails(source.relative, method.name, method.failure or "")
         write_report(self.out, self.so_far())
 
     def run_of(
@@ -341,7 +281,13 @@ class Run:
         made = [(method.name, self.out / METHODS / method.folder) for method in self.so_far().made()]
         notes: dict[str, None] = dict.fromkeys(self.comparison.notes)
         found = distances(
-            made, target.pictures, self.out / PHOTOS, target.measure, self.loading.device, self.say, self.on_progress
+            made,
+            target.pictures,
+            self.out / PHOTOS,
+            target.measure,
+            places_of(self.loading.device).kind,
+            self.say,
+            self.on_progress,
         )
         for name, measured, of_method in found:
             if isinstance(measured, InputError):
@@ -380,62 +326,3 @@ class Run:
         write_page(self.out, found)
         write_report(self.out, found)
         return found
-
-
-def of_all(refused: Mapping[str, UgatitFastError]) -> UgatitFastError:
-    """One error for all methods, none of which can be opened."""
-    reasons = {str(error) for error in refused.values()}
-    if len(reasons) == 1:
-        return next(iter(refused.values()))
-    return InputError("no method can be opened: " + "; ".join(f"{name}: {why}" for name, why in refused.items()))
-
-
-# Names --------------------------------------------------------------------------------------------------------------
-
-
-def folders_of(names: Sequence[str]) -> dict[str, str]:
-    """A folder for each method: its name as far as any disk can hold it, with a number where two are alike."""
-    folders: dict[str, str] = {}
-    for name in names:
-        stem = file_stem(name)[:40].strip("-") or "method"
-        number = 1
-        folder = stem
-        while folder in folders.values():
-            number += 1
-            folder = f"{stem}-{number}"
-        folders[name] = folder
-    return folders
-
-
-def name_of(source: Source, photos: str) -> str:
-    """What the photo's file is called, below the folder that was named."""
-    given = Path(photos)
-    if given.is_dir() and source.path.is_relative_to(given):
-        return source.path.relative_to(given).as_posix()
-    return source.path.name
-
-
-def data_set_of(photos: str) -> str:
-    """The name of the folder of photos, or of that above it where it is called testA; of an archive, its own."""
-    path = Path(photos).resolve()
-    if path.suffix.lower() == ZIP_SUFFIX:
-        return path.stem
-    path = path if path.is_dir() else path.parent
-    parts = [part for part in path.parts[1:] if part.casefold() not in FOLDERS_OF_SETS]
-    return parts[-1] if parts else path.name
-
-
-def stamp_of(source: Source) -> str:
-    """Of the file that a photo is read from: its size and time, and empty where there is none to come back to."""
-    if source.file is None:
-        return ""
-    try:
-        status = source.file.stat()
-    except OSError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def sha256_of(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -83,7 +83,7 @@ class Photo:
     picture: str
     """The name of its pictures in `PHOTOS` and in each method's folder."""
     stamp: str
-    """Tells a file from what it is after a change."""
+    """Tells a file from what it is after a change; empty where nothing can."""
     failures: dict[str, str] = field(default_factory=dict)
     """Method -> why it made nothing of this one."""
 
@@ -164,7 +164,7 @@ def read_report(folder: Path) -> Comparison:
     try:
         comparison: Comparison = decode(Comparison, document, "comparison")
     except TypeError as error:
-        raise InputError(f"{path} isn't a comparison of ours: {error}") from error
+        raise InputError(f"{path} isn't a comparison of ours: {error}; compare into another folder") from error
     for name in (*(method.folder for method in comparison.methods), *(photo.picture for photo in comparison.photos)):
         if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
             raise InputError(f"{path} names a file outside its folder ({name}); compare again")
@@ -225,7 +225,7 @@ def kept(folder: Path, before: Comparison, after: Comparison) -> Iterator[Path]:
     if before.fit != after.fit:
         return
     unchanged = {(photo.picture, photo.stamp) for photo in before.photos}
-    photos = [photo for photo in after.photos if (photo.picture, photo.stamp) in unchanged]
+    photos = [photo for photo in after.photos if photo.stamp and (photo.picture, photo.stamp) in unchanged]
     if (before.height, before.width) == (after.height, after.width):
         yield from (photo_file(folder, photo) for photo in photos)
     makers = {method.folder: maker_of(method) for method in before.methods}

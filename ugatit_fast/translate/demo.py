@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ugatit_fast.assets import sample_photos, shipped_engine
-from ugatit_fast.choices import Device
 from ugatit_fast.files import make_folder
 from ugatit_fast.progress import Say
 from ugatit_fast.translate.pipeline import translate_files
@@ -23,7 +22,7 @@ class Demo:
     """What each stage took."""
 
 
-def run_demo(folder: Path, say: Say, device: Device = "auto") -> Demo:
+def run_demo(folder: Path, say: Say, device: str = "auto") -> Demo:
     """Translate the sample photos into `folder`, on a device as `Translator` takes it.
 
     Needs ONNX Runtime, and neither PyTorch nor a build.

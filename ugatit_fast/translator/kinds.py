@@ -105,9 +105,9 @@ def to_unit_range(images: Images) -> NDArray[np.float32]:
 # On the device -----------------------------------------------------------------------------------------------------
 
 
-def is_on_gpu(batch: object) -> "TypeGuard[torch.Tensor]":
-    """Whether a batch is a CUDA tensor."""
-    return is_tensor(batch) and batch.is_cuda
+def is_on_gpu(batch: object, number: int | None) -> "TypeGuard[torch.Tensor]":
+    """Whether a batch is a CUDA tensor on the GPU of that number; None is any."""
+    return is_tensor(batch) and batch.is_cuda and number in (None, batch.device.index)
 
 
 def tensor_to_images(batch: "torch.Tensor") -> "torch.Tensor":

@@ -10,7 +10,7 @@ import numpy as np
 from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
 from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
 from ugatit_fast.backends.styles import Style
-from ugatit_fast.choices import Device, Loading, Tune
+from ugatit_fast.choices import Loading, Tune
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.progress import Say
@@ -57,7 +57,7 @@ class Translator:
         self,
         engine: str | Path,
         *,
-        device: Device = "auto",
+        device: str = "auto",
         heatmap: bool = False,
         threads: int | None = None,
         tune: Tune = "auto",
@@ -68,7 +68,8 @@ class Translator:
         """Load an engine; the object is ready when this returns.
 
         engine: an engine file from `build_engine`.
-        device: "auto" (the best that the engine can use here), "cpu" or "cuda".
+        device: "auto" (the best that the engine can use here), "cpu", "cuda", a GPU by its number ("cuda:1"), or
+            several ("cuda:0,cuda:1"): batches are shared out, and callers at once go where the least is in hand.
         heatmap: also return the attention heat maps; the engine must have been built with them.
         threads: of a CPU engine; None takes every core.
         tune: whose convolutions a cuda engine runs by: "cudnn", "ours", or "auto", the faster for each layer, timed
@@ -91,6 +92,7 @@ class Translator:
         self.heatmap = heatmap
         self.style: Style | None = style_of(style, self.spec, path)
         self.backend: Backend = open_backend(path, self.spec, loading, say)
+        self.spec = self.backend.spec
 
     def run(self, pictures: Pictures, *, style: "GivenStyle | None" = None) -> Any:
         """Translate one picture or many, and give the same kind back. `translator(pictures)` is the same.
@@ -139,7 +141,7 @@ class Translator:
 
     def run_batch(self, batch: Batch, style: Style | None) -> Any:
         """As `run`, of arrays with their n: a pair with heat maps."""
-        if is_on_gpu(batch) and isinstance(self.backend, DeviceBackend):
+        if isinstance(self.backend, DeviceBackend) and is_on_gpu(batch, self.backend.number):
             images = tensor_to_images(batch)
             self.check_size(*images.shape[1:3])
             translated, attention = self.backend.run_on_device(images, style)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ugatit_fast.errors import CheckpointError
+from ugatit_fast.errors import CheckpointError, InputError
 from ugatit_fast.files import locked, make_folder, write_errors
 from ugatit_fast.machine import cache_folder
 from ugatit_fast.progress import Phased, Say
@@ -46,6 +46,7 @@ def is_address(text: str) -> bool:
 def fetch(
     address: str,
     *,
+    plain: bool = False,
     offline: bool = False,
     size_bytes: int | None = None,
     sha256: str | None = None,
@@ -54,14 +55,15 @@ def fetch(
 ) -> Path:
     """The file behind an address, downloaded unless that was done before.
 
-    offline: only look in the cache. size_bytes, sha256: what is known of the file, checked when it has come.
+    plain: also by http://. offline: only look in the cache. size_bytes, sha256: what is known of the file, checked when
+    it has come.
     say: called with a line when a download begins. progress: called with the file's name, its bytes so far and in all.
     What has come of a download that breaks off is kept, and the next one goes on from there. Raises CheckpointError for
     an address that isn't public or can't be fetched, a page in place of a file, and a file that isn't the known one;
     InputError where the cache can't be written.
     """
     address = ADDRESS.sub(lambda scheme: f"{scheme[0].partition(':')[0]}://", address)
-    check_address(address)
+    check_address(address, plain=plain)
     folder = cache_folder() / "downloads" / hashlib.sha256(address.encode()).hexdigest()[:16]
     file = folder / name_of(address)
     if not file.is_file():
@@ -71,11 +73,22 @@ def fetch(
         with write_errors(file), locked(folder / ".lock", wait=True):
             if not file.is_file():  # another process may have fetched it meanwhile
                 say(f"fetching {address} to {folder}")
-                download = Download(address, file)
+                download = Download(address, file, plain=plain)
                 download.run(progress)
                 check(address, download.partial, size_bytes, sha256)
                 download.partial.replace(file)
     return file
+
+
+def fetch_known(address: str, otherwise: str, *, say: Say = lambda _: None, progress: Phased = lambda *_: None) -> Path:
+    """As `fetch`, for an address of a list of ours, which may begin with http:// too.
+
+    otherwise: what to do where it can't be had, for the message. Raises InputError.
+    """
+    try:
+        return fetch(address, plain=True, say=say, progress=progress)
+    except CheckpointError as error:
+        raise InputError(f"{error}, or {otherwise}") from error
 
 
 def name_of(address: str) -> str:
@@ -108,8 +121,8 @@ def digest_of(file: Path) -> str:
 class Download:
     """One file on its way. What has come lies beside it, with what tells whether the server still has the same."""
 
-    def __init__(self, address: str, file: Path) -> None:
-        self.address, self.file = address, file
+    def __init__(self, address: str, file: Path, *, plain: bool) -> None:
+        self.address, self.file, self.plain = address, file, plain
         self.partial = file.with_name(f"{file.name}.part")
         self.validator = file.with_name(f"{file.name}.validator")
 
@@ -162,7 +175,7 @@ class Download:
             headers |= {"Range": f"bytes={self.have}-", "If-Range": self.validator.read_text(encoding="latin-1")}
         request = urllib.request.Request(self.address, headers=headers)
         try:
-            return opener(self.address).open(request, timeout=SILENCE_SECONDS)
+            return opener(self.address, plain=self.plain).open(request, timeout=SILENCE_SECONDS)
         except urllib.error.HTTPError as error:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and self.may_go_on:
                 self.partial.unlink()  # all of it, or of another file: from the beginning
@@ -210,12 +223,15 @@ def network_errors(address: str) -> Iterator[None]:
 # Public addresses only ---------------------------------------------------------------------------------------------
 
 
-def check_address(address: str) -> None:
-    """CheckpointError for an address that is not https, carries a password, or names a place that isn't public."""
+def check_address(address: str, *, plain: bool) -> None:
+    """CheckpointError for an address that is not https, carries a password, or names a place that isn't public.
+
+    plain: http will do.
+    """
     parts = urlsplit(address)
     if f"{parts.scheme}://{parts.netloc}" in TEST_SERVERS:
         return
-    if parts.scheme != "https":
+    if parts.scheme != "https" and not (plain and parts.scheme == "http"):
         raise CheckpointError(f"{address} is not fetched: expected an address that begins with https://")
     if parts.username or parts.password:
         raise CheckpointError("an address with a password in it is not fetched; download the file, and give that")
@@ -234,14 +250,10 @@ def is_public(host: str, *, unknown: bool) -> bool:
     return (mapped or number).is_global
 
 
-class PublicConnection(http.client.HTTPSConnection):
-    """HTTPS to public addresses; through a proxy, to wherever that lets us."""
+class PlainConnection(http.client.HTTPConnection):
+    """HTTP to public addresses."""
 
     through_proxy = False
-
-    def set_tunnel(self, *arguments: Any, **options: Any) -> None:
-        self.through_proxy = True
-        super().set_tunnel(*arguments, **options)
 
     def connect(self) -> None:
         """Look before connecting, and again at who answered: a name may have changed its address in between."""
@@ -255,7 +267,22 @@ class PublicConnection(http.client.HTTPSConnection):
     def refuse(self, number: str) -> None:
         if not is_public(number, unknown=False):
             self.close()
-            raise CheckpointError(f"{self.host} is not asked for weights: {number} is no public address")
+            raise CheckpointError(f"{self.host} is not asked: {number} is no public address")
+
+
+class PublicConnection(PlainConnection, http.client.HTTPSConnection):
+    """HTTPS to public addresses; through a proxy, to wherever that lets us."""
+
+    def set_tunnel(self, *arguments: Any, **options: Any) -> None:
+        self.through_proxy = True
+        super().set_tunnel(*arguments, **options)
+
+
+class PlainHandler(urllib.request.HTTPHandler):
+    """Makes `PlainConnection`s; to a proxy, which need not be public, others."""
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(http.client.HTTPConnection if request.has_proxy() else PlainConnection, request)
 
 
 class PublicHandler(urllib.request.HTTPSHandler):
@@ -268,24 +295,28 @@ class PublicHandler(urllib.request.HTTPSHandler):
 class CheckedRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirections to addresses that might have been asked for."""
 
+    def __init__(self, *, plain: bool) -> None:
+        self.plain = plain
+
     def redirect_request(self, request: urllib.request.Request, *rest: Any) -> urllib.request.Request | None:
-        check_address(rest[-1])
+        check_address(rest[-1], plain=self.plain)
         return super().redirect_request(request, *rest)
 
 
-def opener(address: str) -> urllib.request.OpenerDirector:
-    """What asks a server for a file: no other protocol than HTTPS, but for a test's own server."""
+def opener(address: str, *, plain: bool) -> urllib.request.OpenerDirector:
+    """What asks a server for a file: no other protocol than HTTPS, or `plain` HTTP, but for a test's own server."""
     made = urllib.request.OpenerDirector()
     handlers: list[urllib.request.BaseHandler] = [
         urllib.request.ProxyHandler(),
         PublicHandler(),
-        CheckedRedirects(),
+        *([PlainHandler()] if plain else []),
+        CheckedRedirects(plain=plain),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.UnknownHandler(),
     ]
     if address.startswith(tuple(TEST_SERVERS)):
-        handlers = [urllib.request.HTTPHandler(), *handlers[1:]]
+        handlers = [urllib.request.HTTPHandler(), *(one for one in handlers[1:] if not isinstance(one, PlainHandler))]
     for handler in handlers:
         made.add_handler(handler)
     return made

@@ -15,6 +15,7 @@ from ugatit_fast.errors import InputError
 from ugatit_fast.train.evaluation import inception_file
 from ugatit_fast.train.evaluation.inception import CLASSES, WIDTH, BlockA, BlockE, ConvNorm, Inception
 from ugatit_fast.train.evaluation.inception_file import NAME, find_inception
+from ugatit_fast.weights import web
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "inception_2015_12_05.txt"
 CONTENT = b"weights" * 1000
@@ -140,6 +141,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as listening:
         threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setattr(web, "TEST_SERVERS", {f"http://127.0.0.1:{listening.server_port}"})
         monkeypatch.setattr(inception_file, "URL", f"http://127.0.0.1:{listening.server_port}/{NAME}")
         monkeypatch.setattr(inception_file, "SHA256", hashlib.sha256(CONTENT).hexdigest())
         yield sends
@@ -191,4 +193,4 @@ def test_a_download_gone_wrong_leaves_nothing(cache: Path, server: dict[str, byt
     server["body"] = body
     with pytest.raises(InputError, match=message):
         find_inception(None, download=True, say=quiet)
-    assert list(cache.parent.iterdir()) == []
+    assert [file for file in cache.parent.rglob("*") if file.is_file() and file.name != ".lock"] == []
