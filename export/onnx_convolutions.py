@@ -7,6 +7,7 @@ its convolutions compute, and what lies between two convolutions becomes kernels
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from onnx import TensorProto
 
@@ -132,6 +133,16 @@ class ConvolutionOperations(ActivationWriter):
         bordered = self.node("Pad", doubled, self.builder.integers(*before * 2), mode=ONNX_MODES[mode])
         kernel = weights.get_buffer(name).unsqueeze(axis).numpy()
         return self.node("Conv", bordered, self.builder.constant(kernel, weights.name(name)))
+
+    def halve(self, x: str, *, pad: int, pad_mode: str) -> str:
+        pairs = self.node("AveragePool", self.planes(x), kernel_shape=[2, 2])  # [1, 2, 1] / 4 is [1, 1] / 2 twice
+        halved = self.node("AveragePool", pairs, kernel_shape=[2, 2], strides=[2, 2])
+        return self.bordered(self.from_planes(halved), pad, pad_mode)
+
+    def double(self, x: str, *, pad: int, pad_mode: str) -> str:
+        twice = self.builder.constant(np.array([1, 1, 2, 2], np.float32), "twice")
+        doubled = self.node("Resize", self.planes(x), "", twice, mode="linear")
+        return self.bordered(self.from_planes(doubled), pad, pad_mode)
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
         bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))

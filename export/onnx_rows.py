@@ -19,6 +19,7 @@ from onnx import TensorProto
 from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.row_convolutions import PICTURE_MULTIPLE, RowConvolutions
 from ugatit_fast.export.row_norms import RowNorms
+from ugatit_fast.export.row_resampling import RowResampling
 from ugatit_fast.export.row_writer import WIDE, Rows
 from ugatit_fast.graph import (
     AttentionWeights,
@@ -30,7 +31,7 @@ from ugatit_fast.graph import (
 )
 
 
-class RowOperations(RowConvolutions, RowNorms):
+class RowOperations(RowConvolutions, RowNorms, RowResampling):
     """Writes the folded network down as pixel rows; see `ugatit_fast.graph.Operations`."""
 
     def normalise(self, image: str, pad: int) -> Rows:
@@ -80,6 +81,12 @@ class RowOperations(RowConvolutions, RowNorms):
         up = self.with_edges(self.up_convolution(x, weights), x, weights)
         normalised = self.norm(up, weights, None, unbiased=True, relu=True, eps_outside=True)
         return replace(normalised, pad_mode=pad_mode)
+
+    def halve(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
+        return replace(self.halved(x), pad_mode=pad_mode)
+
+    def double(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
+        return replace(self.doubled(x), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
         matrix = self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)

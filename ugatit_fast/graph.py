@@ -17,7 +17,7 @@ from ugatit_fast.files import STYLE_ENCODER
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
-from ugatit_fast.kernels.padding import interior
+from ugatit_fast.kernels.padding import interior, pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.kernels.style import style
 from ugatit_fast.model import EPS, Config, GeneratorConfig
@@ -175,6 +175,12 @@ class Operations(Protocol[Picture, Value, Style]):
         """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
         normalisation by unbiased deviations to which the epsilon is added, ReLU, border.
         """
+
+    def halve(self, x: Value, *, pad: int, pad_mode: str) -> Value:
+        """Blur of x (with a border of 1) by [1, 2, 1] / 4 both ways, of which every second pixel is kept; border."""
+
+    def double(self, x: Value, *, pad: int, pad_mode: str) -> Value:
+        """Bilinear x2 between the middles of pixels (align_corners false) of x (without a border); border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -373,6 +379,14 @@ class TorchOperations:
         image = woven(F.conv2d(x, weights.weight))
         add_edges(image, interior(x, 1), weights)
         return normalised(image, weights, unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True)
+
+    def halve(self, x: Tensor, *, pad: int, pad_mode: str) -> Tensor:
+        pairs = F.avg_pool2d(x, 2, 1)  # [1, 2, 1] / 4 is [1, 1] / 2 twice
+        return pad_reference(F.avg_pool2d(pairs, 2, 2), pad, pad_mode)
+
+    def double(self, x: Tensor, *, pad: int, pad_mode: str) -> Tensor:
+        wide = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return pad_reference(wide, pad, pad_mode)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)

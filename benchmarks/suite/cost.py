@@ -150,6 +150,18 @@ class CountingOperations:
         self.normalisation(y, None, padded(y, pad))
         return padded(y, pad)
 
+    def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
+        return self.resampled("blur, every second pixel", x, x.h // 2 - 1, x.w // 2 - 1, pad)
+
+    def double(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
+        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad)
+
+    def resampled(self, name: str, x: Activation, height: int, width: int, pad: int) -> Activation:
+        """A few additions a pixel, and no more reading than once."""
+        y = padded(x._replace(h=height, w=width), pad)
+        self.add(name, 0, [self.size(x)], self.size(y))
+        return y
+
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         y = x._replace(c=len(weights.weight))
         if self.is_ours(x, weights.weight):

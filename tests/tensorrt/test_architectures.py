@@ -28,6 +28,7 @@ SIDE = 32
 NETWORKS: dict[str, object] = {
     "cyclegan": randomised(Published(ngf=8, n_blocks=2, kind="affine")).state_dict(),
     "no norm": randomised(Published(ngf=8, n_blocks=1, kind="none")).state_dict(),
+    "cut": randomised(Published(ngf=8, n_blocks=1, blur_down=True, blur_up=True)).state_dict(),
     "unit": {domain: random_state(Sizes(dim=8, n_res=1), seed) for seed, domain in enumerate("ab")},
     "munit": {domain: random_state(Sizes(dim=8, n_res=1, style=8), seed) for seed, domain in enumerate("ab")},
 }

@@ -4,6 +4,7 @@
     ugatit.py        U-GAT-IT (its reference, graph and folds: ugatit_fast/model.py, graph.py, fold.py)
     cyclegan.py      CycleGAN, pix2pix with residual blocks, pix2pixHD's global generator
     resnet_tensors.py  what the tensors of such a generator say
+    cut.py           CUT, FastCUT and DCLGAN, which are such a generator with blurs
     unit.py          UNIT
     munit.py         MUNIT, which draws in styles
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
@@ -16,6 +17,7 @@ An architecture is recognised by names and shapes of tensors, never by a file's 
 from typing import Any
 
 from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
+from ugatit_fast.architectures.cut import Cut
 from ugatit_fast.architectures.cyclegan import CycleGan
 from ugatit_fast.architectures.munit import Munit
 from ugatit_fast.architectures.ugatit import Ugatit
@@ -23,7 +25,7 @@ from ugatit_fast.architectures.unit import Unit
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
-ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(), CycleGan(), Unit(), Munit())
+ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(), CycleGan(), Cut(), Unit(), Munit())
 """In the order in which they are looked for."""
 
 
