@@ -30,8 +30,19 @@ class Ending:
     pad_mode: str
     style: Style | None = None
     residual: str | None = None
+    residual_border: int = 1
+    slope: float = 0.0
     eps_outside: bool = False
     """The epsilon is added to deviations, not to variances."""
+
+
+def ended(writer: ActivationWriter, y: str, ending: Ending) -> str:
+    """What every stage ends with: ReLU, the addition of the interior of the residual, and a border. y: float32."""
+    if ending.relu:
+        y = writer.node("LeakyRelu", y, alpha=ending.slope) if ending.slope else writer.node("Relu", y)
+    if ending.residual is not None:
+        y = writer.node("Add", y, writer.interior(ending.residual, ending.residual_border))
+    return writer.bordered(writer.narrow(y), ending.pad, ending.pad_mode)
 
 
 class Norms(Protocol):
@@ -63,7 +74,7 @@ class NativeNorms:
             y = self.instance_norm(deviation, variance, weights, ending.style)
         else:
             y = self.mixed_norm(x, mean, deviation, variance, weights, ending)
-        return writer.finished(y, relu=ending.relu, residual=ending.residual, pad=ending.pad, pad_mode=ending.pad_mode)
+        return ended(writer, y, ending)
 
     def instance_norm(self, deviation: str, variance: str, weights: StageWeights, style: Style | None) -> str:
         """The convolution's bias cancels."""

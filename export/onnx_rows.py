@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from onnx import TensorProto
 
+from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.row_convolutions import PICTURE_MULTIPLE, RowConvolutions
 from ugatit_fast.export.row_norms import RowNorms
@@ -52,17 +53,28 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         pad: int = 0,
         pad_mode: str = "reflect",
         norm: bool = True,
+        slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> Rows:
+        size = weights.weight.shape[3]
+        alone = norm and weights.rho is None  # each channel, so that its constant doesn't matter
         if x.channels == 3:
-            convolved = self.first_convolution(x, weights, norm=norm)
+            convolved = self.first_convolution(x, weights, alone=alone)
+        elif depthwise:
+            convolved = self.depthwise_convolution(x, weights)
+        elif size == 1:
+            convolved = self.pointwise_convolution(x, weights)
+        elif size == 7:
+            convolved = self.wide_convolution(x, weights)
         elif stride == 2:
-            convolved = self.strided_convolution(x, weights, norm=norm)
+            convolved = self.strided_convolution(x, weights, alone=alone)
         else:
             convolved = self.convolution(x, weights)
         if norm:
-            normalised = self.norm(convolved, weights, style, unbiased, relu)
+            normalised = self.norm(convolved, weights, style, unbiased, relu, slope=slope)
         else:
-            normalised = self.moved(convolved, weights, relu)
+            normalised = self.moved(convolved, weights, relu, slope)
         if residual is not None:
             normalised = self.added(residual, normalised)
         return replace(normalised, pad_mode=pad_mode)
@@ -85,8 +97,8 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     def halve(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
         return replace(self.halved(x), pad_mode=pad_mode)
 
-    def double(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
-        return replace(self.doubled(x), pad_mode=pad_mode)
+    def double(self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Rows:
+        return replace(self.doubled(x, grid), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
         matrix = self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)

@@ -30,7 +30,8 @@ class PluginNorms:
             self.builder.define(text)
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        if ending.eps_outside:  # which the kernels of the plugins don't know
+        bare = ending.residual is not None and ending.residual_border != 1
+        if ending.eps_outside or ending.slope or bare:  # which the kernels of the plugins don't know
             return self.native.norm(x, weights, ending)
         channels = ending.channels
         rho = self.filled(1, channels) if weights.rho is None else self.writer.stored(weights, "rho")

@@ -135,11 +135,11 @@ class RowConvolutions(RowWriter):
         layout = self.rows.doubled(self.rows.tiled(x.layout.height, x.layout.width), phases_first=True)
         return Rows(value, layout, outputs, self.constant_through(x, weights, weight[:outputs].sum((2, 3))))
 
-    def first_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
+    def first_convolution(self, x: Rows, weights: StageWeights, *, alone: bool) -> Rows:
         """7x7 on the picture itself, `GROUP` neighbouring pixels at a time.
 
-        The mean colour is taken off, rounded, instead of 127.5: the norm that follows takes no notice, and a picture
-        of one colour becomes exactly zero. Without a norm the difference is the constant.
+        The mean colour is taken off, rounded, instead of 127.5: a picture of one colour becomes exactly zero. A norm
+        of each channel alone, where it follows, takes no notice; otherwise the difference is the constant.
         """
         outputs, colours, size, _ = weights.weight.shape
         height, width = x.layout.height, x.layout.width
@@ -160,14 +160,14 @@ class RowConvolutions(RowWriter):
         windows = self.reshape(windows, 0, -1, size * reach * colours)
         matrix = self.stored(weights.name("weight"), kernels_of_a_group(weights.weight.numpy()))
         value = self.reshape(self.node("MatMul", windows, matrix), 0, -1, outputs)
-        if norm:
+        if alone:
             return Rows(value, x.layout, outputs)
         apart = self.node("Sub", self.reshape(mean, 0, 1, colours), self.scalar(127.5))
         colour = replace(x, constant=self.node("Mul", apart, self.scalar(1 / 127.5)))
         sums = weights.weight.numpy().sum((2, 3))
         return Rows(value, x.layout, outputs, self.constant_through(colour, weights, sums))
 
-    def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
+    def strided_convolution(self, x: Rows, weights: StageWeights, *, alone: bool) -> Rows:
         """3x3 or 4x4 with stride 2 and a border of 1, as a matrix product of gathered windows. An instance norm that
         follows takes no notice of the constant.
         """
@@ -181,33 +181,68 @@ class RowConvolutions(RowWriter):
             pieces.append(self.node("MatMul", windows, matrix))
         height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
         layout = self.rows.tiled(height, width, bands)
-        constant = None if norm else self.constant_through(x, weights, weights.weight.numpy().sum((2, 3)))
+        constant = None if alone else self.constant_through(x, weights, weights.weight.numpy().sum((2, 3)))
         return Rows(self.node("Concat", *pieces, axis=1), layout, outputs, constant)
 
     def last_convolution(self, x: Rows, weights: ConvolutionWeights) -> str:
-        """7x7 to three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom.
-
-        `GROUP` neighbouring pixels at a time give each kernel row's triple; a gather brings the triples that belong
-        to one pixel together. In bands of the picture, which overlap.
-        """
-        weight = weights.weight.numpy()
-        size = weight.shape[3]
-        matrix = self.stored(weights.name("weight"), row_kernels_of_a_group(weight))
-        reach = (GROUP + size - 1) * x.channels
-        ones = self.shared(np.ones((1, size)))
-        pieces = []
-        for band in self.rows.picture_bands(x.layout, size, GROUP, BANDS["out"], x.pad_mode):
-            windows = self.reshape(self.node("Gather", x.value, band.windows, axis=1), 0, -1, reach)
-            triples = self.reshape(self.node("MatMul", windows, matrix), 0, -1, 3)
-            together = self.reshape(self.node("Gather", triples, band.triples, axis=1), 0, size, -1)
-            pieces.append(self.node("MatMul", ones, together))
-        summed = self.node("Concat", *pieces, axis=2)
-        constant = self.constant_through(x, weights, colour_sums(weight))
+        """To three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom."""
+        summed = self.by_rows(x, weights.name("weight"), weights.weight.numpy())
+        constant = self.constant_through(x, weights, colour_sums(weights.weight.numpy()))
         for moved in (constant, self.optional(weights, "bias")):
             if moved is not None:
                 wide = self.reshape(summed, 0, -1, 3 * PICTURE_MULTIPLE)
                 summed = self.node("Add", wide, self.repeated(moved, PICTURE_MULTIPLE))
         return summed
+
+    def wide_convolution(self, x: Rows, weights: StageWeights) -> Rows:
+        """7x7 between activations with a border of 3, by rows as the last."""
+        weight = weights.weight.numpy()
+        outputs, inputs, size, _ = weight.shape
+        rows = weight.transpose(2, 0, 1, 3).reshape(size * outputs, inputs, 1, size)
+        value = self.reshape(self.by_rows(x, weights.name("weight"), rows), 0, -1, outputs)
+        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=PICTURE_MULTIPLE)
+        return Rows(value, layout, outputs, self.constant_through(x, weights, weight.sum((2, 3))))
+
+    def pointwise_convolution(self, x: Rows, weights: StageWeights) -> Rows:
+        """1x1, in whatever order the rows are."""
+        matrix = weights.weight.numpy()[:, :, 0, 0]
+        value = self.node("MatMul", x.value, self.stored(weights.name("weight"), matrix.T))
+        return Rows(value, x.layout, len(matrix), self.constant_through(x, weights, matrix))
+
+    def depthwise_convolution(self, x: Rows, weights: StageWeights) -> Rows:
+        """3x3 of each channel by itself, with a border of 1: windows times kernels, added up by a product with ones."""
+        weight = weights.weight.numpy()[:, 0]
+        taps = weight[0].size
+        index = self.rows.raster_windows(x.layout, len(weight[0]), x.pad_mode)
+        windows = self.reshape(self.node("Gather", x.value, index, axis=1), 0, taps, -1, x.channels)
+        kernel = self.stored(weights.name("weight"), weight.reshape(-1, taps).T[:, None])
+        products = self.reshape(self.node("Mul", windows, kernel), 0, taps, -1)
+        summed = self.node("MatMul", self.shared(np.ones((1, taps))), products)
+        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=1)
+        constant = None
+        if x.constant is not None:
+            sums = self.stored(f"{weights.name('weight')}.sums", weight.sum((1, 2))[None, None])
+            constant = self.node("Mul", x.constant, sums)
+        return Rows(self.reshape(summed, 0, -1, x.channels), layout, x.channels, constant)
+
+    def by_rows(self, x: Rows, name: str, weight: NDArray[np.float32]) -> str:
+        """A convolution in row form, (o k, i, 1, k): (n, 1, o * pixels), left to right and top to bottom.
+
+        `GROUP` neighbouring pixels at a time give what each kernel row adds; a gather brings together what belongs to
+        one pixel. In bands of the picture, which overlap.
+        """
+        size = weight.shape[3]
+        outputs = len(weight) // size
+        matrix = self.stored(name, row_kernels_of_a_group(weight))
+        reach = (GROUP + size - 1) * x.channels
+        ones = self.shared(np.ones((1, size)))
+        pieces = []
+        for band in self.rows.picture_bands(x.layout, size, GROUP, BANDS["out"], x.pad_mode):
+            windows = self.reshape(self.node("Gather", x.value, band.windows, axis=1), 0, -1, reach)
+            triples = self.reshape(self.node("MatMul", windows, matrix), 0, -1, outputs)
+            together = self.reshape(self.node("Gather", triples, band.triples, axis=1), 0, size, -1)
+            pieces.append(self.node("MatMul", ones, together))
+        return self.node("Concat", *pieces, axis=2)
 
     def constant_through(self, x: Rows, weights: ConvolutionWeights, sums: NDArray[np.float32]) -> str | None:
         """What a convolution whose taps add up to `sums` (o, i) makes of the constant of x."""

@@ -18,6 +18,7 @@ class RowNorms(RowWriter):
         unbiased: bool,
         relu: bool,
         *,
+        slope: float = 0.0,
         eps_outside: bool = False,
     ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin` on rows; the result leaves `b` to its constant."""
@@ -37,13 +38,13 @@ class RowNorms(RowWriter):
             a = self.node("Add", self.times(self.node("Mul", rho, scale_c), gamma), layer_part)
             b = self.plus(self.node("Mul", layer_part, offset), beta)
         scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
-        return self.rectified(scaled, b) if relu else scaled
+        return self.rectified(scaled, b, slope) if relu else scaled
 
-    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
+    def moved(self, x: Rows, weights: StageWeights, relu: bool, slope: float = 0.0) -> Rows:
         """What follows a convolution without a normalisation: its bias, and ReLU."""
         bias = self.optional(weights, "bias")
         b = bias if x.constant is None else self.plus(x.constant, bias)
-        return self.rectified(x, b) if relu else replace(x, constant=b)
+        return self.rectified(x, b, slope) if relu else replace(x, constant=b)
 
     def statistics(self, x: Rows) -> tuple[str, str, str]:
         """Deviations from the channel means, these means, and the biased variances (n, 1, c)."""
@@ -51,12 +52,16 @@ class RowNorms(RowWriter):
         deviation = self.per_channel("Sub", x, x.value, mean)
         return deviation, mean, self.mean(self.node("Mul", deviation, deviation), x)
 
-    def rectified(self, x: Rows, b: str | None) -> Rows:
+    def rectified(self, x: Rows, b: str | None, slope: float = 0.0) -> Rows:
         """relu(x + b), with relu(b) left to the constant, so that zero stays exactly zero."""
+
+        def relu(value: str) -> str:
+            return self.node("LeakyRelu", value, alpha=slope) if slope else self.node("Relu", value)
+
         if b is None:
-            return replace(x, value=self.node("Relu", x.value), constant=None)
-        constant = self.node("Relu", b)
-        active = self.node("Relu", self.per_channel("Add", x, x.value, b))
+            return replace(x, value=relu(x.value), constant=None)
+        constant = relu(b)
+        active = relu(self.per_channel("Add", x, x.value, b))
         return replace(x, value=self.per_channel("Sub", x, active, constant), constant=constant)
 
     def added(self, residual: Rows, x: Rows) -> Rows:

@@ -158,5 +158,4 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "blurred both ways" in capsys.readouterr().err
     assert main(["verify", engine, source]) == 0
     assert main(["convert", source, converted]) == 0
-    assert main(["verify", engine, converted]) == 0
     assert read_checkpoint(Path(converted)).config == CutConfig(ngf=8, n_blocks=2)

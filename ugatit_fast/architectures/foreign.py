@@ -16,7 +16,7 @@ NEIGHBOURS = (
     (r"(^|\.)enc\.model\.", f"it looks like one domain of UNIT, and {OF_BOTH}"),
     (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),
     (r"(^|\.)state\.\d+\.exp_avg", f"it looks like the state of an optimiser (optimizer.pt); {ITS_BOTH}"),
-    (r"(^|\.)block_a\.0\.", "it looks like an AnimeGAN generator"),
+    (r"(^|\.)block_a\.", "it looks like a part of an AnimeGANv2 generator"),
     (r"(^|\.)model\.model\.1\.model\.", "it looks like a pix2pix generator (a U-Net)"),
     (r"weight_orig$", "it looks like a discriminator; expected genA2B or genB2A"),
     (r"(^|\.)mlp_\d+\.\d+\.", f"it looks like CUT's netF, which only training needs; {ITS_GENERATOR}"),
