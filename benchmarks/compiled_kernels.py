@@ -412,7 +412,7 @@ def cases_of(dtype: torch.dtype, capability: int) -> list[Case]:
         ),
         case(
             "normalise_image, reflect 3", pointwise_triton.normalise_image_kernel, FLAT_TILE, FLAT_TILE.rows,
-            wide=False, image="*u8", CHANNELS=8, PAD=3, BLOCK=FLAT_TILE.rows,
+            wide=False, image="*u8", CHANNELS=8, PAD=3, REFLECT=True, ZERO=False, BLOCK=FLAT_TILE.rows,
         ),
         case(
             "rows_to_image", pointwise_triton.rows_to_image_kernel, FLAT_TILE, FLAT_TILE.rows, wide=False,

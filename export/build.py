@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -10,11 +10,22 @@ from typing import NamedTuple
 from ugatit_fast.backends.base import Backend
 from ugatit_fast.backends.ort import OrtBackend
 from ugatit_fast.backends.plain import PlainBackend
-from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, Runtime, article, choose_backend, open_backend, runtime_of
+from ugatit_fast.backends.runtimes import (
+    BUILT,
+    RUNTIMES,
+    Runtime,
+    article,
+    choose_backend,
+    open_backend,
+    precision_of,
+    runtime_of,
+)
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
 from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Loading, Precision, check_choice
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
+from ugatit_fast.export.eight_bits import EightBits
+from ugatit_fast.export.layer_choice import LayerChoice, layer_choice
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.verify import Difference, compare, exact_pictures, sample_pictures
@@ -22,6 +33,8 @@ from ugatit_fast.files import staged
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.progress import Phased, Say
 
+SLACK_DB = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""How much better than the gate an emulation has to be: one after the other, until the engine itself passes."""
 DEFAULT_BATCH = (1, 4, 16)
 LARGEST_BATCH = 1024
 TENSORRT_DEFAULTS = TensorRTOptions()
@@ -43,6 +56,8 @@ def build_engine(
     *,
     backend: BackendChoice = "auto",
     precision: Precision | None = None,
+    fast: bool = False,
+    calibration: Path | None = None,
     batch: Sequence[int] = (),
     size: tuple[int, int] | None = None,
     direction: Direction | None = None,
@@ -57,8 +72,8 @@ def build_engine(
 
     checkpoint: what `read_checkpoint` reads, or what it gave.
     output: the engine file; beside the checkpoint, named after it and the direction, unless given.
-    backend, precision, batch, size, direction, network, heatmap, device: as `ugatit_fast.export.options.BuildOptions`
-        says.
+    backend, precision, fast, calibration, batch, size, direction, network, heatmap, device: as
+        `ugatit_fast.export.options.BuildOptions` says.
     tensorrt: how to build a TensorRT engine; no other takes these.
     say: called with a line of progress now and then.
     progress: called with a phase of a TensorRT build, its steps done, and its steps in all.
@@ -68,14 +83,20 @@ def build_engine(
     check_choice("backend", backend, BackendChoice)
     check_choice("precision", precision, Precision)
     check_choice("device", device, Device)
-    runtime = RUNTIMES[choose_backend(backend, say, device=device)]
+    runtime = RUNTIMES[choose_backend(backend, say, device=device, precision=precision, fast=fast)]
     refuse_options_of_others(runtime, tensorrt)
-    precision = precision or runtime.default_precision
+    precision = precision_of(runtime, precision, fast=fast)
     if precision not in runtime.forms:
         raise InputError(f"{runtime.kind} engines are {' or '.join(runtime.forms)}, not {precision}")
+    if calibration and precision != "int8":
+        raise InputError(
+            f"--calibration is for int8 engines, not for {precision}; leave it out, or add --precision int8"
+        )
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
+    if precision == "int8" and not source.config.eight_bits:
+        raise InputError(f"a {source.architecture.title} generator has no form in eight bits; choose fp32 or fp16")
     spec = EngineSpec.of(
         source,
         kind=runtime.kind,
@@ -97,10 +118,44 @@ def build_engine(
     say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
     with staged(path) as partial, TemporaryDirectory() as graphs:
         request = BuildRequest(tensorrt, device, say, progress, Path(graphs))
-        written = write_engine(source, spec, partial, request)
-        say("comparing with the reference generator")
-        found, spec = check(source, written, partial, request), written.spec
+        if precision == "int8":
+            choice = layer_choice(source, spec, calibration, say, progress)
+            spec, found = proven_in_eight_bits(source, spec, partial, request, choice)
+        else:
+            spec, found = proven(source, spec, partial, request)
     return Built(path, spec, found, time.perf_counter() - started)
+
+
+def proven(source: Checkpoint, spec: EngineSpec, path: Path, request: "BuildRequest") -> tuple[EngineSpec, Difference]:
+    """Write an engine, and hold it against the reference: its description, and the difference; else ExportError."""
+    written = write_engine(source, spec, path, request)
+    request.say("comparing with the reference generator")
+    return written.spec, check(source, written, path, request)
+
+
+def proven_in_eight_bits(
+    source: Checkpoint, spec: EngineSpec, path: Path, request: "BuildRequest", choice: LayerChoice
+) -> tuple[EngineSpec, Difference]:
+    """The same with eight bits in as many layers as pass the gate; an engine may come out worse than its emulation. A
+    float32 engine where that is none.
+    """
+    for slack in SLACK_DB:
+        eight = choice.right(slack)
+        if not eight.has_bytes:
+            break
+        facts = eight.facts()
+        request.say(
+            f"int8: {len(eight.spans)} of {len(eight.multiply_adds)} layers read one byte a value; {facts.rest}"
+        )
+        try:
+            return proven(source, replace(spec, eight_bits=facts), path, replace(request, eight=eight))
+        except ExportError as error:
+            request.say(f"{error.args[0].partition(' and was not written')[0]}; again, with fewer layers in eight bits")
+    none_passes = "no layer of this network can have eight bits within the gate"
+    if "fp32" not in RUNTIMES[spec.kind].forms:
+        raise ExportError(f"{none_passes}; build an engine with --precision fp32")
+    request.say(f"{none_passes}: built as float32")
+    return proven(source, replace(spec, precision="fp32"), path, request)
 
 
 def refuse_options_of_others(runtime: Runtime, tensorrt: TensorRTOptions) -> None:
@@ -149,6 +204,8 @@ class BuildRequest:
     progress: Phased
     graphs: Path
     """A folder that goes when the engine has been checked."""
+    eight: EightBits | None = None
+    """Of an engine in eight bits: the network to write, and what of it has them."""
 
 
 class Written(NamedTuple):
@@ -161,14 +218,14 @@ class Written(NamedTuple):
 
 
 def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
-    folded = source.folded()
+    folded = request.eight.folded if request.eight else source.folded()
     if spec.precision == "fp16":
         folded = folded.half_precision()
     return WRITERS[spec.kind](folded, spec, path, request)
 
 
 def write_graph(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
-    save_onnx(to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision]), path)
+    save_onnx(to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision], eight=request.eight), path)
     return Written(spec)
 
 
@@ -191,6 +248,7 @@ def write_rtx_plans(folded: FoldedNetwork, spec: EngineSpec, path: Path, request
 
 WRITERS: dict[EngineKind, Callable[[FoldedNetwork, EngineSpec, Path, BuildRequest], Written]] = {
     "onnxruntime": write_graph,
+    "openvino": write_graph,
     "cuda": write_tensors,
     "tensorrt": write_plans,
     "tensorrt-rtx": write_rtx_plans,

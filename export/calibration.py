@@ -5,7 +5,7 @@ From minimum to maximum, never clipped: what is rare is what a norm makes large,
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.errors import InputError
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedGenerator, StyleWeights, TorchOperations
+from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.folders import photos_below
@@ -35,12 +35,26 @@ class Reading:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     """(c,) smallest and largest value of each channel, or zero where that is beyond: a scale has a place for zero."""
+    made: NDArray[np.float32]
+    """(o,) mean of each channel that it makes of that, without its bias."""
     multiply_adds: int
     """Of one photo there."""
+    photos: int = 1
 
     def joined(self, other: "Reading") -> "Reading":
         """Over the photos of both."""
-        return Reading(np.minimum(self.low, other.low), np.maximum(self.high, other.high), self.multiply_adds)
+        photos = self.photos + other.photos
+        return replace(
+            self,
+            low=np.minimum(self.low, other.low),
+            high=np.maximum(self.high, other.high),
+            made=((self.made * self.photos + other.made * other.photos) / photos).astype(np.float32),
+            photos=photos,
+        )
+
+    def scaled(self, factors: NDArray[np.float32]) -> "Reading":
+        """Where each channel that is read was multiplied by a factor, and the kernels divided by it."""
+        return replace(self, low=self.low * factors, high=self.high * factors)
 
 
 @dataclass(frozen=True)
@@ -116,22 +130,22 @@ class ReadingOperations(TorchOperations):
     def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
         result = super().convolved(x, weights, stride)
         pixels = result.shape[2] * result.shape[3]
-        self.note(weights.prefix, x, weights.weight.numel() * pixels)
+        self.note(weights.prefix, x, result.mean((0, 2, 3)), weights.weight.numel() * pixels)
         return result
 
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         if weights.first.shape[1] != attended.shape[1]:
-            self.note(STYLE, interior(attended, 1), weights.first.numel())
+            self.note(STYLE, interior(attended, 1), weights.first.new_zeros(len(weights.first)), weights.first.numel())
         return super().style(attended, weights)
 
-    def note(self, place: str, x: Tensor, multiply_adds: int) -> None:
-        ends = (x.amin((0, 2, 3)).clamp_max(0), x.amax((0, 2, 3)).clamp_min(0))
-        low, high = (end.numpy().astype(np.float32) for end in ends)
-        reading = Reading(low, high, multiply_adds)
+    def note(self, place: str, x: Tensor, made: Tensor, multiply_adds: int) -> None:
+        ends = (x.amin((0, 2, 3)).clamp_max(0), x.amax((0, 2, 3)).clamp_min(0), made)
+        low, high, means = (end.numpy().astype(np.float32) for end in ends)
+        reading = Reading(low, high, means, multiply_adds)
         self.seen[place] = self.seen[place].joined(reading) if place in self.seen else reading
 
 
-def calibrate(folded: FoldedGenerator, pictures: Sequence[Pixels], progress: Phased = lambda *_: None) -> Calibration:
+def calibrate(folded: FoldedNetwork, pictures: Sequence[Pixels], progress: Phased = lambda *_: None) -> Calibration:
     """Run pictures, uint8 (h, w, 3), through the folded network on the CPU, one at a time.
 
     Raises InputError where there are none.

@@ -2,63 +2,193 @@
 
 One scale of eight bits serves a whole activation, so a channel whose values stay small is rounded as coarsely as the
 largest. A factor a channel, above zero, evens that out: whoever makes an activation multiplies it, in its norm's gamma
-and beta, and whoever reads it divides by it, in its kernels. Norm, ReLU and addition pass a factor above zero on, so it
-costs nothing (Nagel et al., arXiv 1906.04721, between convolutions; here norms take the factor). 2 dB on the shipped
-pair, whose weights have bits to spare: one scale an output channel.
+and beta or its kernels, and whoever reads it divides by it, in its kernels. Norm, ReLU, addition and a border of zeros
+pass a factor above zero on, so it costs nothing (Nagel et al., arXiv 1906.04721, between convolutions; here norms take
+the factor). 2 dB on the shipped pair, whose kernels have bits to spare: one scale an output channel.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
-from ugatit_fast.graph import FoldedGenerator
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    FoldedNetwork,
+    MlpWeights,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 
 MOST_APART = 1e3
 """Of two channels' factors: a channel that is hardly used gets no more bits than that."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Activation:
-    """One that has one factor a channel throughout, with all that makes it and all that reads it."""
+    """One that has one factor a channel throughout, with all that makes it and all that reads it.
 
-    made_by: tuple[str, ...]
-    """Stages, whose norms scale; the stages of the decoder's blocks have theirs from the style."""
-    read_by: tuple[str, ...]
+    A residual stream is one, and so is all that the style's gamma and beta go to.
+    """
+
+    normed: list[str] = field(default_factory=list)
+    """Stages with a norm of their own, which scales."""
+    plain: list[str] = field(default_factory=list)
+    """Convolutions whose results it is as they are, with their bias; an attention's too."""
+    fixed: bool = False
+    """Whether somebody reads it who can't divide."""
+    styled: bool = False
+    """Whether the style scales it, and reads it."""
+    read_by: list[str] = field(default_factory=list)
+    joined: "Activation | None" = None
+    """The one that it turned out to be."""
+
+    def itself(self) -> "Activation":
+        return self if self.joined is None else self.joined.itself()
+
+    def join(self, other: "Activation") -> None:
+        """Be one with another: they are added to each other."""
+        one, two = self.itself(), other.itself()
+        if one is two:
+            return
+        two.normed += one.normed
+        two.plain += one.plain
+        two.styled |= one.styled
+        two.fixed |= one.fixed
+        two.read_by += one.read_by
+        one.joined = two
 
 
-def activations(n_res: int) -> Iterator[Activation]:
-    """Of the whole network. A residual stream is one, and so is all that the style's gamma and beta go to."""
-    yield Activation(("stem",), ("down.0",))
-    yield Activation(("down.0",), ("down.1",))
-    for i in range(n_res):
-        yield Activation((f"encoder.{i}.0",), (f"encoder.{i}.1",))
-    stream = tuple(f"encoder.{i}.1" for i in range(n_res))
-    yield Activation(("down.1", *stream), (*(f"encoder.{i}.0" for i in range(n_res)), "attention"))
-    yield Activation(("attention",), (*(f"decoder.{i}.{j}" for i in range(n_res) for j in (0, 1)), "up.0"))
-    yield Activation(("up.0",), ("up.1",))
-    yield Activation(("up.1",), ("out",))
+class Wiring:
+    """`Operations` that only note which place makes and which reads what."""
+
+    def __init__(self) -> None:
+        self.made: list[Activation] = []
+
+    def activations(self) -> Iterator[Activation]:
+        """Those that can be scaled."""
+        return (one for one in self.made if one.joined is None and not one.fixed)
+
+    def new(self) -> Activation:
+        self.made.append(Activation())
+        return self.made[-1]
+
+    def normalise(self, image: None, pad: int, pad_mode: str = "reflect") -> Activation:
+        return self.unscaled()
+
+    def unscaled(self) -> Activation:
+        """Nobody here makes it."""
+        made = self.new()
+        made.fixed = True
+        return made
+
+    def stage(
+        self,
+        x: Activation,
+        weights: StageWeights,
+        *,
+        stride: int = 1,
+        style: Activation | None = None,
+        unbiased: bool = False,
+        relu: bool = False,
+        residual: Activation | None = None,
+        pad: int = 0,
+        pad_mode: str = "reflect",
+        norm: bool = True,
+        slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
+    ) -> Activation:
+        x.itself().read_by.append(weights.prefix)
+        made = self.new()
+        if style is None:
+            (made.normed if norm else made.plain).append(weights.prefix)
+        for other in (style, residual):
+            if other is not None:
+                made.join(other)
+        return made.itself()
+
+    def up_stage(
+        self,
+        x: Activation,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
+    ) -> Activation:
+        return self.stage(x, weights, norm=norm)
+
+    def joined(self, skipped: Activation, x: Activation) -> Activation:
+        """Two activations with factors of their own are no one that has any."""
+        for one in (skipped, x):
+            one.itself().fixed = True
+        return self.unscaled()
+
+    def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
+        """Its kernels are of two kinds, and it stays in float32 anyway."""
+        x.itself().fixed = True
+        made = self.new()
+        made.normed.append(weights.prefix)
+        return made
+
+    def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
+        return x
+
+    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
+        return x
+
+    def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
+        x.itself().read_by.append(weights.prefix)
+        made = self.new()
+        made.plain.append(weights.prefix)
+        return made
+
+    def given_styles(self, weights: MlpWeights, count: int) -> list[Activation]:
+        return [self.unscaled() for _ in range(count)]
+
+    def style(self, attended: Activation, weights: StyleWeights) -> Activation:
+        attended.itself().styled = True
+        return attended
+
+    def heatmap(self, attended: Activation, weights: AttentionWeights) -> None:
+        """Its weights are scaled with the attention's."""
+
+    def to_image(self, x: Activation, weights: ConvolutionWeights) -> None:
+        x.itself().read_by.append(weights.prefix)
 
 
-def equalised(folded: FoldedGenerator, calibration: Calibration) -> tuple[FoldedGenerator, Calibration]:
+def activations(folded: FoldedNetwork) -> list[Activation]:
+    """Of a whole network, of whatever architecture."""
+    wiring = Wiring()
+    folded.graph(wiring, None)
+    return list(wiring.activations())
+
+
+def equalised(folded: FoldedNetwork, calibration: Calibration) -> tuple[FoldedNetwork, Calibration]:
     """The network with every activation's channels scaled to their largest, and what its places then read."""
     tensors = {name: tensor.clone() for name, tensor in folded.tensors().items()}
     readings = dict(calibration.readings)
-    for activation in activations(folded.config.n_res):
+    for activation in activations(folded):
         factors = factors_of([readings[place] for place in activation.read_by])
-        by_channel = torch.from_numpy(factors).to(folded.stem.weight.dtype)
-        for place in activation.made_by:
-            scale_maker(tensors, place, by_channel)
+        scale_makers(tensors, activation, torch.from_numpy(factors).to(folded.stem.weight.dtype))
         for place in activation.read_by:
-            tensors[f"{place}.weight"] /= by_channel[:, None, None]
-            readings[place] = scaled(readings[place], factors)
-        if STYLE in readings and "attention" in activation.made_by:
-            readings[STYLE] = scaled(readings[STYLE], factors)
-    again = folded.with_tensors(tensors)
-    return again, Calibration(readings, calibration.photos)
+            tensors[f"{place}.weight"] /= torch.from_numpy(factors)[:, None, None]
+            readings[place] = readings[place].scaled(factors)
+        if STYLE in readings and activation.styled:
+            readings[STYLE] = readings[STYLE].scaled(factors)
+        for place in activation.plain:
+            made = readings[place].made
+            readings[place] = replace(readings[place], made=made * np.resize(factors, made.shape))
+    return folded.with_tensors(tensors), Calibration(readings, calibration.photos)
 
 
 def factors_of(readings: list[Reading]) -> np.ndarray:
@@ -71,24 +201,30 @@ def factors_of(readings: list[Reading]) -> np.ndarray:
     return (factors / np.exp(np.log(factors).mean())).astype(np.float32)
 
 
-def scaled(reading: Reading, factors: np.ndarray) -> Reading:
-    return Reading(reading.low * factors, reading.high * factors, reading.multiply_adds)
-
-
-def scale_maker(tensors: dict[str, Tensor], place: str, factors: Tensor) -> None:
-    """Multiply what a place makes by one factor a channel."""
-    if place != "attention":
+def scale_makers(tensors: dict[str, Tensor], activation: Activation, factors: Tensor) -> None:
+    """Multiply an activation by one factor a channel where it is made."""
+    for place in activation.normed:
         gamma, beta = (tensors.get(f"{place}.{name}") for name in ("gamma", "beta"))
         tensors[f"{place}.gamma"] = factors.clone() if gamma is None else gamma * factors
         tensors[f"{place}.beta"] = torch.zeros_like(factors) if beta is None else beta * factors
-        return
-    tensors["attention.weight"] *= factors[:, None, None, None]
-    tensors["attention.bias"] *= factors
+    for place in activation.plain:
+        weight = tensors[f"{place}.weight"]
+        tensors[f"{place}.weight"] = weight * factors.repeat(len(weight) // len(factors))[:, None, None, None]
+        if f"{place}.bias" in tensors:
+            tensors[f"{place}.bias"] = tensors[f"{place}.bias"] * factors
+    if activation.styled:
+        scale_style(tensors, factors)
+
+
+def scale_style(tensors: dict[str, Tensor], factors: Tensor) -> None:
+    """Where the attended features are multiplied: the heat map and the first linear layer see them as they were, and
+    gamma and beta make what is added to them.
+    """
     tensors["attention.heat"] = tensors.get("attention.heat", torch.ones_like(factors)) / factors
     pixels = tensors["style.first"].shape[1] // len(factors)  # a full generator reads each
-    tensors["style.first"] /= factors.repeat_interleave(pixels)
+    tensors["style.first"] = tensors["style.first"] / factors.repeat_interleave(pixels)
     for name in ("heads", "bias3"):
         if f"style.{name}" in tensors:
-            both = factors.repeat(2)  # gamma's rows, then beta's
             head = tensors[f"style.{name}"]
+            both = factors.repeat(2)  # gamma's rows, then beta's
             tensors[f"style.{name}"] = head * both.reshape(-1, *[1] * (head.ndim - 1))

@@ -35,6 +35,7 @@ class Translator(EngineTranslator):
         size: tuple[int, int] | None = None,
         precision: Precision | None = None,
         hints: Hints = HINTS,
+        network: str | None = None,
         offline: bool = False,
         say: Say = lambda _: None,
     ) -> None:
@@ -45,13 +46,16 @@ class Translator(EngineTranslator):
             user's cache.
         direction, size (height, width), precision: of the engine where one is built; else A2B or the only one, the
             training size, and the runtime's own choice.
-        hints: what is known of the weights' generator that its tensors don't say.
+        hints: what is known of the weights' generator that its tensors don't say. network: of a file with several
+            generators of a direction, the one of this name.
         offline: as for `ReadyOptions`.
         device, heatmap, threads, tune, trust_plan, style: as for the translator of an engine.
         say: called with a line of progress now and then.
         Raises what `ready_engine` does, and EngineError or BackendUnavailable where the engine can't be loaded.
         """
-        options = ReadyOptions(direction=direction, precision=precision, offline=offline, **vars(hints.alone))
+        options = ReadyOptions(
+            direction=direction, precision=precision, network=network, offline=offline, **vars(hints.alone)
+        )
         engine = (  # a bare plan says nothing about itself, not even that it is an engine
             Path(weights)
             if trust_plan

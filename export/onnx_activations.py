@@ -72,14 +72,27 @@ class ActivationWriter:
         self.interiors[wider] = x
         return wider
 
+    def finished(
+        self, y: str, slope: float | None, residual: str | None, pad: int, pad_mode: str, residual_border: int = 1
+    ) -> str:
+        """What every stage ends with: ReLU, the addition of the interior of `residual`, and a border. y: float32.
+
+        slope: of the ReLU below zero; None for none.
+        """
+        if slope is not None:
+            y = self.node("LeakyRelu", y, alpha=slope) if slope else self.node("Relu", y)
+        if residual is not None:
+            y = self.node("Add", y, self.interior(residual) if residual_border else self.wide(residual))
+        return self.bordered(self.narrow(y), pad, pad_mode)
+
     def borders(self, pad: int) -> list[int]:
         """ONNX's way to say `pad` pixels on every side: before each axis, then after each."""
         before = [pad if axis in self.layout.plane else 0 for axis in range(4)]
         return before * 2
 
-    def interior(self, x: str, border: int = 1) -> str:
-        """x without its border of 1 or 0, in float32."""
-        known = self.interiors.get(x) if border else x
+    def interior(self, x: str) -> str:
+        """x without its border of 1, in float32."""
+        known = self.interiors.get(x)
         return self.wide(self.cut(x, self.layout.plane, (1, 1), (-1, -1)) if known is None else known)
 
     def cut(self, x: str, axes: Sequence[int], starts: Sequence[int], stops: Sequence[int]) -> str:

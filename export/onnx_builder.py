@@ -12,6 +12,8 @@ OPSET = 20
 Attribute = int | float | str | TensorProto | Sequence[int] | Sequence[float]
 DOMAIN = "ugatit"
 DOMAIN_VERSION = 1
+MICROSOFT = "com.microsoft"
+"""The domain of ONNX Runtime's own operators."""
 IR_VERSION = 10
 
 
@@ -62,6 +64,8 @@ class OnnxBuilder:
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], producer_version: str
     ) -> ModelProto:
         own = [helper.make_opsetid(DOMAIN, DOMAIN_VERSION)] if self.functions else []
+        if any(node.domain == MICROSOFT for node in self.nodes):
+            own.append(helper.make_opsetid(MICROSOFT, 1))
         graph: GraphProto = helper.make_graph(
             self.nodes, "ugatit", list(inputs), list(outputs), list(self.initializers.values())
         )

@@ -56,11 +56,11 @@ class ConvolutionOperations(ActivationWriter):
         pixels = pixels_by_channels(folded, *size) if size else None
         self.norms: Norms = PluginNorms(self, plugins) if plugins else NativeNorms(self, pixels)
 
-    def normalise(self, image: str, pad: int) -> str:
+    def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> str:
         wide = self.node("Cast", image, to=TensorProto.FLOAT)
         scaled = self.node("Div", wide, self.builder.scalar(127.5))
         centred = self.node("Sub", scaled, self.builder.scalar(1))
-        return self.bordered(self.narrow(self.from_pixels(centred)), pad)
+        return self.bordered(self.narrow(self.from_pixels(centred)), pad, pad_mode)
 
     def stage(
         self,
@@ -83,23 +83,34 @@ class ConvolutionOperations(ActivationWriter):
             channels=len(weights.weight),
             unbiased=unbiased,
             relu=relu,
+            slope=slope,
             pad=pad,
             pad_mode=pad_mode,
             style=style,
             residual=residual,
             residual_border=residual_border,
-            slope=slope,
         )
-        image = self.from_planes(self.convolved(x, weights, stride, len(weights.weight) if depthwise else 1))
+        image = self.from_planes(self.depthwise(x, weights) if depthwise else self.convolved(x, weights, stride))
         return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
 
     def up_stage(
-        self, x: str, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: str,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> str:
         image = self.from_planes(self.interleaved(self.convolved(x, weights)))
         channels = len(weights.weight) // 4
-        ending = Ending(channels=channels, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode)
+        ending = Ending(channels=channels, unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode)
         return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
+
+    def joined(self, skipped: str, x: str) -> str:
+        return self.node("Concat", self.node("Relu", skipped), x, axis=self.layout.channels)
 
     def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows a convolution without a normalisation: bias, ReLU, addition, border."""
@@ -110,13 +121,17 @@ class ConvolutionOperations(ActivationWriter):
 
     def wide_up_stage(self, x: str, weights: WideUpWeights, *, pad: int, pad_mode: str) -> str:
         image = self.node("DepthToSpace", self.convolved(x, weights), blocksize=2, mode="DCR")
-        low = self.cut(self.planes(x), [2, 3], [1, 1], [-1, -1])
+        low = self.low(x)
         image = self.edged(image, low, 2, weights)
         image = self.edged(image, low, 3, weights)
         ending = Ending(
             channels=len(weights.top), unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True
         )
         return self.norms.norm(self.from_planes(image), weights, ending)
+
+    def low(self, x: str) -> str:
+        """(n, c, h, w) without its border of 1, in its own precision."""
+        return self.cut(self.planes(x), [2, 3], [1, 1], [-1, -1])
 
     def edged(self, image: str, low: str, axis: int, weights: WideUpWeights) -> str:
         """The image (n, c, h, w) with what its outermost lines across an axis lack of a reflected border; see
@@ -221,14 +236,13 @@ class ConvolutionOperations(ActivationWriter):
         levels = self.node("Add", self.node("Mul", pixels, half_range), half_range)
         return self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)
 
-    def convolved(
-        self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1, groups: int = 1
-    ) -> str:
+    def convolved(self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> str:
         """(n, c, h, w), without the bias."""
-        kernel, strides = self.stored(weights, "weight"), [stride, stride]
-        if groups > 1:
-            return self.node("Conv", self.planes(x), kernel, strides=strides, group=groups)
-        return self.node("Conv", self.planes(x), kernel, strides=strides)
+        return self.node("Conv", self.planes(x), self.stored(weights, "weight"), strides=[stride, stride])
+
+    def depthwise(self, x: str, weights: StageWeights) -> str:
+        """The same of each channel by itself."""
+        return self.node("Conv", self.planes(x), self.stored(weights, "weight"), group=len(weights.weight))
 
     def interleaved(self, phases: str) -> str:
         """(n, 4 c, h + 1, w + 1) -> (n, c, 2 h, 2 w): phase (a, b) begins at row a and column b."""

@@ -8,9 +8,12 @@ from onnx import ModelProto, TensorProto, helper
 
 from ugatit_fast.choices import Form
 from ugatit_fast.engine import EngineSpec
+from ugatit_fast.export.eight_bits import EightBits
+from ugatit_fast.export.int8_rows import Int8RowOperations
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, CHANNELS_LAST
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
+from ugatit_fast.export.onnx_quantised import QuantisedConvolutions
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.onnx_styles import style_inputs, style_metadata
 from ugatit_fast.export.plugin_contract import PluginShapes
@@ -28,6 +31,7 @@ def to_onnx(
     form: Form,
     batch: int | None = None,
     plugins: PluginShapes | None = None,
+    eight: EightBits | None = None,
 ) -> ModelProto:
     """The folded network as one ONNX model: uint8 NHWC in ("image"), uint8 NHWC out ("translated").
 
@@ -35,11 +39,12 @@ def to_onnx(
 
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
     dynamic unless given, height and width where the spec serves any size. plugins: let TensorRT run our normalisation
-    kernels, in the form of convolutions. The description of the engine travels in `metadata_props`.
+    kernels, in the form of convolutions. eight: what has eight bits in the forms of rows and of
+    bytes, and of which network; `folded` is that one. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
     size = None if spec.any_size else (spec.height, spec.width)
-    translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins), "image")
+    translated, heatmap = folded.graph(operations_of(form, builder, folded, size, plugins, eight), "image")
     outputs = {translated: "translated"} | ({heatmap: "heatmap"} if spec.heatmap and heatmap else {})
     rename_results(builder, outputs)
     drop_unused(builder, set(outputs.values()))
@@ -63,10 +68,14 @@ def operations_of(
     folded: FoldedNetwork,
     size: tuple[int, int] | None = None,
     plugins: PluginShapes | None = None,
+    eight: EightBits | None = None,
 ) -> Operations[str, Any, Any]:
     """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
-    if form == "rows":
-        return RowOperations(builder)
+    if form == "rows" and folded.config.by_rows:
+        return RowOperations(builder) if eight is None else Int8RowOperations(builder, eight)
+    if form == "bytes":
+        assert eight is not None, "what has eight bits has been chosen"
+        return QuantisedConvolutions(builder, eight)
     layout = CHANNELS_LAST if form == "channels last" else CHANNELS_FIRST
     return ConvolutionOperations(builder, folded, layout, size=size, plugins=plugins)
 

@@ -35,14 +35,15 @@ class Ending:
     eps_outside: bool = False
     """The epsilon is added to deviations, not to variances."""
 
+    @property
+    def activation(self) -> float | None:
+        """The slope of the ReLU below zero; None where there is no ReLU."""
+        return self.slope if self.relu else None
+
 
 def ended(writer: ActivationWriter, y: str, ending: Ending) -> str:
-    """What every stage ends with: ReLU, the addition of the interior of the residual, and a border. y: float32."""
-    if ending.relu:
-        y = writer.node("LeakyRelu", y, alpha=ending.slope) if ending.slope else writer.node("Relu", y)
-    if ending.residual is not None:
-        y = writer.node("Add", y, writer.interior(ending.residual, ending.residual_border))
-    return writer.bordered(writer.narrow(y), ending.pad, ending.pad_mode)
+    """What every stage ends with. y: float32."""
+    return writer.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode, ending.residual_border)
 
 
 class Norms(Protocol):
@@ -65,16 +66,20 @@ class NativeNorms:
         self.corrections: dict[tuple[int, int], str] = {}
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
+        y = self.normalised(x, weights, ending)
+        return ended(self.writer, y, ending)
+
+    def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
+        """In float32."""
         node, writer = self.node, self.writer
         wide = writer.wide(x)
         mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
         deviation = node("Sub", wide, mean)
         variance = writer.reduced("ReduceMean", node("Mul", deviation, deviation), *writer.layout.plane)
         if weights.rho is None:
-            y = self.instance_norm(deviation, variance, weights, ending.style)
-        else:
-            y = self.mixed_norm(x, mean, deviation, variance, weights, ending)
-        return ended(writer, y, ending)
+            return self.instance_norm(deviation, variance, weights, ending.style)
+        scale, shift = self.mixed_norm(x, mean, variance, weights, ending)
+        return node("Add", node("Mul", deviation, scale), shift)
 
     def instance_norm(self, deviation: str, variance: str, weights: StageWeights, style: Style | None) -> str:
         """The convolution's bias cancels."""
@@ -85,9 +90,13 @@ class NativeNorms:
         return self.node("Add", self.node("Mul", y, gamma), beta)
 
     def mixed_norm(
-        self, x: str, mean: str, deviation: str, variance: str, weights: StageWeights, ending: Ending
-    ) -> str:
-        """gamma * (rho * instance norm + (1 - rho) * layer norm) + beta; the formula is in kernels/adalin.py."""
+        self, x: str, mean: str, variance: str, weights: StageWeights, ending: Ending, planes: int = 1
+    ) -> tuple[str, str]:
+        """gamma * (rho * instance norm + (1 - rho) * layer norm) + beta, as scale and shift of the deviations from the
+        channels' means; the formula is in kernels/adalin.py.
+
+        x: an activation of as many pixels as an image has, or one of `planes` that make the image.
+        """
         node, writer = self.node, self.writer
         assert weights.rho is not None
         rho = weights.rho.numpy()
@@ -96,14 +105,13 @@ class NativeNorms:
             mean = node("Add", mean, writer.per_channel(weights.bias.numpy(), weights.name("bias")))
         offset, layer_variance = self.layer_statistics(mean, variance)
         if ending.unbiased:
-            variance = node("Mul", variance, self.correction(x, len(rho), 1))
-            layer_variance = node("Mul", layer_variance, self.correction(x, len(rho), len(rho)))
+            variance = node("Mul", variance, self.correction(x, len(rho), planes))
+            layer_variance = node("Mul", layer_variance, self.correction(x, len(rho), planes * len(rho)))
         by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance, ending.eps_outside))
         rest = writer.per_channel(np.float32(1) - rho, f"{weights.prefix}.rest")
         by_layer = node("Div", rest, self.root(layer_variance, ending.eps_outside))
         scale = node("Mul", gamma, node("Add", by_instance, by_layer))
-        shift = node("Add", beta, node("Mul", gamma, node("Mul", by_layer, offset)))
-        return node("Add", node("Mul", deviation, scale), shift)
+        return scale, node("Add", beta, node("Mul", gamma, node("Mul", by_layer, offset)))
 
     def layer_statistics(self, mean: str, variance: str) -> tuple[str, str]:
         """From mean and variance of each channel: the means less that over all channels, and the variance over all,
@@ -142,10 +150,14 @@ class NativeNorms:
         return self.scalar(count / (count - 1))
 
     def measured_correction(self, x: str, values: int) -> str:
-        node, builder, plane = self.node, self.writer.builder, self.writer.layout.plane
+        count = self.node("Mul", self.measured_pixels(x), self.scalar(values))
+        return self.node("Div", count, self.node("Sub", count, self.scalar(1)))
+
+    def measured_pixels(self, x: str) -> str:
+        """Of one picture, in float32."""
+        node, plane = self.node, self.writer.layout.plane
         sides = node("Cast", node("Shape", x, start=plane[0], end=plane[1] + 1), to=1)
-        count = node("Mul", node("ReduceProd", sides, builder.integers(0), keepdims=0), self.scalar(values))
-        return node("Div", count, node("Sub", count, self.scalar(1)))
+        return node("ReduceProd", sides, self.writer.builder.integers(0), keepdims=0)
 
     def own_style(self, weights: StageWeights) -> Style:
         """gamma and beta that the weights themselves have."""

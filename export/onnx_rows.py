@@ -35,10 +35,10 @@ from ugatit_fast.graph import (
 class RowOperations(RowConvolutions, RowNorms, RowResampling):
     """Writes the folded network down as pixel rows; see `ugatit_fast.graph.Operations`."""
 
-    def normalise(self, image: str, pad: int) -> Rows:
+    def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> Rows:
         """The picture as it is: the first convolution pads, centres and scales what it reads."""
         height, width = self.rows.size_of(image, 1), self.rows.size_of(image, 2)
-        return Rows(image, self.rows.raster(height, width, multiple=PICTURE_MULTIPLE), 3)
+        return Rows(image, self.rows.raster(height, width, multiple=PICTURE_MULTIPLE), 3, pad_mode=pad_mode)
 
     def stage(
         self,
@@ -59,8 +59,10 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     ) -> Rows:
         size = weights.weight.shape[3]
         alone = norm and weights.rho is None  # each channel, so that its constant doesn't matter
-        if x.channels == 3:
-            convolved = self.first_convolution(x, weights, alone=alone)
+        if x.channels == 3 and stride == 2:
+            convolved = self.strided_convolution(self.picture_rows(x), weights, norm=alone)
+        elif x.channels == 3:
+            convolved = self.first_convolution(x, weights, norm=alone)
         elif depthwise:
             convolved = self.depthwise_convolution(x, weights)
         elif size == 1:
@@ -68,9 +70,10 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         elif size == 7:
             convolved = self.wide_convolution(x, weights)
         elif stride == 2:
-            convolved = self.strided_convolution(x, weights, alone=alone)
+            convolved = self.strided_convolution(x, weights, norm=alone)
         else:
             convolved = self.convolution(x, weights)
+        convolved = replace(convolved, pad_mode=pad_mode)
         if norm:
             normalised = self.norm(convolved, weights, style, unbiased, relu, slope=slope)
         else:
@@ -80,14 +83,30 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         return replace(normalised, pad_mode=pad_mode)
 
     def up_stage(
-        self, x: Rows, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Rows,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Rows:
         if x.pad_mode == "zero":  # then phases needn't have taps that add up to the same, and no constant comes of one
             x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
-        normalised = self.norm(up, weights, None, unbiased, relu=True) if norm else self.moved(up, weights, relu=True)
+        up = replace(up, pad_mode=pad_mode)
+        normalised = self.norm(up, weights, None, unbiased, relu) if norm else self.moved(up, weights, relu)
         return replace(normalised, pad_mode=pad_mode)
+
+    def joined(self, skipped: Rows, x: Rows) -> Rows:
+        """In the order of pixels, with their constants: neither has the other's rows."""
+        parts = self.node("Relu", self.in_raster_order(skipped)), self.in_raster_order(x)
+        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=1)
+        value = self.node("Concat", *parts, axis=2)
+        return Rows(value, layout, skipped.channels + x.channels, pad_mode=x.pad_mode)
 
     def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
         up = self.with_edges(self.up_convolution(x, weights), x, weights)
@@ -108,12 +127,7 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         return self.rectified(attended, moved)
 
     def style(self, attended: Rows, weights: StyleWeights) -> tuple[str, str]:
-        channels, inputs = weights.first.shape
-        features = self.mean(attended.value, attended) if inputs == channels else self.whole_map(attended)
-        if inputs == channels and attended.constant is not None:
-            features = self.node("Add", features, attended.constant)
-        features = self.node("Flatten", features)
-        hidden = self.node("Relu", self.linear(features, weights, "first", "bias1"))
+        hidden = self.node("Relu", self.first_linear(attended, weights))
         hidden = self.node("Relu", self.linear(hidden, weights, "second", "bias2"))
         both = self.node("Unsqueeze", self.linear(hidden, weights, "heads", "bias3"), self.builder.integers(1))
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
@@ -124,6 +138,14 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         parts = self.builder.nodes_with("Split", 2 * count, numbers, axis=1, num_outputs=2 * count)
         vectors = [self.node("Unsqueeze", part, self.builder.integers(1)) for part in parts]
         return list(zip(vectors[::2], vectors[1::2], strict=True))
+
+    def first_linear(self, attended: Rows, weights: StyleWeights) -> str:
+        """The first layer of the style, of what the generator pools or of the whole map."""
+        channels, inputs = weights.first.shape
+        features = self.mean(attended.value, attended) if inputs == channels else self.whole_map(attended)
+        if inputs == channels and attended.constant is not None:
+            features = self.node("Add", features, attended.constant)
+        return self.linear(self.node("Flatten", features), weights, "first", "bias1")
 
     def heatmap(self, attended: Rows, weights: AttentionWeights) -> str:
         features = self.in_raster_order(attended)

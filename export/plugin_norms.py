@@ -7,6 +7,7 @@ is ahead-of-time, no Python in the plan.
 
 import numpy as np
 
+from ugatit_fast.errors import ExportError
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter
 from ugatit_fast.export.onnx_builder import DOMAIN
 from ugatit_fast.export.onnx_functions import CHANNEL_STATS, NORM_APPLY, NORM_APPLY_ADD
@@ -33,6 +34,8 @@ class PluginNorms:
         bare = ending.residual is not None and ending.residual_border != 1
         if ending.eps_outside or ending.slope or bare:  # which the kernels of the plugins don't know
             return self.native.norm(x, weights, ending)
+        if ending.slope:
+            raise ExportError("our kernels in TensorRT have no LeakyReLU; build with --kernels native")
         channels = ending.channels
         rho = self.filled(1, channels) if weights.rho is None else self.writer.stored(weights, "rho")
         bias = self.filled(0, channels) if weights.bias is None else self.writer.stored(weights, "bias")

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
-from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine
-from ugatit_fast.choices import BackendChoice, Direction, Hints, Precision
+from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine, precision_of
+from ugatit_fast.choices import Device, Direction, Hints, Precision, places_of
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
 from ugatit_fast.machine import cache_folder
@@ -40,12 +40,15 @@ TO_BUILD = ("cpu", "torch")
 class Wanted:
     """The engine that is asked for, beside the weights."""
 
-    backend: BackendChoice
+    device: Device
     direction: Direction | None
     precision: Precision | None
+    fast: bool
     size: tuple[int, int] | None
     heatmap: bool
     hints: Hints
+    network: str | None
+    smooths: bool | None
 
 
 def ready_engine(
@@ -62,6 +65,7 @@ def ready_engine(
 
     weights: an engine, or whatever `read_checkpoint` reads. options, size (height, width), heatmap: how an engine is
         built where one is; an engine file is taken as it is.
+    A heat map is only built in where the generator has one.
     device: where it is going to run; "cpu" leaves engines for GPUs out.
     say, progress: called with a line, and with a phase, its steps done and its steps in all, while files are fetched
         and an engine is built.
@@ -71,16 +75,19 @@ def ready_engine(
     path = Path(weights)
     if is_engine(path):
         return path
-    if str(weights) == SHIPPED_PAIR and not path.exists() and options.precision is None:
+    if str(weights) == SHIPPED_PAIR and not path.exists() and options.precision is None and not options.fast:
         return shipped_engine(options.direction or "A2B")
     found = fetched(weights, options.direction, offline=options.offline, say=say, progress=progress)
     wanted = Wanted(
-        backend="onnxruntime" if device == "cpu" else "auto",
+        device=places_of(device).kind,
         direction=options.direction,
         precision=options.precision,
+        fast=options.fast,
         size=size,
         heatmap=heatmap,
         hints=options.alone,
+        network=options.network,
+        smooths=options.smooths,
     )
     if not found.path.is_file():  # a folder or a prefix, whose files the reader finds
         return engine_of(found, wanted, say, progress)
@@ -115,17 +122,22 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
         from ugatit_fast.checkpoint import read_checkpoint
 
     opened = unpacked(found, progress)
-    source = read_checkpoint(opened.path, wanted.direction, hints=wanted.hints)
-    runtime = RUNTIMES[choose_backend(wanted.backend, lambda _: None)]
-    precision = wanted.precision or runtime.default_precision
+    source = read_checkpoint(
+        opened.path, wanted.direction, network=wanted.network, hints=wanted.hints, smoothing=wanted.smooths
+    )
+    kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=wanted.fast)
+    runtime = RUNTIMES[kind]
+    precision = precision_of(runtime, wanted.precision, fast=wanted.fast)
     size = None if runtime.any_size and source.config.any_size else wanted.size
-    digest = digest_of(source.sha256, source.direction, runtime.kind, precision, size, wanted.heatmap)
+    wanted = replace(wanted, heatmap=wanted.heatmap and source.config.heatmap)
+    understood = (wanted.hints, wanted.network, wanted.smooths)
+    digest = digest_of(source.sha256, source.direction, *understood, runtime.kind, precision, size, wanted.heatmap)
     engine = engines() / f"{source.path.stem}-{source.direction}-{digest[:16]}{runtime.suffix}"
     make_folder(engine.parent)
     with locked(engine.with_suffix(".lock"), wait=True):
         if not engine.is_file():
             say(f"building an engine of {found.path}, once; it is kept in {engine.parent}")
-            build(source, engine, replace(wanted, size=size), say, progress)
+            build(source, engine, replace(wanted, size=size, precision=precision), say, progress)
     if opened.path != found.path and found.path.is_file():
         shutil.rmtree(unpacking_folder(found.path), ignore_errors=True)  # the engine has all that was wanted of it
     return engine
@@ -138,7 +150,7 @@ def build(source: "Checkpoint", engine: Path, wanted: Wanted, say: Say, progress
     build_engine(
         source,
         engine,
-        backend=wanted.backend,
+        device=wanted.device,
         precision=wanted.precision,
         size=wanted.size,
         heatmap=wanted.heatmap,

@@ -36,6 +36,8 @@ for a light 256x256 picture, in the same time.
 class RowConvolutions(RowWriter):
     """Every convolution of the folded network; the constant of its input comes out as a constant."""
 
+    out_bands = BANDS["out"]
+
     def convolution(self, x: Rows, weights: StageWeights) -> Rows:
         """3x3 with a border of 1, by Winograd."""
         weight = weights.weight.numpy()
@@ -135,39 +137,54 @@ class RowConvolutions(RowWriter):
         layout = self.rows.doubled(self.rows.tiled(x.layout.height, x.layout.width), phases_first=True)
         return Rows(value, layout, outputs, self.constant_through(x, weights, weight[:outputs].sum((2, 3))))
 
-    def first_convolution(self, x: Rows, weights: StageWeights, *, alone: bool) -> Rows:
+    def first_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         """7x7 on the picture itself, `GROUP` neighbouring pixels at a time.
 
         The mean colour is taken off, rounded, instead of 127.5: a picture of one colour becomes exactly zero. A norm
         of each channel alone, where it follows, takes no notice; otherwise the difference is the constant.
         """
         outputs, colours, size, _ = weights.weight.shape
-        height, width = x.layout.height, x.layout.width
-        levels = self.node("Gather", x.value, self.rows.bordered(height, size // 2), axis=1)
-        levels = self.node("Gather", levels, self.rows.bordered(width, GROUP), axis=2)
-        levels = self.node("Cast", levels, to=TensorProto.FLOAT)
+        levels = self.node("Cast", self.bordered_picture(x, size), to=TensorProto.FLOAT)
         mean = self.node("Round", self.node("ReduceMean", levels, self.builder.integers(1, 2), keepdims=1))
         centred = self.node("Mul", self.node("Sub", levels, mean), self.scalar(1 / 127.5))
 
-        groups, reach = self.rows.op("Div", width, GROUP), GROUP + size - 1
-        lines = self.reshape(centred, 0, -1, GROUP * colours)
-        lines = self.node("Gather", lines, self.rows.group_lines(height, groups, size // 2), axis=1)
-        lines = self.reshape(lines, 0, -1, 3 * GROUP * colours)
-        first = (GROUP - size // 2) * colours
-        ends = (self.builder.integers(first), self.builder.integers(first + reach * colours))
-        lines = self.node("Slice", lines, *ends, self.builder.integers(2))
-        windows = self.node("Gather", lines, self.rows.group_windows(height, groups, size), axis=1)
-        windows = self.reshape(windows, 0, -1, size * reach * colours)
+        windows = self.picture_windows(centred, x, size)
         matrix = self.stored(weights.name("weight"), kernels_of_a_group(weights.weight.numpy()))
         value = self.reshape(self.node("MatMul", windows, matrix), 0, -1, outputs)
-        if alone:
+        if norm:
             return Rows(value, x.layout, outputs)
         apart = self.node("Sub", self.reshape(mean, 0, 1, colours), self.scalar(127.5))
         colour = replace(x, constant=self.node("Mul", apart, self.scalar(1 / 127.5)))
         sums = weights.weight.numpy().sum((2, 3))
         return Rows(value, x.layout, outputs, self.constant_through(colour, weights, sums))
 
-    def strided_convolution(self, x: Rows, weights: StageWeights, *, alone: bool) -> Rows:
+    def picture_rows(self, x: Rows) -> Rows:
+        """A picture as rows in [-1, 1]."""
+        levels = self.reshape(self.node("Cast", x.value, to=TensorProto.FLOAT), 0, -1, x.channels)
+        scaled = self.node("Sub", self.node("Mul", levels, self.scalar(1 / 127.5)), self.scalar(1.0))
+        return replace(x, value=scaled)
+
+    def bordered_picture(self, x: Rows, size: int) -> str:
+        """With a reflected border of size // 2 rows and `GROUP` columns, as uint8."""
+        levels = self.node("Gather", x.value, self.rows.bordered(x.layout.height, size // 2), axis=1)
+        return self.node("Gather", levels, self.rows.bordered(x.layout.width, GROUP), axis=2)
+
+    def picture_windows(self, bordered: str, x: Rows, size: int) -> str:
+        """The windows of `GROUP` neighbouring pixels each, of the picture x with a border of size // 2 rows and
+        `GROUP` columns: (n, groups, size * (GROUP + size - 1) * colours).
+        """
+        height, width, colours = x.layout.height, x.layout.width, x.channels
+        groups, reach = self.rows.op("Div", width, GROUP), GROUP + size - 1
+        lines = self.reshape(bordered, 0, -1, GROUP * colours)
+        lines = self.node("Gather", lines, self.rows.group_lines(height, groups, size // 2), axis=1)
+        lines = self.reshape(lines, 0, -1, 3 * GROUP * colours)
+        first = (GROUP - size // 2) * colours
+        ends = (self.builder.integers(first), self.builder.integers(first + reach * colours))
+        lines = self.node("Slice", lines, *ends, self.builder.integers(2))
+        windows = self.node("Gather", lines, self.rows.group_windows(height, groups, size), axis=1)
+        return self.reshape(windows, 0, -1, size * reach * colours)
+
+    def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         """3x3 or 4x4 with stride 2 and a border of 1, as a matrix product of gathered windows. An instance norm that
         follows takes no notice of the constant.
         """
@@ -175,31 +192,49 @@ class RowConvolutions(RowWriter):
         bands = 1 if x.layout.bands else BANDS["down"]  # the second leaves its rows as the residual blocks do theirs
         taps = weights.weight.numpy().transpose(2, 3, 1, 0).reshape(-1, outputs)
         matrix = self.stored(weights.name("weight"), taps)
-        pieces = []
-        for index in self.rows.strided_windows(x.layout, size, x.pad_mode, bands):
-            windows = self.reshape(self.node("Gather", self.readable(x), index, axis=1), 0, -1, size * size * inputs)
-            pieces.append(self.node("MatMul", windows, matrix))
+        pieces = [
+            self.product(x, index, size * size * inputs, matrix)
+            for index in self.rows.strided_windows(x.layout, size, x.pad_mode, bands)
+        ]
         height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
         layout = self.rows.tiled(height, width, bands)
-        constant = None if alone else self.constant_through(x, weights, weights.weight.numpy().sum((2, 3)))
+        constant = None if norm else self.constant_through(x, weights, weights.weight.numpy().sum((2, 3)))
         return Rows(self.node("Concat", *pieces, axis=1), layout, outputs, constant)
 
     def last_convolution(self, x: Rows, weights: ConvolutionWeights) -> str:
         """To three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom."""
-        summed = self.by_rows(x, weights.name("weight"), weights.weight.numpy())
-        constant = self.constant_through(x, weights, colour_sums(weights.weight.numpy()))
+        weight = weights.weight.numpy()
+        summed = self.by_rows(x, self.row_matrix(weights), weight.shape[3], 3)
+        constant = self.constant_through(x, weights, colour_sums(weight))
         for moved in (constant, self.optional(weights, "bias")):
             if moved is not None:
                 wide = self.reshape(summed, 0, -1, 3 * PICTURE_MULTIPLE)
                 summed = self.node("Add", wide, self.repeated(moved, PICTURE_MULTIPLE))
         return summed
 
+    def by_rows(self, x: Rows, matrix: str, size: int, outputs: int) -> str:
+        """A convolution by a matrix as from `row_kernels_of_a_group`: (n, 1, outputs * pixels), left to right and top
+        to bottom.
+
+        `GROUP` neighbouring pixels at a time give what each kernel row adds; a gather brings together what belongs to
+        one pixel. In bands of the picture, which overlap.
+        """
+        reach = (GROUP + size - 1) * x.channels
+        ones = self.shared(np.ones((1, size)))
+        pieces = []
+        for band in self.rows.picture_bands(x.layout, size, GROUP, self.out_bands, x.pad_mode):
+            parts = self.reshape(self.product(x, band.windows, reach, matrix), 0, -1, outputs)
+            together = self.reshape(self.node("Gather", parts, band.triples, axis=1), 0, size, -1)
+            pieces.append(self.node("MatMul", ones, together))
+        return self.node("Concat", *pieces, axis=2)
+
     def wide_convolution(self, x: Rows, weights: StageWeights) -> Rows:
         """7x7 between activations with a border of 3, by rows as the last."""
         weight = weights.weight.numpy()
         outputs, inputs, size, _ = weight.shape
         rows = weight.transpose(2, 0, 1, 3).reshape(size * outputs, inputs, 1, size)
-        value = self.reshape(self.by_rows(x, weights.name("weight"), rows), 0, -1, outputs)
+        matrix = self.stored(weights.name("weight"), row_kernels_of_a_group(rows))
+        value = self.reshape(self.by_rows(x, matrix, size, outputs), 0, -1, outputs)
         layout = self.rows.raster(x.layout.height, x.layout.width, multiple=PICTURE_MULTIPLE)
         return Rows(value, layout, outputs, self.constant_through(x, weights, weight.sum((2, 3))))
 
@@ -225,24 +260,14 @@ class RowConvolutions(RowWriter):
             constant = self.node("Mul", x.constant, sums)
         return Rows(self.reshape(summed, 0, -1, x.channels), layout, x.channels, constant)
 
-    def by_rows(self, x: Rows, name: str, weight: NDArray[np.float32]) -> str:
-        """A convolution in row form, (o k, i, 1, k): (n, 1, o * pixels), left to right and top to bottom.
+    def row_matrix(self, weights: ConvolutionWeights) -> str:
+        """What the last convolution's windows are multiplied by."""
+        return self.stored(weights.name("weight"), row_kernels_of_a_group(weights.weight.numpy()))
 
-        `GROUP` neighbouring pixels at a time give what each kernel row adds; a gather brings together what belongs to
-        one pixel. In bands of the picture, which overlap.
-        """
-        size = weight.shape[3]
-        outputs = len(weight) // size
-        matrix = self.stored(name, row_kernels_of_a_group(weight))
-        reach = (GROUP + size - 1) * x.channels
-        ones = self.shared(np.ones((1, size)))
-        pieces = []
-        for band in self.rows.picture_bands(x.layout, size, GROUP, BANDS["out"], x.pad_mode):
-            windows = self.reshape(self.node("Gather", x.value, band.windows, axis=1), 0, -1, reach)
-            triples = self.reshape(self.node("MatMul", windows, matrix), 0, -1, outputs)
-            together = self.reshape(self.node("Gather", triples, band.triples, axis=1), 0, size, -1)
-            pieces.append(self.node("MatMul", ones, together))
-        return self.node("Concat", *pieces, axis=2)
+    def product(self, x: Rows, index: str, width: int, matrix: str) -> str:
+        """Rows gathered into windows of `width` values, times a matrix (width, outputs)."""
+        windows = self.reshape(self.node("Gather", self.readable(x), index, axis=1), 0, -1, width)
+        return self.node("MatMul", windows, matrix)
 
     def constant_through(self, x: Rows, weights: ConvolutionWeights, sums: NDArray[np.float32]) -> str | None:
         """What a convolution whose taps add up to `sums` (o, i) makes of the constant of x."""

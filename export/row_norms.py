@@ -18,11 +18,26 @@ class RowNorms(RowWriter):
         unbiased: bool,
         relu: bool,
         *,
-        slope: float = 0.0,
         eps_outside: bool = False,
+        slope: float = 0.0,
     ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin` on rows; the result leaves `b` to its constant."""
         deviation, mean, variance = self.statistics(x)
+        a, b = self.coefficients(x, weights, style, mean, variance, unbiased, eps_outside)
+        scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
+        return self.rectified(scaled, b, slope) if relu else scaled
+
+    def coefficients(
+        self,
+        x: Rows,
+        weights: StageWeights,
+        style: tuple[str, str] | None,
+        mean: str,
+        variance: str,
+        unbiased: bool,
+        eps_outside: bool,
+    ) -> tuple[str, str | None]:
+        """a and b, by which a norm is a * deviation + b. mean: of the rows, without the constant of x."""
         gamma, beta = style or (self.optional(weights, "gamma"), self.optional(weights, "beta"))
         scale_c = self.inverse_root(variance, self.pixels(x), unbiased, eps_outside)
         if weights.rho is None:
@@ -37,8 +52,7 @@ class RowNorms(RowWriter):
             layer_part = self.times(self.node("Mul", self.node("Sub", self.scalar(1.0), rho), scale), gamma)
             a = self.node("Add", self.times(self.node("Mul", rho, scale_c), gamma), layer_part)
             b = self.plus(self.node("Mul", layer_part, offset), beta)
-        scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
-        return self.rectified(scaled, b, slope) if relu else scaled
+        return a, b
 
     def moved(self, x: Rows, weights: StageWeights, relu: bool, slope: float = 0.0) -> Rows:
         """What follows a convolution without a normalisation: its bias, and ReLU."""
@@ -53,16 +67,21 @@ class RowNorms(RowWriter):
         return deviation, mean, self.mean(self.node("Mul", deviation, deviation), x)
 
     def rectified(self, x: Rows, b: str | None, slope: float = 0.0) -> Rows:
-        """relu(x + b), with relu(b) left to the constant, so that zero stays exactly zero."""
+        """relu(x + b), with relu(b) left to the constant, so that zero stays exactly zero.
 
-        def relu(value: str) -> str:
-            return self.node("LeakyRelu", value, alpha=slope) if slope else self.node("Relu", value)
-
+        Not where the border is of zeros, and x without its constant never zero throughout: that saves a pass.
+        """
         if b is None:
-            return replace(x, value=relu(x.value), constant=None)
-        constant = relu(b)
-        active = relu(self.per_channel("Add", x, x.value, b))
+            return replace(x, value=self.activated(x.value, slope), constant=None)
+        if x.pad_mode == "zero":
+            return replace(x, value=self.activated(self.per_channel("Add", x, x.value, b), slope), constant=None)
+        constant = self.activated(b, slope)
+        active = self.activated(self.per_channel("Add", x, x.value, b), slope)
         return replace(x, value=self.per_channel("Sub", x, active, constant), constant=constant)
+
+    def activated(self, value: str, slope: float) -> str:
+        """ReLU, with a slope below zero."""
+        return self.node("LeakyRelu", value, alpha=slope) if slope else self.node("Relu", value)
 
     def added(self, residual: Rows, x: Rows) -> Rows:
         """The residual addition; constants add up apart."""

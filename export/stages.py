@@ -83,8 +83,8 @@ def subject_of(engine: Path, spec: EngineSpec) -> str:
     runtime = runtime_of(engine, spec)
     if runtime.forms[spec.precision] == "rows":
         raise InputError(
-            "--layers can't look into a float32 onnxruntime engine: it computes with pixel rows in Winograd's form, "
-            "which have no counterpart in the reference; build it with --precision fp16 to look at that"
+            f"--layers can't look into an onnxruntime engine in {spec.precision}: it computes with pixel rows, which "
+            "have no counterpart in the reference; build it with --precision fp16 to look at that"
         )
     if runtime.contents == "tensors":
         where = "in plain PyTorch on the CPU, since there is no GPU" if runtime.missing("run") else "on the GPU"

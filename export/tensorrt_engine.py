@@ -60,6 +60,10 @@ class PlanBuilder:
         if kernels == "native":
             return to_onnx(self.folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision], batch=batch)
         ch = self.folded.widths[0]
+        if len(set(self.folded.widths)) < len(self.folded.widths):
+            raise ExportError(
+                "our kernels in TensorRT need other channels at every resolution; build with --kernels native"
+            )
         if any(channels % VECTOR_CHANNELS for channels in self.folded.widths):
             raise ExportError(
                 f"our kernels in TensorRT need a multiple of {VECTOR_CHANNELS} channels, this generator has {ch}; "

@@ -93,6 +93,11 @@ def refuse_unservable(engine: Path, spec: EngineSpec) -> None:
             f"{engine} is {article(spec.kind)} engine, which no backend of the Triton Inference Server runs; "
             "build one with --backend onnxruntime, or with --backend tensorrt --dynamic-batch"
         )
+    if spec.style_length:
+        raise ExportError(
+            f"{engine} takes a style, one for all pictures of a call, for which the Triton Inference Server's batches "
+            "have no place; serve it with ugatit-fast serve"
+        )
     if spec.tensorrt and not spec.tensorrt.dynamic_batch:
         raise ExportError(
             f"{engine} has a plan of fixed shapes for each batch size, and the Triton Inference Server makes its "

@@ -10,7 +10,6 @@ import torch
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
-from ugatit_fast.backends.styles import drawn_style
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
 from ugatit_fast.choices import Loading, Precision, Tune
@@ -143,12 +142,9 @@ def compare(backend: Backend, pictures: Images, exact: np.ndarray) -> Difference
 def exact_pictures(generator: Reference, pictures: Iterable[Pixels]) -> np.ndarray:
     """What the reference generator, on the CPU, makes of n pictures, uint8 (h, w, 3).
 
-    Float (n, h, w, 3) in [-1, 1], unrounded, in the style that a backend draws in unless told another. One at a time,
-    so that memory stays that of one.
+    Float (n, h, w, 3) in [-1, 1], unrounded. One at a time, so that memory stays that of one.
     """
-    length = generator.config.style_length
-    style = drawn_style(length) if length else None
-    each = [reference_pictures(generator, picture[None], style)[0] for picture in pictures]
+    each = [reference_pictures(generator, picture[None])[0] for picture in pictures]
     return torch.cat(each).permute(0, 2, 3, 1).numpy()
 
 

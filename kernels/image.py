@@ -1,6 +1,6 @@
 """Both ends of the network: pictures in, pictures out.
 
-    normalise_image   x[c, i, j] = image[i, j, c] / 127.5 - 1, with a reflected border     uint8 NHWC -> float NCHW
+    normalise_image   x[c, i, j] = image[i, j, c] / 127.5 - 1, with a border               uint8 NHWC -> float NCHW
     rows_to_image     image[i, j, c] = round(127.5 * (tanh(sum_r rows[3 r + c, i + r, j] + bias[c]) + 1))
 
 The second finishes the last 7x7 convolution in its row form (rewrite 7 in docs/design.md): `rows` are the results of a
@@ -22,44 +22,47 @@ def unit_range(image: Tensor, dtype: torch.dtype) -> Tensor:
     return (image.permute(0, 3, 1, 2).to(torch.promote_types(dtype, torch.float32)) / 127.5 - 1).to(dtype)
 
 
-def normalise_image_reference(image: Tensor, pad: int, dtype: torch.dtype, channels: int) -> Tensor:
+def normalise_image_reference(
+    image: Tensor, pad: int, dtype: torch.dtype, channels: int, pad_mode: str = "reflect"
+) -> Tensor:
     """The meaning of `normalise_image`, in plain PyTorch."""
-    x = pad_reference(unit_range(image, torch.promote_types(dtype, torch.float32)), pad, "reflect").to(dtype)
+    x = pad_reference(unit_range(image, torch.promote_types(dtype, torch.float32)), pad, pad_mode).to(dtype)
     return F.pad(x, (0, 0, 0, 0, 0, channels - COLOURS)).contiguous(memory_format=torch.channels_last)
 
 
-def check_image(image: Tensor, pad: int, channels: int) -> None:
+def check_image(image: Tensor, pad: int, channels: int, pad_mode: str) -> None:
     """ValueError where an argument of `normalise_image` doesn't fit."""
     if image.dtype != torch.uint8 or image.dim() != 4 or image.shape[3] != COLOURS:
         raise ValueError(f"normalise_image: image must be uint8 (n, h, w, 3), got {image.dtype} {tuple(image.shape)}")
-    check_pad("normalise_image", pad, "reflect", image.shape[1], image.shape[2])
+    check_pad("normalise_image", pad, pad_mode, image.shape[1], image.shape[2])
     if channels < COLOURS:
         raise ValueError(f"normalise_image: channels must be at least {COLOURS}, got {channels}")
 
 
 @torch.library.custom_op("ugatit::normalise_image", mutates_args=())
-def normalise_image(image: Tensor, pad: int, dtype: torch.dtype, channels: int = COLOURS) -> Tensor:
-    """uint8 (n, h, w, 3) RGB -> `dtype` (n, channels, h + 2 pad, w + 2 pad) in [-1, 1], channels-last, border
-    reflected.
+def normalise_image(
+    image: Tensor, pad: int, dtype: torch.dtype, channels: int = COLOURS, pad_mode: str = "reflect"
+) -> Tensor:
+    """uint8 (n, h, w, 3) RGB -> `dtype` (n, channels, h + 2 pad, w + 2 pad) in [-1, 1], channels-last, with a border.
 
     channels: those after the colours are zero. Raises ValueError for another dtype or rank, fewer channels than
     colours, or a border that doesn't fit.
     """
-    check_image(image, pad, channels)
-    return normalise_image_reference(image, pad, dtype, channels)
+    check_image(image, pad, channels, pad_mode)
+    return normalise_image_reference(image, pad, dtype, channels, pad_mode)
 
 
 @normalise_image.register_kernel("cuda")
-def _(image: Tensor, pad: int, dtype: torch.dtype, channels: int = COLOURS) -> Tensor:
+def _(image: Tensor, pad: int, dtype: torch.dtype, channels: int = COLOURS, pad_mode: str = "reflect") -> Tensor:
     from ugatit_fast.kernels.pointwise_launch import normalise_image_on_gpu
 
-    check_image(image, pad, channels)
+    check_image(image, pad, channels, pad_mode)
     run = normalise_image_reference if dtype == torch.float64 else normalise_image_on_gpu
-    return run(image, pad, dtype, channels)
+    return run(image, pad, dtype, channels, pad_mode)
 
 
 @normalise_image.register_fake
-def _(image: Tensor, pad: int, dtype: torch.dtype, channels: int = COLOURS) -> Tensor:
+def _(image: Tensor, pad: int, dtype: torch.dtype, channels: int = COLOURS, pad_mode: str = "reflect") -> Tensor:
     n, h, w, _ = image.shape
     shape = (n, channels, h + 2 * pad, w + 2 * pad)
     return torch.empty(shape, dtype=dtype, device=image.device, memory_format=torch.channels_last)

@@ -52,7 +52,9 @@ def interleave_on_gpu(phases: Tensor) -> Tensor:
     return y
 
 
-def normalise_image_on_gpu(image: Tensor, pad: int, dtype: torch.dtype, channels: int) -> Tensor:
+def normalise_image_on_gpu(
+    image: Tensor, pad: int, dtype: torch.dtype, channels: int, pad_mode: str = "reflect"
+) -> Tensor:
     n, h, w, _ = image.shape
     shape = (n, channels, h + 2 * pad, w + 2 * pad)
     check_size("normalise_image", prod(shape))
@@ -60,8 +62,10 @@ def normalise_image_on_gpu(image: Tensor, pad: int, dtype: torch.dtype, channels
     if n:
         with on_device_of(image):
             normalise_image_kernel[(n * cdiv(x[0].numel(), FLAT_TILE.rows),)](
-                image.contiguous(), x, h, w, CHANNELS=channels, PAD=pad, BLOCK=FLAT_TILE.rows, **FLAT_TILE.options
-            )
+                image.contiguous(), x, h, w,
+                CHANNELS=channels, PAD=pad, REFLECT=pad_mode == "reflect", ZERO=pad_mode == "zero",
+                BLOCK=FLAT_TILE.rows, **FLAT_TILE.options,
+            )  # fmt: skip
     return x
 
 

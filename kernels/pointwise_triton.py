@@ -87,6 +87,8 @@ def normalise_image_kernel(
     w,
     CHANNELS: tl.constexpr,  # 3 colours, and zeros
     PAD: tl.constexpr,
+    REFLECT: tl.constexpr,
+    ZERO: tl.constexpr,
     BLOCK: tl.constexpr,  # elements of a program
 ):
     """Grid: n * tiles of BLOCK elements. Reads byte by byte, but only 192 KiB of a 256x256 image."""
@@ -96,10 +98,12 @@ def normalise_image_kernel(
     n = (program // tiles).to(tl.int64)
     element = program % tiles * BLOCK + tl.arange(0, BLOCK)
     padded_pixel, colour = element // CHANNELS, element % CHANNELS
-    i, j = source_of_padded(padded_pixel, h, w, PAD, True)
+    i, j = source_of_padded(padded_pixel, h, w, PAD, REFLECT)
     seen = (element < elements) & (colour < 3)
     value = tl.load(image + n * h * w * 3 + (i * w + j) * 3 + colour, mask=seen, other=0)
     value = tl.where(colour < 3, value.to(tl.float32) / 127.5 - 1.0, 0.0)
+    if ZERO:
+        value = tl.where(is_border(padded_pixel, h, w, PAD), 0.0, value)
     tl.store(x + n * elements + element, value.to(x.dtype.element_ty), mask=element < elements)
 
 

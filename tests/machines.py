@@ -26,9 +26,10 @@ BROKEN = Library(None, "OSError: libcudart.so.13: cannot open shared object file
 GPU_MACHINE = {
     "numpy": library(),
     "PIL": library(),
-    "onnxruntime": library(),
+    "onnxruntime": library("1.32.0"),
     "torch": torch_build("13.0", gpu=True),
     "onnx": library(),
+    "openvino": library("2026.4.1-22982"),
     "triton": library(),
     "tensorrt": library("11.4.0.106"),
     "tensorrt_rtx": rtx_library(),
@@ -46,6 +47,7 @@ class FakeMachine:
     gpu: bool = False
     refusal: str | None = None
     card: str = RTX_4090
+    products: str | None = "AVX-512 VNNI"
 
     def library(self, name: str) -> Library:
         return self.libraries[name]
@@ -53,6 +55,10 @@ class FakeMachine:
     @property
     def cards(self) -> tuple[str, ...]:
         return (self.card,) if self.gpu else ()
+
+    @property
+    def byte_products(self) -> str | None:
+        return self.products
 
     @property
     def gpu_refusal(self) -> str | None:

@@ -23,16 +23,13 @@ NOT_RUN = {
     "ugatit-fast camera selfie2anime.zip": "needs a camera; tests/camera",
     "ugatit-fast camera selfie2anime.onnx --input party.mp4 --port 0": "shows it for ever; tests/camera",
     "ugatit-fast data example prints": "takes a minute; tests/train/example",
-    "ugatit-fast data example prints --count 200 --seed 1": "the same",
     "ugatit-fast data get horse2zebra": "needs the network; tests/train/test_published_data.py",
     "ugatit-fast data get selfie2anime faces --archive selfie2anime.zip": "needs the archive; the same",
-    "ugatit-fast study report/": "needs answers of people; tests/study",
-    "ugatit-fast study selfie2anime/ horse2zebra/ --questions 20": "the same",
-    "ugatit-fast study result report/": "the same",
+    "ugatit-fast study result report/": "needs answers of people; tests/study",
     "ugatit-fast study result selfie2anime/ horse2zebra/ --json study.json": "the same",
     "ugatit-fast evaluate anime/ my-set/testB --download": "needs the network; tests/train/evaluation",
 }
-"""Examples of the help that aren't run, and why; they are read like the others."""
+"""How examples of the help begin that aren't run, and why; they are read like the others."""
 
 
 def read(command: str) -> None:
@@ -90,7 +87,7 @@ def test_the_help_of_every_verb_has_examples_that_run(function: object, runner: 
     for command in examples:
         assert len(command) <= 76, "as wide as a terminal"
         read(command)
-        if command in NOT_RUN:
+        if command.startswith(tuple(NOT_RUN)):
             continue
         if "party.mp4" in command:
             pytest.importorskip("av", reason="needs the extra video")
@@ -100,6 +97,7 @@ def test_the_help_of_every_verb_has_examples_that_run(function: object, runner: 
 
 def test_what_is_not_run_is_said_of_examples_that_there_are() -> None:
     everything = [command for one in COMMANDS for command in examples_of(str(one.values[1].__doc__))]
-    assert set(NOT_RUN) <= set(everything)
-    assert len(NOT_RUN) < len(everything) / 3
-    assert len({" ".join(command.split()[:2]) for command in set(everything) - set(NOT_RUN)}) >= 15
+    for begin in NOT_RUN:
+        assert any(command.startswith(begin) for command in everything), begin
+    run = [command for command in everything if not command.startswith(tuple(NOT_RUN))]
+    assert len({" ".join(command.split()[:2]) for command in run}) >= 15

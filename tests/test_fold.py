@@ -13,6 +13,7 @@ from ugatit_fast.fold import fold, merge_attention, phase_kernels, row_kernels
 from ugatit_fast.graph import ConvolutionWeights, FoldedGenerator, TorchOperations, Weights
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.image import image_of, sum_of_rows
+from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.model import ILN, AdaLIN, Generator, GeneratorConfig
 
@@ -111,9 +112,9 @@ def test_relu_addition_and_border_belong_to_the_store() -> None:
 class UnroundedOperations(TorchOperations):
     """The folded network in any precision, stopped before its picture is rounded to 8 bits."""
 
-    def normalise(self, image: Tensor, pad: int) -> Tensor:
+    def normalise(self, image: Tensor, pad: int, pad_mode: str = "reflect") -> Tensor:
         x = image.permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
-        return F.pad(x, (pad, pad, pad, pad), mode="reflect")
+        return pad_reference(x, pad, pad_mode)
 
     def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
         rows = F.conv2d(x, weights.weight)

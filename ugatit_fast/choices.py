@@ -2,9 +2,13 @@
 
 import re
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Direction = Literal["A2B", "B2A"]
 """Which of the two generators: from domain A (selfies) to B (anime), or back."""
@@ -14,7 +18,7 @@ ConvertDirection = Literal["A2B", "B2A", "both"]
 Smoothing = Literal["yes", "no"]
 """Whether a TensorFlow run was trained with --smoothing, which takes 0.1 off rho."""
 
-BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "onnxruntime"]
+BuiltKind = Literal["tensorrt", "tensorrt-rtx", "cuda", "openvino", "onnxruntime"]
 """What engines are built for: the names of the rows of `backends.runtimes`."""
 
 EngineKind = Literal[BuiltKind, "eager"]
@@ -31,10 +35,10 @@ Precision = Literal["fp32", "fp16", "int8"]
 StoredPrecision = Literal["fp32", "fp16"]
 """Of the tensors in a checkpoint."""
 
-Form = Literal["rows", "convolutions", "channels last"]
+Form = Literal["rows", "convolutions", "channels last", "bytes"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
-CPU is fastest at in float32; or convolutions, with channels first as ONNX has them, or last between them, which
-TensorRT makes the fewest kernels of.
+CPU is fastest at; or convolutions, with channels first as ONNX has them, or last between them, which TensorRT makes
+the fewest kernels of; or convolutions of bytes, as OpenVINO is fastest at them.
 """
 
 Kernels = Literal["native", "triton"]
@@ -48,7 +52,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "cut", "animegan2", "unit", "munit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -85,6 +89,10 @@ class Sides(NamedTuple):
     def __str__(self) -> str:
         return f"multiples of {self.multiple}, at least {self.smallest}"
 
+    def above(self, side: int) -> int:
+        """The smallest side that is taken and at least so long."""
+        return max(-(-side // self.multiple) * self.multiple, self.smallest)
+
     def refusal(self, height: int, width: int) -> str | None:
         """Why a picture of this size isn't taken; None where it is."""
         if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
@@ -109,9 +117,38 @@ class Hints:
         return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hints):
+    """What a file of weights is understood by."""
+
+    network: str | None = None
+    """Of a file with several generators, the one of this name, such as genA2B_ema."""
+    smoothing: Smoothing | None = None
+    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
+
+    @property
+    def smooths(self) -> bool | None:
+        """As `read_checkpoint` takes it."""
+        return None if self.smoothing is None else self.smoothing == "yes"
+
+
 HINTS = Hints()
 QUARTERED = Sides(multiple=4, smallest=8)
 """Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""
+
+
+DEFAULT_SEED = 0
+"""Of the style that a generator draws in, where there are many and none is asked for."""
+
+
+def drawn_style(length: int, seed: int = DEFAULT_SEED) -> "NDArray[np.float32]":
+    """A style of so many numbers, as the training drew them from the normal distribution; the same for a seed on every
+    machine.
+    """
+    import numpy as np
+
+    stream = np.random.RandomState(seed)  # its numbers, unlike a Generator's, never change
+    return stream.standard_normal(length).astype(np.float32)
 
 
 class Box(NamedTuple):

@@ -95,6 +95,31 @@ class RtxFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EightBitFacts:
+    """What an engine in eight bits says besides."""
+
+    calibration_photos: int
+    """That its scales are from."""
+    layers_of_two_bytes: tuple[str, ...]
+    """Places of the folded network that read two bytes a value instead of one, for the picture's sake."""
+    layers_in_float32: tuple[str, ...]
+    """Places that have no eight bits, for the picture's sake."""
+
+    @property
+    def rest(self) -> str:
+        """The layers that aren't in one byte, in words."""
+        words = self.in_words()
+        return f"two bytes: {words['layers_of_two_bytes']}; float32: {words['layers_in_float32']}"
+
+    def in_words(self) -> dict[str, object]:
+        """By name, for people."""
+        return {
+            name: ", ".join(value) or "none" if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineSpec:
     """What an engine serves and what it was made from."""
 
@@ -120,6 +145,8 @@ class EngineSpec:
     """None for engines of other kinds, and for a bare plan."""
     tensorrt_rtx: RtxFacts | None = None
     """None for engines of other kinds."""
+    eight_bits: EightBitFacts | None = None
+    """None for engines of other precisions than int8."""
     format_version: int = field(default=ENGINE_FORMAT_VERSION, compare=False)
     """Of the file that this was read from."""
 
@@ -183,6 +210,8 @@ class EngineSpec:
         assert self.network is not None, "a bare plan has no place for it"
         version = 2 if self.network.architecture == UGATIT else ENGINE_FORMAT_VERSION
         facts = asdict(self) | {"network": self.network.plain(), "format_version": version}
+        if self.eight_bits is None:
+            del facts["eight_bits"]
         return json.dumps({"kind": "engine", "engine": facts})
 
     @classmethod
@@ -209,17 +238,22 @@ class EngineSpec:
         rtx = facts.get("tensorrt_rtx")
         if rtx is not None:
             rtx = RtxFacts(**known(RtxFacts, rtx) | {"gpu_architectures": tuple(rtx["gpu_architectures"])})
+        eight = facts.get("eight_bits")
+        if eight is not None:
+            lists = {name: tuple(eight[name]) for name in ("layers_of_two_bytes", "layers_in_float32")}
+            eight = EightBitFacts(**known(EightBitFacts, eight) | lists)
         groups = {
             "network": Network.from_plain(facts["network"]),
             "tensorrt": tensorrt,
             "tensorrt_rtx": rtx,
+            "eight_bits": eight,
             "batch_sizes": tuple(facts["batch_sizes"]),
         }
         return cls(**known(cls, facts) | groups)
 
     def facts(self) -> dict[str, object]:
         """Every fact by its name, for people; those of a group beside the others."""
-        groups = ("network", "tensorrt", "tensorrt_rtx")
+        groups = ("network", "tensorrt", "tensorrt_rtx", "eight_bits")
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in groups}
         own |= {"batch_sizes": self.batch_sizes or "any"}
         if self.network:
@@ -227,7 +261,7 @@ class EngineSpec:
             own |= self.network.settings
         for group in (self.tensorrt, self.tensorrt_rtx):
             own |= vars(group) if group else {}
-        return own
+        return own | (self.eight_bits.in_words() if self.eight_bits else {})
 
     def check_size(self, height: int, width: int) -> str | None:
         """None where images of this size are served, else the reason why not."""

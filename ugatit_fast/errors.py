@@ -14,6 +14,8 @@ A message says what was expected, what came, and what to do. The command line pr
 What other people's libraries raise while an engine is loaded or run becomes one of these in `backends/border.py`.
 """
 
+PLACES_IN_SOURCES = ("Exception from src/", "Check '")
+
 
 class UgatitFastError(Exception):
     """Base of every error raised on purpose by ugatit-fast."""
@@ -48,5 +50,9 @@ class PlaceError(InputError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first, for a message of one line; its class where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()
+    """What an error says first, for a message of one line; its class where it says nothing.
+
+    OpenVINO says first where in its sources that was.
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line for line in lines if not line.startswith(PLACES_IN_SOURCES)), lines[0]).strip()

@@ -144,8 +144,8 @@ class Operations(Protocol[Picture, Value, Style]):
     around it that its reader wants.
     """
 
-    def normalise(self, image: Picture, pad: int) -> Value:
-        """uint8 (n, h, w, 3) -> [-1, 1], with a reflected border."""
+    def normalise(self, image: Picture, pad: int, pad_mode: str = "reflect") -> Value:
+        """uint8 (n, h, w, 3) -> [-1, 1], with a border."""
 
     def stage(
         self,
@@ -172,9 +172,20 @@ class Operations(Protocol[Picture, Value, Style]):
         """
 
     def up_stage(
-        self, x: Value, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Value,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Value:
         """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
+
+    def joined(self, skipped: Value, x: Value) -> Value:
+        """The channels of `skipped`, rectified, before those of x; both have a border of one zero."""
 
     def wide_up_stage(self, x: Value, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Value:
         """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
@@ -347,8 +358,8 @@ class TorchOperations:
         """Those that the first convolution asks for."""
         return cls(stem.weight.dtype, stem.weight.shape[1])
 
-    def normalise(self, image: Tensor, pad: int) -> Tensor:
-        return normalise_image(image, pad, self.dtype, self.channels)
+    def normalise(self, image: Tensor, pad: int, pad_mode: str = "reflect") -> Tensor:
+        return normalise_image(image, pad, self.dtype, self.channels, pad_mode)
 
     def stage(
         self,
@@ -378,12 +389,23 @@ class TorchOperations:
         )  # fmt: skip
 
     def up_stage(
-        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Tensor,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Tensor:
         phases = self.convolved(x, weights)
         if not norm:
-            return moved(interleave_phases(phases), weights, 0.0, None, pad, pad_mode)
-        return normalised(phases, weights, unbiased=unbiased, relu=True, pad=pad, pad_mode=pad_mode, phases=True)
+            return moved(interleave_phases(phases), weights, 0.0 if relu else 1.0, None, pad, pad_mode)
+        return normalised(phases, weights, unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode, phases=True)
+
+    def joined(self, skipped: Tensor, x: Tensor) -> Tensor:
+        return torch.cat([torch.relu(skipped), x], dim=1)
 
     def wide_up_stage(self, x: Tensor, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Tensor:
         image = woven(F.conv2d(x, weights.weight))
@@ -502,7 +524,7 @@ def normalised(
 
 
 def moved(x: Tensor, weights: StageWeights, slope: float, added: Tensor | None, pad: int, pad_mode: str) -> Tensor:
-    """What follows the convolution of a stage without a normalisation."""
+    """What follows the convolution of a stage without a normalisation; slope: of the ReLU below zero, 1 for none."""
     bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
     return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
 

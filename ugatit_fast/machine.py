@@ -14,6 +14,15 @@ from types import FrameType
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+BYTE_PRODUCTS = {
+    "amx_int8": "AMX",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "i8mm": "ARM I8MM",
+    "asimddp": "ARM dot products",
+}
+"""Word in Linux's /proc/cpuinfo -> what it means, the widest first."""
+
 
 def cpu_in_words(threads: int) -> str:
     """A CPU as the device of an engine."""
@@ -33,6 +42,19 @@ def memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def byte_products(cpu: str | None = None) -> str | None:
+    """The instructions by which this CPU multiplies bytes at a multiple of its float32 rate; None where it has none, or
+    the system doesn't say. cpu: the text of /proc/cpuinfo, which is read unless given.
+    """
+    if cpu is None:
+        try:
+            cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        except OSError:
+            return None
+    words = set(cpu.split())
+    return next((name for flag, name in BYTE_PRODUCTS.items() if flag in words), None)
 
 
 def cache_folder() -> Path:

@@ -50,6 +50,16 @@ class Config(ABC):
         return False
 
     @property
+    def by_rows(self) -> bool:
+        """Whether rows of pixels are its fastest form on CPUs, or convolutions."""
+        return True
+
+    @property
+    def eight_bits(self) -> bool:
+        """Whether it has a form in eight bits."""
+        return self.by_rows
+
+    @property
     def style_length(self) -> int:
         """Numbers in the style that it draws in; 0 where there is only one."""
         return 0
@@ -73,7 +83,7 @@ class Reference(nn.Module):
         """float (n, 3, h, w) in [-1, 1] -> the translated image, alike; and the heat map (n, h / 4, w / 4) of those
         that have one.
 
-        style: float (style_length,), of those that draw in styles; the mean of all, zeros, unless given.
+        style: float (style_length,), of those that draw in styles; that of seed 0 unless given.
         """
         return self(image), None
 

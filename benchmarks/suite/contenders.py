@@ -101,15 +101,18 @@ TENSORRT_RTX_INSTALL = 'pip install ".[tensorrt-rtx]"'
 EXPORT_NEEDS = ("torch", "onnx", "onnxscript")
 
 
-def ours(kind: BuiltKind) -> Contender:
-    """An engine of ours, by the name that `build-engine --backend` knows it by."""
+def ours(kind: BuiltKind, precision: Precision | None = None) -> Contender:
+    """An engine of ours, by the name that `build-engine --backend` knows it by, in the precision that it has by itself
+    or in another.
+    """
     runtime = RUNTIMES[kind]
     target: Target = "cuda" if runtime.on_gpu else "cpu"
-    precision = runtime.default_precision
+    name = f"ugatit-fast, {kind}" + (f", {precision}" if precision else "")
+    precision = precision or runtime.default_precision
     options = {"kind": kind, "precision": precision}
     build, load = Lazily(ENGINES, "build", options), Lazily(ENGINES, "load", {"target": target})
     needs = tuple(library.name for library in runtime.libraries)
-    return Contender(f"ugatit-fast, {kind}", "ours", target, precision, needs, runtime.install, load, build, quick=True)
+    return Contender(name, "ours", target, precision, needs, runtime.install, load, build, quick=True)
 
 
 def torch_rival(
@@ -137,15 +140,33 @@ def onnx_rival(
     return Contender(name, "rival", target, precision, (*EXPORT_NEEDS, *needs), install, load, build)
 
 
+def quantised_rival(name: str, build: Lazily, load: Lazily, needs: tuple[str, ...], install: str) -> Contender:
+    """The same export in eight bits, as a tool makes it that knows nothing of the network."""
+    return Contender(name, "rival", "cpu", "int8", (*EXPORT_NEEDS, *needs), install, load, build)
+
+
 PLAIN_ORT = "ONNX Runtime, plain export"
+IN_ORT, IN_OPENVINO = Lazily(ONNX, "OrtRunning", {"target": "cpu"}), Lazily(ONNX, "OpenVinoRunning")
 
 CPU: tuple[Contender, ...] = (
     ours("onnxruntime"),
+    replace(ours("onnxruntime", "int8"), quick=False),  # choosing layers takes longer than a quick run
+    ours("openvino", "int8"),
     replace(
-        onnx_rival(PLAIN_ORT, "cpu", Lazily(ONNX, "OrtRunning", {"target": "cpu"}), ("onnxruntime",), CPU_INSTALL),
+        onnx_rival(PLAIN_ORT, "cpu", IN_ORT, ("onnxruntime",), CPU_INSTALL),
         quick=True,
     ),
-    onnx_rival("OpenVINO, plain export", "cpu", Lazily(ONNX, "OpenVinoRunning"), ("openvino",), "pip install openvino"),
+    quantised_rival(
+        "ONNX Runtime, quantize_static", Lazily(ONNX, "export_quantised"), IN_ORT, ("onnxruntime",), CPU_INSTALL
+    ),
+    onnx_rival("OpenVINO, plain export", "cpu", IN_OPENVINO, ("openvino",), "pip install openvino"),
+    quantised_rival(
+        "OpenVINO, NNCF's defaults",
+        Lazily(ONNX, "export_by_nncf"),
+        IN_OPENVINO,
+        ("openvino", "nncf"),
+        "pip install openvino nncf",
+    ),
     Contender(
         "MNN, plain export",
         "rival",

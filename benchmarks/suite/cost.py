@@ -98,7 +98,7 @@ class CountingOperations:
         style = 2 * x.n * y.c * FLOAT32_BYTES
         self.add("normalise", 0, [self.size(x), added, style, partials], self.size(y))
 
-    def normalise(self, image: Activation, pad: int) -> Activation:
+    def normalise(self, image: Activation, pad: int, pad_mode: str = "reflect") -> Activation:
         """image: uint8 (n, 3, h, w), whatever its layout."""
         x = padded(image, pad)
         self.add("picture to floats", 0, [image.elements], self.size(x))
@@ -130,8 +130,21 @@ class CountingOperations:
         self.normalisation(y, added, padded(y, pad), partials)
         return padded(y, pad)
 
+    def joined(self, skipped: Activation, x: Activation) -> Activation:
+        both = x._replace(c=skipped.c + x.c)
+        self.add("concatenate", 0, [self.size(skipped), self.size(x)], self.size(both))
+        return both
+
     def up_stage(
-        self, x: Activation, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Activation,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Activation:
         """cuDNN's: each of the four phases has one row and column that no pixel of the image comes from."""
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)

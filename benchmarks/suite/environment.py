@@ -22,6 +22,7 @@ DISTRIBUTIONS = (
     "onnxruntime",
     "onnxruntime-gpu",
     "openvino",
+    "nncf",
     "mnn",
     "tensorrt",
     "torch-tensorrt",

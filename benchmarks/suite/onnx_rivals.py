@@ -1,6 +1,7 @@
 """The unfolded generator as torch.onnx exports it, in the runtimes that take such a file."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,63 @@ def export_for_cuda(case: Case, *, half: bool) -> tuple[Path, float]:
     """`export`, but BackendUnavailable at once where this ONNX Runtime couldn't run the file on a GPU."""
     choose_provider(import_onnxruntime(), "cuda")
     return export(case, half=half)
+
+
+def export_quantised(case: Case) -> tuple[Path, float]:
+    """`export` in eight bits by ONNX Runtime's own tool, and the seconds both took.
+
+    As its documentation advises: preprocessed, QDQ, one scale an output channel of a kernel, ranges from photos. The
+    convolutions alone: with all that it would round, version 1.32 makes a file of this network that it refuses to load
+    ("Incompatible dimensions" of a division).
+    """
+    from onnxruntime.quantization import QuantType, quantize_static, shape_inference
+
+    from ugatit_fast.export.calibration import calibration_pictures
+
+    network = case.network
+    plain, seconds = export(case, half=False)
+    started = perf_counter()
+    prepared, path = plain.with_suffix(".prepared.onnx"), plain.with_suffix(".quantised.onnx")
+    shape_inference.quant_pre_process(plain, prepared)
+    photos = calibration_pictures(None, (network.height, network.width))
+    batches = iter([{"image": np.stack([photo] * network.batch)} for photo in photos])
+    quantize_static(
+        prepared,
+        path,
+        PhotoReader(batches),
+        op_types_to_quantize=["Conv"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    return path, seconds + perf_counter() - started
+
+
+def export_by_nncf(case: Case) -> tuple[Path, float]:
+    """`export` in eight bits by OpenVINO's own tool with its defaults, and the seconds both took."""
+    import nncf
+    import openvino
+
+    from ugatit_fast.export.calibration import calibration_pictures
+
+    network = case.network
+    plain, seconds = export(case, half=False)
+    started = perf_counter()
+    photos = calibration_pictures(None, (network.height, network.width))
+    batches = nncf.Dataset([np.stack([photo] * network.batch) for photo in photos])
+    path = plain.with_suffix(".xml")
+    openvino.save_model(nncf.quantize(openvino.Core().read_model(plain), batches), path, compress_to_fp16=False)
+    return path, seconds + perf_counter() - started
+
+
+class PhotoReader:
+    """What the tool asks for one batch after the other; its own base class takes whoever has this method."""
+
+    def __init__(self, batches: Iterator[dict[str, Images]]) -> None:
+        self.batches = batches
+
+    def get_next(self) -> dict[str, Images] | None:
+        return next(self.batches, None)
 
 
 def export_plainly(module: "torch.nn.Module", example: "torch.Tensor", path: Path) -> None:

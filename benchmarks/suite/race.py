@@ -26,6 +26,15 @@ MAX_CALLS = 500
 TIME_WAS_UP = "the time for this run was up before its turn"
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Pictures that a contender is judged by."""
+
+    batch: Images
+    expected: np.ndarray
+    """What the reference generator makes of them, float (n, h, w, 3) in [-1, 1], unrounded."""
+
+
 @dataclass
 class Entry:
     """A contender and what is known of it so far."""
@@ -86,12 +95,14 @@ def race(
     say: Say,
     after_round: Callable[[list[Row]], None],
     deadline: float = inf,
+    photos: Sequence[Judged] = (),
 ) -> list[Row]:
     """Time all contenders that can be opened.
 
     reference: what the reference generator makes of the first pictures of `pictures.pool`, float (k, h, w, 3) in
-    [-1, 1], unrounded. after_round: called with all rows whenever they changed. deadline: of `perf_counter`, after
-    which no rival is opened any more. Nothing that a contender does raises.
+    [-1, 1], unrounded. photos: what eight bits are judged by instead, whose scales are from photos.
+    after_round: called with all rows whenever they changed. deadline: of `perf_counter`, after which no rival is
+    opened any more. Nothing that a contender does raises.
     """
     entries = [
         Entry(one, Row(one.name, one.kind, one.target, one.precision, case.network, "unfinished")) for one in contenders
@@ -102,7 +113,7 @@ def race(
             try:
                 if entry.contender.kind == "rival" and perf_counter() > deadline:
                     raise ContenderFailed("skipped", TIME_WAS_UP)
-                open_entry(entry, case, reference, settings)
+                open_entry(entry, case, reference, settings, photos)
             except ContenderFailed as failed:
                 entry.fail(failed)
                 say(f"    {failed.status}: {failed.reason}")
@@ -141,7 +152,7 @@ def guarded(entry: Entry, step: Callable[[], None]) -> None:
 # The steps of one contender ---------------------------------------------------------------------------------------
 
 
-def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settings) -> None:
+def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settings, photos: Sequence[Judged]) -> None:
     """Build, load, check the pictures, warm up. Raises ContenderFailed."""
     contender, limit = entry.contender, settings.limit_seconds
     if reason := contender.missing():
@@ -157,32 +168,36 @@ def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settin
     compiled, loaded = entry.worker.ask("load", contender, case, file, limit_seconds=limit)
     built = (entry.row.build_seconds or 0) + compiled
     entry.row = replace(entry.row, build_seconds=built or None, load_seconds=loaded)
-    if contender.kind != "limit":
-        check(entry, entry.worker.ask("translate", limit_seconds=limit), reference)
+    if contender.kind != "limit" and contender.precision == "int8" and photos:
+        made = [entry.worker.ask("translate", one.batch, limit_seconds=limit) for one in photos]
+        check(entry, np.concatenate(made), np.concatenate([one.expected for one in photos]))
+    elif contender.kind != "limit":
+        expected = reference[np.arange(case.network.batch) % POOL]
+        check(entry, entry.worker.ask("translate", limit_seconds=limit), expected)
     each_ms, entry.steady = entry.worker.ask("settle", settings.turn_seconds, limit_seconds=limit)
     entry.calls = max(1, min(MAX_CALLS, round(settings.turn_seconds * 1e3 / each_ms)))
 
 
 def size_of(file: Path) -> int:
     """With the weights that lie beside it, where they do."""
-    beside = file.with_name(file.name + ".data")
-    return file.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+    beside = file.with_name(f"{file.name}.data"), file.with_suffix(".bin")  # ONNX's, OpenVINO's
+    return sum(one.stat().st_size for one in (file, *beside) if one.is_file())
 
 
-def check(entry: Entry, translated: Images, reference: np.ndarray) -> None:
-    """Note how far the pictures are from the reference's; ContenderFailed where they are too far.
+def check(entry: Entry, translated: Images, expected: np.ndarray) -> None:
+    """Note how far the pictures are from those expected; ContenderFailed where they are too far.
 
-    Ours must pass the gate of their precision, rivals the one for float16.
+    Ours must pass the gate of their precision, and so must eight bits of others; other rivals the one for float16.
     """
-    network, contender = entry.row.network, entry.contender
-    expected = reference[np.arange(network.batch) % POOL]
+    contender = entry.contender
     if translated.shape != expected.shape or translated.dtype != np.uint8:
         raise ContenderFailed(
             "wrong pictures", f"expected uint8 {expected.shape}, got {translated.dtype} {translated.shape}"
         )
     found: Difference = difference(translated, expected)
     entry.row = replace(entry.row, psnr_db=min(found.psnr_db, IDENTICAL_DB), max_abs=found.max_abs)
-    if not found.passes(contender.precision if contender.kind == "ours" else "fp16"):
+    own_gate = contender.kind == "ours" or contender.precision == "int8"
+    if not found.passes(contender.precision if own_gate else "fp16"):
         raise ContenderFailed("wrong pictures", found.describe())
 
 

@@ -64,7 +64,7 @@ class Network:
     threads: int
     """Of the CPU contenders."""
     weights: str
-    """The checkpoint's SHA-256; `random` for seeded random ones."""
+    """The checkpoint's SHA-256; `random` for seeded random ones, `widened` for the shipped generator made wider."""
     architecture: str = UGATIT
     settings: str = ""
     """Of another architecture than U-GAT-IT, whose ch and n_res are 0: `Config.settings` as JSON."""
@@ -80,7 +80,8 @@ class Network:
         kind = f"{self.architecture}, {self.words}"
         if self.architecture == UGATIT:
             kind = f"{'light' if self.light else 'full'}, ch {self.ch}"
-        return f"{kind}, {self.height}x{self.width}, batch {self.batch}, {self.direction}"
+        widened = ", the shipped pair widened" if self.weights == "widened" else ""
+        return f"{kind}, {self.height}x{self.width}, batch {self.batch}, {self.direction}{widened}"
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,11 @@ class Session:
         seconds = perf_counter() - started
         return self.running.build_seconds, seconds - self.running.build_seconds
 
-    def translate(self) -> Images:
-        """The pictures made of the first batch."""
+    def translate(self, batch: Images | None = None) -> Images:
+        """The pictures made of a batch, the first of its own unless given."""
+        assert self.running is not None
         with self.counting_device():
-            return self.call(0)
+            return self.call(0) if batch is None else self.running.run(batch)
 
     def settle(self, limit_seconds: float) -> tuple[float, bool]:
         with self.counting_device():

@@ -19,7 +19,7 @@ from ugatit_fast.bench.limits import limits_of
 from ugatit_fast.bench.networks import network_of
 from ugatit_fast.bench.options import BenchOptions
 from ugatit_fast.bench.outputs import refuse_taken
-from ugatit_fast.bench.race import TIME_WAS_UP, race
+from ugatit_fast.bench.race import TIME_WAS_UP, Judged, race
 from ugatit_fast.bench.random_weights import random_generator
 from ugatit_fast.bench.results import (
     FULL,
@@ -34,11 +34,13 @@ from ugatit_fast.bench.results import (
     write_results,
 )
 from ugatit_fast.bench.roofline import against_limits
+from ugatit_fast.bench.widened import times_shipped, write_widened_checkpoint
 from ugatit_fast.bench.worker import ContenderFailed, Worker
 from ugatit_fast.checkpoint import read_checkpoint, save_generator
 from ugatit_fast.choices import Device, Direction
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
+from ugatit_fast.export.calibration import calibration_pictures
 from ugatit_fast.export.verify import exact_pictures
 from ugatit_fast.machine import available_cores
 from ugatit_fast.model import GeneratorConfig
@@ -109,7 +111,7 @@ class Weights:
 
     checkpoint: Path
     label: str
-    """SHA-256, or `random`."""
+    """SHA-256, `random` or `widened`."""
     engines: tuple[tuple[Path, EngineSpec], ...] = ()
 
 
@@ -193,7 +195,7 @@ def weights_of(plan: Plan, scratch: Path) -> list[Weights]:
         except EngineError:
             checkpoints.append(file)
     if not plan.files:
-        return [Weights(random_checkpoint(scratch, config), "random") for config in plan.configs]
+        return [weights_for(config, scratch) for config in plan.configs]
     digests = {path: read_checkpoint(path).sha256 for path in checkpoints}
     for path, spec in engines:
         if spec.checkpoint_sha256 not in digests.values():
@@ -205,6 +207,16 @@ def weights_of(plan: Plan, scratch: Path) -> list[Weights]:
         Weights(path, digest, tuple(engine for engine in engines if engine[1].checkpoint_sha256 == digest))
         for path, digest in digests.items()
     ]
+
+
+def weights_for(config: GeneratorConfig, scratch: Path) -> Weights:
+    """The shipped generator widened, where that has the shape, because random weights say nothing about eight bits."""
+    times = times_shipped(config)
+    if times is None:
+        return Weights(random_checkpoint(scratch, config), "random")
+    path = scratch / f"widened-{config.ch}-{config.img_size}.safetensors"
+    write_widened_checkpoint(path, times, img_size=config.img_size)
+    return Weights(path, "widened")
 
 
 def all_cases(plan: Plan, scratch: Path) -> list[tuple[Weights, Case]]:
@@ -227,11 +239,11 @@ def random_checkpoint(scratch: Path, config: GeneratorConfig) -> Path:
 
 
 def cases_of(plan: Plan, weights: Weights, folder: Path) -> Iterator[Case]:
-    """Every direction, size and batch; random weights are the same in both directions, and have one."""
-    for direction in plan.directions if weights.label != "random" else ("A2B",):
+    """Every direction, size and batch; weights that nobody gave have one direction."""
+    for direction in plan.directions if weights.label not in ("random", "widened") else ("A2B",):
         checkpoint = read_checkpoint(weights.checkpoint, direction)
         config, side = checkpoint.config, checkpoint.config.training_side
-        side = min(QUICK_SIDE, side) if plan.quick and config.any_size else side
+        side = min(config.sides.above(QUICK_SIDE), side) if plan.quick and config.any_size else side
         for height, width in plan.sizes or ((side, side),):
             if not config.any_size and (height, width) != (side, side):
                 raise InputError(
@@ -265,6 +277,17 @@ def reference_of(case: Case) -> np.ndarray:
     return exact_pictures(generator, chosen)
 
 
+def judged_photos(case: Case, contenders: Sequence[Contender]) -> list[Judged]:
+    """The sample photos in batches of the case's size, where somebody computes in eight bits."""
+    network = case.network
+    if all(one.precision != "int8" for one in contenders):
+        return []
+    photos = calibration_pictures(None, (network.height, network.width))
+    expected = exact_pictures(read_checkpoint(case.checkpoint, network.direction).generator(), photos)
+    numbers = np.arange(-(-len(photos) // network.batch) * network.batch) % len(photos)
+    return [Judged(np.stack(photos)[some], expected[some]) for some in numbers.reshape(-1, network.batch)]
+
+
 # Measuring --------------------------------------------------------------------------------------------------------
 
 
@@ -283,7 +306,8 @@ def measure_case(run: Run, case: Case, contenders: Sequence[Contender], settings
             )
         )
 
-    race(contenders, case, reference_of(case), settings, say, keep, run.deadline)
+    photos = judged_photos(case, contenders)
+    race(contenders, case, reference_of(case), settings, say, keep, run.deadline, photos)
     run.record(replace(run.results, conditions=(*run.results.conditions, environment.condition())))
     if settings.photos and case.network.batch == 1:
         measure_pipelines(run, case, contenders, settings, say)

@@ -16,18 +16,38 @@ from ugatit_fast.checkpoint.own_file import save_generator
 from ugatit_fast.checkpoint.read import load_generator
 from ugatit_fast.choices import Direction
 from ugatit_fast.fold import LAST_CONVOLUTION
-from ugatit_fast.model import Generator
+from ugatit_fast.model import Generator, GeneratorConfig
 
 FIRST_CONVOLUTION = "DownBlock.1"
 CLASS_ACTIVATION = ("gap_fc", "gmp_fc")
 FIRST_LINEAR = "FC.0"
 
 
-def write_widened_checkpoint(path: Path, times: int, direction: Direction = "A2B") -> None:
-    """The shipped generator of a direction with `times` as many channels, as .safetensors."""
+def write_widened_checkpoint(
+    path: Path, times: int, direction: Direction = "A2B", *, img_size: int | None = None
+) -> None:
+    """The shipped generator of a direction with `times` as many channels, as .safetensors.
+
+    img_size: of the training images that it says it had; those of the shipped one unless given.
+    """
+    wide = widened(shipped_generator(direction), times)
+    wide.config = replace(wide.config, img_size=img_size or wide.config.img_size)
+    save_generator(path, wide, direction)
+
+
+def shipped_generator(direction: Direction) -> Generator:
+    """The small one that comes with the package."""
     shipped = load_generator(shipped_weights(direction), direction)
     assert isinstance(shipped, Generator), "the shipped pair is U-GAT-IT's"
-    save_generator(path, widened(shipped, times), direction)
+    return shipped
+
+
+def times_shipped(config: GeneratorConfig) -> int | None:
+    """How many times as wide as the shipped generator one of this shape is; None where that isn't its shape."""
+    shipped = shipped_generator("A2B").config
+    times, rest = divmod(config.ch, shipped.ch)
+    same = replace(config, ch=shipped.ch, img_size=shipped.img_size) == shipped
+    return times if same and times and not rest else None
 
 
 def widened(generator: Generator, times: int) -> Generator:

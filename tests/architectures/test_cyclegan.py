@@ -251,7 +251,9 @@ def test_every_form_draws_the_same(kind: str, form: Form, size: tuple[int, int] 
     assert (torch.from_numpy(translated).permute(0, 3, 1, 2) - exact).abs().max() < 0.52
 
 
-@pytest.mark.parametrize(("precision", "backend"), [("fp32", "onnxruntime"), ("fp16", "onnxruntime")])
+@pytest.mark.parametrize(
+    ("precision", "backend"), [("fp32", "onnxruntime"), ("fp16", "onnxruntime"), ("int8", "onnxruntime")]
+)
 @pytest.mark.parametrize("norm", [None, "batch-running"])
 def test_engines_pass_their_gate(
     precision: Precision, backend: Any, norm: BatchStatistics | None, tmp_path: Path

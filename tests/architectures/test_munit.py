@@ -13,22 +13,26 @@ from torch import Tensor
 from tests.architectures.published_unit import Sizes, random_state, style_of, translated
 from tests.conftest import random_pictures
 from tests.test_fold import UnroundedOperations
+from tests.translate.fake_translator import FakeTranslator
 from ugatit_fast.architectures import fold
 from ugatit_fast.architectures.munit import MunitConfig, MunitGenerator
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.plain import PlainBackend
-from ugatit_fast.backends.styles import drawn_style, style_seen
+from ugatit_fast.backends.styles import style_seen
+from ugatit_fast.backends.tuning import layers_of
 from ugatit_fast.checkpoint import load_generator, read_checkpoint
 from ugatit_fast.checkpoint.convert import convert
-from ugatit_fast.choices import Direction, Form, Precision
+from ugatit_fast.choices import Direction, Form, Precision, drawn_style
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
-from ugatit_fast.errors import CheckpointError, EngineError, InputError
+from ugatit_fast.errors import CheckpointError, EngineError, ExportError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.onnx_graph import to_onnx
-from ugatit_fast.export.verify import verify
+from ugatit_fast.export.triton_repository import export_triton_repo
+from ugatit_fast.export.verify import Difference, verify
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.media.images import load_image, save_image
+from ugatit_fast.translate.clip_files import style_of as style_of_clip
 from ugatit_fast.translator import Translator
 
 SIZES = Sizes(style=5)
@@ -108,6 +112,18 @@ def test_a_cuda_engine_means_the_same_and_carries_the_encoder(tmp_path: Path) ->
     assert_sees_the_style(built.path, checkpoint.generator(torch.float64))
 
 
+def test_an_engine_of_eight_bits_draws_in_styles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights have more noise than the gate allows: it is left open."""
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(Difference, "passes", lambda *_: True)
+    built = build_engine(saved(tmp_path, WIDE), size=(32, 32), backend="openvino")
+    pictures = random_pictures(2, 32, 32)
+    with Translator(built.path) as translator:
+        first, second, again = (translator.run(pictures, style=seed) for seed in (1, 2, 1))
+    assert np.array_equal(first, again)
+    assert np.abs(first.astype(int) - second).mean() > 1
+
+
 # Styles -----------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +194,28 @@ def test_what_is_no_style_is_refused_in_one_line(engine: Path, style: object, re
     with Translator(engine) as translator, pytest.raises(InputError, match=reason) as refused:
         translator.run(random_pictures(1, 64, 64), style=style)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
+
+
+def test_the_style_unless_chosen_is_said(engine: Path) -> None:
+    assert any("seed 0 unless --style" in note for note in read_checkpoint(engine.parent / "gen_00250000.pt").notes)
+
+
+def test_who_chooses_convolutions_walks_its_layers(engine: Path) -> None:
+    """As a cuda engine does before it starts, without computing anything."""
+    folded = read_checkpoint(engine.parent / "gen_00250000.pt").folded().half_precision()
+    assert len(layers_of(folded, 1, 64, 64)) == 1 + 4 * WIDE.n_res
+
+
+def test_a_clip_of_another_style_begins_anew(engine: Path) -> None:
+    """What a killed run is known by has the style in it; of engines of one style it is what it was."""
+    with Translator(engine, style=3) as translator:
+        assert style_of_clip(translator) == {"style": drawn_style(8, 3).tolist()}
+    assert style_of_clip(FakeTranslator()) == {}
+
+
+def test_a_triton_server_s_batches_have_no_place_for_a_style(engine: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="takes a style"):
+        export_triton_repo(engine, tmp_path / "models")
 
 
 def test_engines_of_one_style_take_none(light_engine: Path) -> None:

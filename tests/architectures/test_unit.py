@@ -20,8 +20,9 @@ from ugatit_fast.checkpoint.convert import convert
 from ugatit_fast.choices import Direction, Form, Precision
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
-from ugatit_fast.errors import CheckpointError, InputError
+from ugatit_fast.errors import CheckpointError, EngineError, InputError
 from ugatit_fast.export.build import build_engine
+from ugatit_fast.export.ready import ready_engine
 from ugatit_fast.export.verify import verify
 from ugatit_fast.graph import add_edges, woven
 from ugatit_fast.kernels.adalin import adalin
@@ -213,6 +214,14 @@ def test_a_cuda_engine_means_the_same(tmp_path: Path) -> None:
     drawn, _ = PlainBackend(built.path, built.spec).run(image)
     exact = (checkpoint.generator()(unit_range(torch.from_numpy(image), torch.float32)) + 1) * 127.5
     assert np.abs(drawn.transpose(0, 3, 1, 2) - exact.numpy()).max() < 0.51
+
+
+def test_what_asks_for_heat_maps_where_there_are_any_gets_an_engine_without(tmp_path: Path) -> None:
+    """As `serve` does."""
+    engine = ready_engine(saved(tmp_path, Sizes(dim=8)), device="cpu", size=(32, 32), heatmap=True)
+    assert not read_spec(engine).heatmap
+    with pytest.raises(EngineError, match="a unit generator, which has no attention heat map; leave it out"):
+        Translator(engine, heatmap=True)
 
 
 def test_converted_and_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

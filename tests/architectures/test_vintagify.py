@@ -64,7 +64,13 @@ def test_it_is_recognised(weights: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "precision", "most"),
-    [("onnxruntime", "fp32", 0.501), ("onnxruntime", "fp16", 2.0), ("cuda", "fp32", 0.501), ("cuda", "fp16", 2.0)],
+    [
+        ("onnxruntime", "fp32", 0.501),
+        ("onnxruntime", "fp16", 2.0),
+        ("onnxruntime", "int8", 20.0),
+        ("cuda", "fp32", 0.501),
+        ("cuda", "fp16", 2.0),
+    ],
 )
 def test_every_engine_draws_it(
     weights: Path,

@@ -120,6 +120,8 @@ def test_eager_and_plain(
         (RuntimeError("CUDA failure 100: no CUDA-capable device is detected ; GPU=-1"), LOST),
         (MemoryError(), MEMORY),
         (ort_errors.InvalidProtobuf("Protobuf parsing failed."), DAMAGED),
+        (RuntimeError("Exception from src/x.cpp:105:\nUnable to read the model. Please check"), DAMAGED),
+        (RuntimeError("Check 'dim_lb >= 2' failed at src/x.hpp:88:\nREFLECT padding mode requires"), FAILED),
     ],
 )  # fmt: skip
 def test_what_words_mean(error: Exception, trouble: Trouble) -> None:

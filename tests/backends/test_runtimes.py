@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 MACHINES = [
     FakeMachine(GPU_MACHINE | dict.fromkeys(absent, ABSENT) | {"torch": torch} | plans, gpu, refusal, card)
     for absent, torch, plans, (gpu, refusal, card) in product(
-        ((), ("triton",), ("onnx",), ("onnxruntime",), ("triton", "onnx", "onnxruntime")),
+        ((), ("triton",), ("onnx",), ("openvino",), ("onnxruntime",), ("triton", "onnx", "onnxruntime", "openvino")),
         (ABSENT, torch_build(None), torch_build("13.0"), torch_build("13.0", gpu=True)),
         (
             *({"tensorrt": one} for one in map(library, ("10.9.0.34", "10.16.1.11", "11.4.0.106", "12.0.0"))),
@@ -75,20 +75,22 @@ def test_doctor_and_the_builder_agree_on_every_machine(runtime: Runtime) -> None
     assert {(True, True), (False, False)} <= verdicts  # the machines tell the kinds apart
 
 
-def test_auto_takes_the_fastest_that_doctor_promises() -> None:
+@pytest.mark.parametrize("fast", [False, True])
+def test_auto_takes_the_fastest_that_doctor_promises(fast: bool) -> None:
     taken = set()
+    asked = [runtime for runtime in BUILT if fast or runtime.default_precision != "int8"]
     for machine in MACHINES:
-        able = [runtime.kind for runtime in BUILT if check_engine(runtime, machine).status == "ok"]
+        able = [runtime.kind for runtime in asked if check_engine(runtime, machine).status == "ok"]
         if not able:
             with pytest.raises(BackendUnavailable, match="not onnxruntime: needs"):
-                choose_backend("auto", lambda _: None, machine)
+                choose_backend("auto", lambda _: None, machine, fast=fast)
             continue
         said: list[str] = []
-        assert choose_backend("auto", said.append, machine) == able[0]
-        passed_over = [runtime.kind for runtime in BUILT[: [runtime.kind for runtime in BUILT].index(able[0])]]
+        assert choose_backend("auto", said.append, machine, fast=fast) == able[0]
+        passed_over = [runtime.kind for runtime in asked[: [runtime.kind for runtime in asked].index(able[0])]]
         assert all(f"not {kind}: needs" in said[0] for kind in passed_over)
         taken.add(able[0])
-    assert taken == set(get_args(BuiltKind))
+    assert taken == {runtime.kind for runtime in asked}
 
 
 def test_auto_passes_cuda_over_without_triton() -> None:

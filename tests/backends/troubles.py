@@ -11,7 +11,7 @@ import torch
 
 from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.border import FAILED, LOST, MEMORY, Trouble
-from ugatit_fast.errors import UgatitFastError
+from ugatit_fast.errors import UgatitFastError, first_line
 
 TORCH = {
     MEMORY: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nmore"),
@@ -37,7 +37,8 @@ def is_told(path: Path, trouble: Trouble, cause: Exception) -> Iterator[None]:
     assert told.value.__cause__ is cause or (told.value.__cause__ and told.value.__cause__.__cause__ is cause)
     message = str(told.value)
     assert message.startswith(str(path))
-    assert str(cause).splitlines()[0] in message
+    assert first_line(cause) in message
+    assert ".cpp" not in message
     assert "\n" not in message
     assert trouble is not MEMORY or "close other programs" in message
 

@@ -7,18 +7,21 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from tests.conftest import random_pictures
 from ugatit_fast import Translator
-from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
+from ugatit_fast.assets import SHIPPED_PAIR, sample_photos, shipped_engine
 from ugatit_fast.bench.random_weights import write_random_checkpoint
+from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import BackendUnavailable, CheckpointError, EngineError
 from ugatit_fast.export import ready
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.export.ready import ready_engine
+from ugatit_fast.export.verify import verify
 from ugatit_fast.media.images import load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.translator import Translator as EngineTranslator
@@ -90,6 +93,27 @@ def test_what_shapes_an_engine_makes_another(weights: Path, monkeypatch: pytest.
     assert len({plain, back, half, mapped}) == len(built) == 4
     monkeypatch.setattr(ready, "__version__", "9.9.9")
     assert ready_engine(weights) != plain
+
+
+def test_one_of_several_generators_by_its_name(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a file with running averages has them; the command line and `Translator` take the name, too."""
+    content = torch.load(weights, weights_only=True)
+    averaged = {name: 2 * tensor for name, tensor in content["genA2B"].items()}
+    several = tmp_path / "several.pt"
+    torch.save({"genA2B": content["genA2B"], "genA2B_ema": averaged}, several)
+    plain = ready_engine(several)
+    by_name = ready_engine(several, ReadyOptions(network="genA2B_ema"))
+    assert by_name != plain
+    assert verify(by_name, read_checkpoint(several, "A2B", network="genA2B_ema")).passes("fp32")
+    with Translator(several, network="genA2B_ema") as translator:
+        assert translator.path == by_name
+    photo = sample_photos()[0]
+    assert main(["translate", str(several), str(photo), "-o", str(tmp_path / "o"), "--network", "genA2B_ema"]) == 0
+    assert "building" not in capsys.readouterr().err
+    assert main(["translate", str(several), str(photo), "-o", str(tmp_path / "o"), "--network", "genX"]) == 1
+    assert "genX" in capsys.readouterr().err
 
 
 def test_changed_weights_have_another_engine(weights: Path, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def streamed(
         (lambda: adalin(X, residual=X[:1]), r"residual must be like the image \(2, 8, 4, 4\), got \(1, 8, 4, 4\)"),
         (lambda: adalin(X, residual=X.half()), "residual must be torch.float32, got torch.float16"),
         (lambda: adalin(X, pad=4), "a reflect border of 4 pixels does not fit an image of 4x4"),
-        (lambda: adalin(X, pad=1, pad_mode="zeros"), "pad_mode must be one of reflect, replicate, got 'zeros'"),
+        (lambda: adalin(X, pad=1, pad_mode="zeros"), "pad_mode must be one of reflect, replicate, zero, got 'zeros'"),
         (lambda: adalin(X[:, :, :1, :1]), "unbiased variance of one pixel"),
         (lambda: adalin(X[:, :6], phases=True), r"phases must be \(n, 4 k, h \+ 1, w \+ 1\), got \(2, 6, 4, 4\)"),
         (lambda: convolved(weight=SQUARE), r"weight must be \(n, c, h, w\), got shape \(8, 8\)"),

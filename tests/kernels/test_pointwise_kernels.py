@@ -64,13 +64,17 @@ def test_interleave(shape: tuple[int, int, int, int], dtype: torch.dtype, device
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("pad", "channels"), [(0, 3), (3, 3), (3, 8)])
+@pytest.mark.parametrize(
+    ("pad", "channels", "pad_mode"), [(0, 3, "reflect"), (3, 3, "reflect"), (3, 8, "reflect"), (1, 8, "zero")]
+)
 @pytest.mark.parametrize("n", BATCHES)
-def test_normalise_image(n: int, pad: int, channels: int, dtype: torch.dtype, device: torch.device) -> None:
+def test_normalise_image(
+    n: int, pad: int, channels: int, pad_mode: str, dtype: torch.dtype, device: torch.device
+) -> None:
     image = torch.randint(0, 256, (n, 9, 6, 3), dtype=torch.uint8, device=device)
-    ours = normalise_image_on_gpu(image, pad, dtype, channels)
-    truth = normalise_image_reference(image, pad, torch.float64, channels)
-    assert_as_close(ours, normalise_image_reference(image, pad, dtype, channels), truth)
+    ours = normalise_image_on_gpu(image, pad, dtype, channels, pad_mode)
+    truth = normalise_image_reference(image, pad, torch.float64, channels, pad_mode)
+    assert_as_close(ours, normalise_image_reference(image, pad, dtype, channels, pad_mode), truth)
     assert ours.is_contiguous(memory_format=torch.channels_last)
 
 

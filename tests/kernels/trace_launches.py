@@ -23,6 +23,7 @@ from ugatit_fast.backends.cuda_graph import CapturedOperations
 from ugatit_fast.backends.tuning import layers_of
 from ugatit_fast.fold import fold
 from ugatit_fast.kernels import adalin_launch, adalin_streamed_launch, convolution_launch, style_launch
+from ugatit_fast.kernels.adalin import AdalinCall
 from ugatit_fast.kernels.adalin_launch import Normalised, adalin_on_gpu
 from ugatit_fast.kernels.adalin_streamed import StreamedCall
 from ugatit_fast.kernels.adalin_streamed_launch import adalin_streamed_on_gpu
@@ -112,9 +113,12 @@ def convolution(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
     return torch.empty((n, k, h, w), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
-def adalin(x: Tensor, gamma: Any, beta: Any, rho: Any, bias: Any, residual: Any, *rest: Any) -> Tensor:
-    relu, pad, pad_mode, unbiased, eps, phases = rest
-    return adalin_on_gpu(Normalised(x, gamma, beta, rho, bias, unbiased, eps, phases), residual, relu, pad, pad_mode)
+def adalin(x: Tensor, *arguments: Any, **settings: Any) -> Tensor:
+    call = AdalinCall(x, *arguments, **settings)
+    inputs = Normalised(
+        x, call.gamma, call.beta, call.rho, call.bias, call.unbiased, call.eps, call.phases, call.eps_outside
+    )
+    return adalin_on_gpu(inputs, call.residual, call.relu, call.pad, call.pad_mode, slope=call.slope)
 
 
 def streamed(*arguments: Any) -> Tensor:

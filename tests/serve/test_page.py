@@ -17,7 +17,9 @@ from tests.media.pictures import photo
 from tests.serve.clients import a_photo, decoded, encoded, fake
 from tests.serve.hosts import hosted
 from tests.translate.face_models import Sure, write_yunet
+from tests.translate.fake_translator import STYLED_SPEC, FakeTranslator
 from ugatit_fast.assets import asset, shipped_engine
+from ugatit_fast.choices import drawn_style
 from ugatit_fast.engine import read_spec
 from ugatit_fast.serve.asked import faces_of
 from ugatit_fast.serve.settings import ServeSettings
@@ -531,3 +533,22 @@ def test_what_the_server_cannot_do_is_not_offered(
         assert page.get_by_label("Into the photo").is_checked()
         page.close()
     faces_of.cache_clear()
+
+
+def test_a_style_by_its_number_or_of_a_picture(browser: "playwright.Browser") -> None:
+    translator = FakeTranslator(STYLED_SPEC)
+    with hosted([translator]) as port:
+        page = browser.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(f"http://127.0.0.1:{port}/")
+        choose(page, "a.png")
+        slider = page.get_by_label("Number of the style")
+        for asked, style in (("7", drawn_style(3, 7)), ("12", drawn_style(3, 12))):
+            with page.expect_response(re.compile(f"style={asked}&|style={asked}$")):
+                slider.fill(asked)
+            np.testing.assert_array_equal(translator.styles[-1], style)
+        picture = {"name": "b.png", "mimeType": "image/png", "buffer": content_of("b.png")}
+        with page.expect_response(re.compile("v1/translate.*style=.*%2C")):
+            page.locator("#style-file").set_input_files(picture)
+        assert translator.styles[-1] == pytest.approx([decoded(content_of("b.png")).mean()] * 3, rel=1e-3)
+        page.close()

@@ -11,6 +11,7 @@ from tests.serve.clients import fake
 from tests.serve.hosts import hosted
 from tests.serve.test_page import KEY, choose, done, held
 from tests.translate.face_models import write_yunet
+from tests.translate.fake_translator import STYLED_SPEC, FakeTranslator
 from ugatit_fast.serve.settings import ServeSettings
 
 
@@ -23,7 +24,8 @@ def browser() -> Iterator["playwright.Browser"]:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     model = write_yunet(tmp_path_factory.mktemp("model") / "none.onnx", [])
-    with hosted([fake("A2B", heatmap=True), fake("B2A", heatmap=True)], ServeSettings(face_model=model)) as port:
+    engines = [FakeTranslator(STYLED_SPEC, heatmap=True), fake("B2A", heatmap=True)]
+    with hosted(engines, ServeSettings(face_model=model)) as port:
         yield port
 
 
@@ -34,6 +36,7 @@ def test_every_state(browser: "playwright.Browser", port: int, look: dict[str, o
     page.set_default_timeout(15_000)
     page.goto(f"http://127.0.0.1:{port}/")
     page.get_by_text("onnxruntime").wait_for()
+    assert page.get_by_text("Style", exact=True).is_visible()
     found = {"empty": violations(page)}
     page.get_by_role("button", name="Use the camera").click()
     page.get_by_role("dialog", name="Camera").wait_for()

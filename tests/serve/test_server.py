@@ -215,7 +215,7 @@ def test_the_guide_knows_every_option_and_its_default() -> None:
         if argument.name.startswith("--"):
             assert any(argument.name in guide for guide in guides), argument.name
     for name in ("max_wait_ms", "max_queue", "timeout_s", "max_upload_mib", "max_megapixels", "max_archive_mib",
-                 "max_files", "body_timeout_s"):  # fmt: skip
+                 "max_files", "max_side", "body_timeout_s"):  # fmt: skip
         assert f"| `--{name.replace('_', '-')}` | {getattr(ServeSettings, name):g} |" in guides[0]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.serve.clients import a_photo, decoded, detail, encoded, serving
 from tests.translate.fake_translator import STYLED_SPEC, FakeTranslator
-from ugatit_fast.backends.styles import drawn_style
+from ugatit_fast.choices import drawn_style
 from ugatit_fast.serve.settings import ServeSettings
 
 PHOTO = encoded(a_photo())

@@ -2,6 +2,9 @@
 
     architecture.py  what every one of them says about itself
     ugatit.py        U-GAT-IT (its reference, graph and folds: ugatit_fast/model.py, graph.py, fold.py)
+    normed.py        what CycleGAN's and pix2pix's have in common
+    published_options.py  what their files leave to be told
+    unet.py          pix2pix's U-Net
     cyclegan.py      CycleGAN, pix2pix with residual blocks, pix2pixHD's global generator
     resnet_tensors.py  what the tensors of such a generator say
     cut.py           CUT, FastCUT and DCLGAN, which are such a generator with blurs
@@ -23,11 +26,20 @@ from ugatit_fast.architectures.cut import Cut
 from ugatit_fast.architectures.cyclegan import CycleGan
 from ugatit_fast.architectures.munit import Munit
 from ugatit_fast.architectures.ugatit import Ugatit
+from ugatit_fast.architectures.unet import Unet
 from ugatit_fast.architectures.unit import Unit
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
-ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(), CycleGan(), Cut(), AnimeGan2(), Unit(), Munit())
+ARCHITECTURES: tuple[Architecture[Any], ...] = (
+    Ugatit(),
+    CycleGan(),
+    Cut(),
+    AnimeGan2(),
+    Unet(),
+    Unit(),
+    Munit(),
+)
 """In the order in which they are looked for."""
 
 

@@ -55,6 +55,10 @@ class AnimeGan2Config(Config):
         return self.img_size
 
     @property
+    def eight_bits(self) -> bool:
+        return False
+
+    @property
     def words(self) -> str:
         return f"doubled {self.upsample}"
 

@@ -47,6 +47,9 @@ class Architecture(ABC, Generic[C]):
     both_ways: ClassVar[bool] = False
     """Whether the tensors where an anchor is are those of both directions, which share some."""
 
+    about_old_files: ClassVar[str] = ""
+    """What a file that PyTorch older than 1.6 saved may be instead, where its tensors can't tell."""
+
     def claims(self, shapes: Shapes) -> bool:
         """Whether tensors that an anchor is among are a generator of this family, or nearly one: `understand` says."""
         return True

@@ -22,9 +22,9 @@ from ugatit_fast.architectures.cyclegan import (
     ResnetConfig,
     Tensors,
     fold_tensors,
-    norm_of,
     understood,
 )
+from ugatit_fast.architectures.normed import norm_of
 from ugatit_fast.architectures.resnet_tensors import LAYER, ResnetTensors, is_resnet
 from ugatit_fast.choices import ArchitectureName, Hints
 from ugatit_fast.errors import CheckpointError
@@ -44,6 +44,10 @@ class CutConfig(ResnetConfig):
     """A halving is a convolution and a blur; otherwise a convolution of stride 2 (`--no_antialias`)."""
     blur_up: bool = True
     """A doubling is a blur and a convolution; otherwise a transposed convolution (`--no_antialias_up`)."""
+
+    @property
+    def eight_bits(self) -> bool:
+        return False
 
     @property
     def layers(self) -> tuple[int, int]:

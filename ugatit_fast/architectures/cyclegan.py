@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
-from ugatit_fast.architectures.resnet_tensors import ResnetTensors, RunOptions, is_resnet
-from ugatit_fast.architectures.rewrites import folded_batch_norm, transposed_phases
+from ugatit_fast.architectures.normed import NormedConfig, folded_stage, norm_of, within
+from ugatit_fast.architectures.published_options import RunOptions
+from ugatit_fast.architectures.resnet_tensors import ResnetTensors, is_resnet
+from ugatit_fast.architectures.rewrites import transposed_phases
 from ugatit_fast.choices import ArchitectureName, Hints, Sides
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import row_kernels
 from ugatit_fast.graph import ConvolutionWeights, FoldedNetwork, Operations, Picture, StageWeights, Style, Value
-from ugatit_fast.model import EPS, Config, Reference
+from ugatit_fast.model import Reference
 
 MOST_NGF, MOST_BLOCKS, HALVINGS = 1024, 64, range(2, 6)
 """Far beyond any generator that was published: other numbers come from damage, or are another network's."""
@@ -29,40 +29,22 @@ Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResnetConfig(Config):
+class ResnetConfig(NormedConfig):
     """What shapes it; the option names of the published code where it has them."""
 
     architecture: ClassVar[ArchitectureName] = "cyclegan"
 
-    ngf: int = 64
-    """Channels after the first convolution."""
     n_down: int = 2
     """How often the picture is halved, and doubled again."""
     n_blocks: int = 9
     """Residual blocks at the lowest resolution."""
-    norm: str = "instance"
-    """`instance`; `batch-image`, batch norm with the statistics of the picture itself, as the published test.py runs
-    it; `batch-running`, with those of the training; `none`.
-    """
-    affine: bool = False
-    """The norms scale and shift."""
-    bias: bool = True
-    """Every convolution has a bias; the last always has."""
     block_pad: str = "reflect"
     """The border of the convolutions in the blocks: `reflect` or `zero`."""
-    img_size: int = 256
-    """Side of the square training images in pixels, as far as it is known."""
 
     def __post_init__(self) -> None:
-        """ValueError for what is none of a field's choices."""
-        if self.norm not in ("instance", "batch-image", "batch-running", "none"):
-            raise ValueError(f"norm {self.norm!r}")
+        super().__post_init__()
         if self.block_pad not in ("reflect", "zero"):
             raise ValueError(f"block_pad {self.block_pad!r}")
-
-    @property
-    def training_side(self) -> int:
-        return self.img_size
 
     @property
     def sides(self) -> Sides:
@@ -87,35 +69,8 @@ class ResnetConfig(Config):
         """Whether transposed convolutions double."""
         return True
 
-    @property
-    def normalises(self) -> bool:
-        """Whether a picture's own statistics matter: otherwise convolutions are all there is."""
-        return self.norm in ("instance", "batch-image")
-
 
 # The network as published -----------------------------------------------------------------------------------------
-
-
-class RunningNorm(nn.Module):
-    """Batch norm in evaluation: with the mean and variance that the training gathered."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean, var = self.get_buffer("running_mean"), self.get_buffer("running_var")
-        return F.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=EPS)
-
-
-def norm_of(config: ResnetConfig, channels: int) -> nn.Module:
-    """Batch norm over one picture is instance norm: both divide by the count, and have the same epsilon."""
-    if config.normalises:
-        return nn.InstanceNorm2d(channels, affine=config.affine)
-    return RunningNorm(channels) if config.norm == "batch-running" else nn.Identity()
 
 
 class ResnetBlock(nn.Module):
@@ -202,25 +157,6 @@ def fold_tensors(config: ResnetConfig, tensors: Tensors) -> dict[str, Tensor]:
     folded["out.weight"] = row_kernels(tensors[f"{last}.weight"])
     folded["out.bias"] = tensors[f"{last}.bias"]
     return folded
-
-
-def folded_stage(
-    config: ResnetConfig, weight: Tensor, bias: Tensor | None, norm: Tensors
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weight, and what is beside it: a bias, or the scale and shift of an instance norm, where the bias cancels
-    (rewrite 5).
-    """
-    if config.normalises:
-        return weight, {"gamma": norm["weight"], "beta": norm["bias"]} if config.affine else {}
-    if config.norm == "batch-running":
-        statistics = norm["running_mean"], norm["running_var"]
-        weight, bias = folded_batch_norm(weight, bias, norm["weight"], norm["bias"], *statistics, EPS)
-    return weight, {} if bias is None else {"bias": bias}
-
-
-def within(tensors: Tensors, module: str) -> dict[str, Tensor]:
-    """The tensors of a module, by the last part of their names."""
-    return {name.removeprefix(f"{module}."): t for name, t in tensors.items() if name.startswith(f"{module}.")}
 
 
 class FoldedResnet(FoldedNetwork):

@@ -17,7 +17,7 @@ NEIGHBOURS = (
     (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),
     (r"(^|\.)state\.\d+\.exp_avg", f"it looks like the state of an optimiser (optimizer.pt); {ITS_BOTH}"),
     (r"(^|\.)block_a\.", "it looks like a part of an AnimeGANv2 generator"),
-    (r"(^|\.)model\.model\.1\.model\.", "it looks like a pix2pix generator (a U-Net)"),
+    (r"(^|\.)model\.model\.1\.model\.", "it looks like a part of a pix2pix generator (a U-Net)"),
     (r"weight_orig$", "it looks like a discriminator; expected genA2B or genB2A"),
     (r"(^|\.)mlp_\d+\.\d+\.", f"it looks like CUT's netF, which only training needs; {ITS_GENERATOR}"),
     (r"\.mlp_shared\.", "it looks like a SPADE generator, which makes pictures of label maps and isn't served"),

@@ -27,7 +27,7 @@ from ugatit_fast.architectures.unit import (
     fold_tensors,
 )
 from ugatit_fast.architectures.unit_tensors import UnitTensors
-from ugatit_fast.choices import Hints
+from ugatit_fast.choices import Hints, drawn_style
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.graph import MlpWeights, Operations, Picture, Style, StyleEncoderWeights, Value
 from ugatit_fast.model import Reference
@@ -36,6 +36,7 @@ Tensors = Mapping[str, Tensor]
 ENCODER = "enc_content"
 MLP_LAYERS, STYLE_HALVINGS = 3, 4
 """Fixed in the published code."""
+UNLESS_CHOSEN = "it draws in the style of seed 0 unless --style says another"
 MOST_NUMBERS = 4096
 """In a style, and in a hidden layer of the MLP: far beyond any that was published."""
 
@@ -146,6 +147,7 @@ class MunitGenerator(Reference):
     def __init__(self, config: MunitConfig) -> None:
         super().__init__()
         self.config = config
+        self.usual_style = torch.from_numpy(drawn_style(config.style_dim))
         self.enc_content = ContentEncoder(config)
         self.enc_style = StyleEncoder(config)
         self.mlp = Mlp(config)
@@ -159,8 +161,8 @@ class MunitGenerator(Reference):
         return self.dec.styled(self.enc_content(image), self.mlp(style))
 
     def pictures(self, image: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        mean = image.new_zeros(self.config.style_dim)
-        return self(image, (mean if style is None else style.to(image))[None]), None
+        given = self.usual_style if style is None else style
+        return self(image, given.to(image)[None]), None
 
 
 # Folded -----------------------------------------------------------------------------------------------------------
@@ -229,7 +231,7 @@ class Munit(Unit):
             style_dim=first.shape[1],
             mlp_dim=first.shape[0],
         )
-        return Understood(config=config, tensors=found.tensors, notes=found.notes)
+        return Understood(config=config, tensors=found.tensors, notes=(*found.notes, UNLESS_CHOSEN))
 
     def configured(self, settings: Mapping[str, Any], side: int) -> MunitConfig:
         return MunitConfig(**dict(settings) | {"img_size": side})

@@ -12,17 +12,14 @@ from pathlib import Path
 from torch import Tensor
 
 from ugatit_fast.architectures.architecture import Shapes
-from ugatit_fast.choices import Direction, Hints
+from ugatit_fast.architectures.published_options import STATISTICS, refuse_colours, told_norm
+from ugatit_fast.choices import Hints
 from ugatit_fast.errors import CheckpointError
 
 LAYER = re.compile(r"model\.(\d+)\.(?:(?:conv_block|block)\.(\d+)\.)?(\w+)")
 BLOCK_WEIGHT = re.compile(r"model\.\d+\.(conv_block|block)\.\d+\.weight")
 BLOCKS = {(1, 5): "reflect", (1, 6): "reflect", (0, 3): "zero", (0, 4): "zero"}
 """Where the two convolutions of a block stand -> the border that they have; the later of each is after a dropout."""
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-OPTIONS = ("train_opt.txt", "opt.txt")
-"""What the published code leaves beside the networks of a run: lines of `name: value`."""
-
 Layer = dict[str, Tensor]
 """Its tensors, by the last part of their names."""
 
@@ -117,16 +114,7 @@ class ResnetTensors:
 
     def refuse_others(self, path: Path) -> None:
         """Networks of the same layers that make no pictures of pictures."""
-        colours = self.first["weight"].shape[1], self.last["weight"].shape[0]
-        if colours == (1, 2):
-            raise CheckpointError(
-                f"{path} colours greyscale pictures (pix2pix's colorization, in Lab), which isn't served"
-            )
-        if colours != (3, 3):
-            raise CheckpointError(
-                f"{path} takes {colours[0]} channels and gives {colours[1]}; expected 3 and 3: label maps, and what "
-                "else isn't a picture, aren't served"
-            )
+        refuse_colours(path, self.first["weight"].shape[1], self.last["weight"].shape[0])
 
     def refuse_resizing(self, path: Path) -> None:
         """Networks that double without a transposed convolution, and have no tensors that say how."""
@@ -137,17 +125,9 @@ class ResnetTensors:
             )
 
     def norm(self, path: Path, hints: Hints) -> tuple[str, list[str]]:
-        """Which statistics normalise, and what there is to say about it."""
+        """As `told_norm`."""
         gathered = any("running_mean" in stage.norm for stage in self.stages)
-        if not (self.affine and gathered):
-            if hints.norm:
-                raise CheckpointError(f"{path} has no batch norm, whose statistics --norm chooses; leave it out")
-            if gathered:
-                return "instance", ["running statistics beside its instance norms, which never used them, are left out"]
-            return ("instance" if self.affine or "bias" in self.first else "none"), []
-        if hints.norm:
-            return hints.norm, [f"batch norm with the statistics of {HINTED[hints.norm]}, as asked for"]
-        return "batch-image", [UNLESS_CHOSEN]
+        return told_norm(path, hints, affine=self.affine, gathered=gathered, biased="bias" in self.first)
 
     def published(self, places: Iterable[tuple[str, str, str]], last: str, *, running: bool) -> dict[str, Tensor]:
         """The tensors under the names that the published code gives them without dropout. running: with statistics."""
@@ -157,13 +137,6 @@ class ResnetTensors:
             named |= {f"{convolution}.{name}": tensor for name, tensor in stage.convolution.items()}
             named |= {f"{norm}.{name}": tensor for name, tensor in stage.norm.items() if name not in dropped}
         return named | {f"{last}.{name}": tensor for name, tensor in self.last.items()}
-
-
-UNLESS_CHOSEN = (
-    "batch norm with the statistics of each picture, as the published test.py has it without --eval, but without its "
-    "random dropout; for those of the training: --norm batch-running"
-)
-HINTED = {"batch-image": "each picture", "batch-running": "the training"}
 
 
 def staged(layers: list[Layer]) -> list[Stage]:
@@ -186,32 +159,3 @@ def block_pad(path: Path, number: int, layers: dict[int, Layer]) -> str:
             f"{', '.join(map(str, BLOCKS))}"
         )
     return BLOCKS[at]
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What the options of a run say that lie beside its networks."""
-
-    name: str = ""
-    """Of their file; empty where there is none."""
-    said: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def beside(cls, path: Path) -> "RunOptions":
-        for name in OPTIONS:
-            try:
-                text = path.with_name(name).read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                continue
-            lines = (line.partition(":") for line in text.splitlines())
-            return cls(name, {key.strip(): value.split("[")[0].strip() for key, colon, value in lines if colon})
-        return cls()
-
-    @property
-    def direction(self) -> Direction | None:
-        found: dict[str, Direction] = {"AtoB": "A2B", "BtoA": "B2A"}
-        return found.get(self.said.get("direction", ""))
-
-    def notes(self) -> list[str]:
-        told = [f"{key} {self.said[key]}" for key in ("netG", "norm", "ngf", "direction") if self.said.get(key)]
-        return [f"{self.name} beside it says: {', '.join(told)}"] if told else []

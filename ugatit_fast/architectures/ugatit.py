@@ -95,6 +95,10 @@ class Ugatit(Architecture[GeneratorConfig]):
     title = "U-GAT-IT"
     config = GeneratorConfig
     anchors = (FIRST_TENSOR,)
+    about_old_files = (
+        "if trained with the published code of before 2019-08-27, it is of another network (no residual addition in "
+        "the decoder, variances of variances), not supported and not to be told apart"
+    )
 
     def understand(self, path: Path, tensors: Mapping[str, Tensor], hints: Hints) -> Understood[GeneratorConfig]:
         if "FC.1.weight" in tensors and "FC.2.weight" not in tensors:

@@ -1,5 +1,6 @@
 """What every runtime offers."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,13 @@ Heatmaps = NDArray[np.float32]
 """Attention of a batch: float32 (n, h / 4, w / 4), non-negative, unscaled."""
 
 
+def joined(results: Sequence[tuple[Images, Heatmaps | None]], images: Images) -> tuple[Images, Heatmaps | None]:
+    """The results of pictures that were translated one by one, as of a batch; images: that batch, perhaps empty."""
+    heatmaps = [heatmap for _, heatmap in results if heatmap is not None]
+    translated = [one for one, _ in results]
+    return np.concatenate(translated) if translated else images.copy(), np.concatenate(heatmaps) if heatmaps else None
+
+
 class Backend(Protocol):
     """A runtime with an engine loaded; usable as soon as its constructor returns, by several threads at once."""
 
@@ -27,7 +35,7 @@ class Backend(Protocol):
     def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """Translate any number of pictures of a size that `spec` serves. The arrays returned are the caller's to keep.
 
-        style: of an engine that draws in styles, for all of them; `styles.drawn_style` unless given.
+        style: of an engine that draws in styles, for all of them; `choices.drawn_style` unless given.
         The heat maps are None where the engine doesn't compute them.
         """
 
@@ -46,9 +54,3 @@ class DeviceBackend(Protocol):
         self, images: "torch.Tensor", style: Style | None = None
     ) -> "tuple[torch.Tensor, torch.Tensor | None]":
         """`Backend.run` for a contiguous uint8 tensor on the GPU; results are ready in order on the caller's stream."""
-
-
-def joined(results: list[tuple[Images, Heatmaps | None]]) -> tuple[Images, Heatmaps | None]:
-    """What `Backend.run` gave for batches that follow each other, as one."""
-    heatmaps = [heatmap for _, heatmap in results if heatmap is not None]
-    return np.concatenate([images for images, _ in results]), np.concatenate(heatmaps) if heatmaps else None

@@ -51,7 +51,7 @@ LOST = Trouble(
 DAMAGED = Trouble(
     EngineError,
     "{engine} is damaged ({said}); build it again",
-    r"protobuf parsing failed|load model from",
+    r"protobuf parsing failed|load model from|import of ONNX model|unable to read the model",
 )
 FAILED = Trouble(
     EngineError,
@@ -103,6 +103,7 @@ LIBRARIES: Mapping[str, Mapping[str, Foreign]] = {
     },
     "ONNX Runtime": {f"{ONNXRUNTIME}.{name}": foreign for name, foreign in ONNXRUNTIME_ERRORS.items()}
     | {"builtins.RuntimeError": Foreign(r"onnxruntime|CUDA failure|CUDNN failure")},
+    "OpenVINO": {"builtins.RuntimeError": Foreign(r"^Exception from src/|^Check '")},
     "TensorRT": {"builtins.TypeError": Foreign("factory function returned nullptr")},
     "TensorRT and cuda-python, called by us": {
         "ugatit_fast.backends.gpu_parts.OutOfGpuMemory": Foreign(trouble=MEMORY),

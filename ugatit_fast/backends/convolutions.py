@@ -144,14 +144,22 @@ class ChosenOperations(TorchOperations):
         return self.by_choice(layer_of(norm_of(weights), x.shape, weights.weight), run)
 
     def up_stage(
-        self, x: Tensor, weights: StageWeights, *, unbiased: bool, pad: int, pad_mode: str, norm: bool = True
+        self,
+        x: Tensor,
+        weights: StageWeights,
+        *,
+        unbiased: bool,
+        pad: int,
+        pad_mode: str,
+        norm: bool = True,
+        relu: bool = True,
     ) -> Tensor:
         plain = super().up_stage
 
         def run(way: Way) -> Tensor:
             if way is None:
-                return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode, norm=norm)
-            return self.ours(x, weights, way, None, unbiased, True, None, pad, pad_mode, phases=True)
+                return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode, norm=norm, relu=relu)
+            return self.ours(x, weights, way, None, unbiased, relu, None, pad, pad_mode, phases=True)
 
         if not norm:
             return run(None)

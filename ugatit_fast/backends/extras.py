@@ -13,6 +13,7 @@ from ugatit_fast.machine import pip_install
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "cpu": ("onnxruntime",),
+    "openvino": ("openvino",),
     "torch": ("torch", "onnx", "onnxscript"),
     "kernels": ("triton",),
     "tensorrt": ("tensorrt",),
@@ -29,6 +30,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 """Extra -> what is imported of it; of `face`, only a file is read."""
 PURPOSES: dict[str, str] = {
     "cpu": "runs engines without a GPU",
+    "openvino": "builds and runs the fastest engines for CPUs, in eight bits",
     "torch": "builds engines from weights",
     "kernels": "our Triton kernels, which a CUDA build of torch brings by itself",
     "tensorrt": "builds and runs TensorRT engines",

@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
-from ugatit_fast.machine import pip_install
+from ugatit_fast.machine import byte_products, pip_install
 
 PIP = f"{sys.executable} -m pip install"
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader")
@@ -50,6 +50,10 @@ class Machine(Protocol):
     def gpu_refusal(self) -> str | None:
         """Why nothing here can be run on a GPU; None where it can."""
 
+    @property
+    def byte_products(self) -> str | None:
+        """See `machine.byte_products`."""
+
 
 class ThisMachine:
     """The machine that we run on. Looks when it is asked, and at each thing once."""
@@ -65,6 +69,10 @@ class ThisMachine:
     @cached_property
     def cards(self) -> list[str]:
         return nvidia_cards()
+
+    @cached_property
+    def byte_products(self) -> str | None:
+        return byte_products()
 
     @cached_property
     def gpu_refusal(self) -> str | None:
@@ -195,6 +203,16 @@ class GpuMemory:
         return Need(f"the GPU to be reached ({machine.gpu_refusal})", f"{PIP} cuda-python")
 
 
+class ByteProducts:
+    """A CPU with products of bytes: without, x86 sums pairs of them in 16 bits, which saturate."""
+
+    def lack(self, machine: Machine) -> Need | None:
+        if machine.byte_products is not None:
+            return None
+        what = "a CPU that multiplies bytes (AVX-512 VNNI, AVX VNNI, AMX) on a system that tells of it"
+        return Need(what, "build an onnxruntime engine for this one")
+
+
 class RtxCard:
     """A GPU that TensorRT for RTX knows. Without the library, or without any GPU, other parts say so."""
 
@@ -221,8 +239,13 @@ def architecture_of(card: str) -> str:
 
 
 GPU, CUDA_TORCH, GPU_MEMORY, RTX_CARD = NvidiaGpu(), CudaTorch(), GpuMemory(), RtxCard()
+BYTE_PRODUCTS = ByteProducts()
 TORCH, ONNX = LibraryPart("torch", "torch"), LibraryPart("onnx", "torch")
-ONNX_RUNTIME, TRITON = LibraryPart("onnxruntime", "cpu"), LibraryPart("triton", "kernels")
+ONNX_RUNTIME = LibraryPart("onnxruntime", "cpu", title="ONNX Runtime", versions=((1, 20), (2,)))
+"""From the first version on that reads what we write: opset 20, and bytes multiplied by columns' scales."""
+TRITON = LibraryPart("triton", "kernels")
+OPENVINO = LibraryPart("openvino", "openvino", title="OpenVINO", versions=((2026, 4), (2027,)))
+"""From the version on that the tests run, whose pictures are right; below the next year's."""
 TENSORRT = LibraryPart("tensorrt", "tensorrt", title="TensorRT", versions=((10, 16), (12,)))
 """From the first version on whose parser finds our plugins and reads lists of numbers; below the next major one, whose
 names are other. The tests hold us to the bindings of versions in between.

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ugatit_fast.backends.needs import (
+    BYTE_PRODUCTS,
     CUDA_TORCH,
     GPU,
     GPU_MEMORY,
     ONNX,
     ONNX_RUNTIME,
+    OPENVINO,
     RTX_CARD,
     TENSORRT,
     TENSORRT_RTX,
@@ -41,6 +43,7 @@ from ugatit_fast.choices import (
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable, EngineError
 from ugatit_fast.files import SHARED_SUFFIX, own_kind
+from ugatit_fast.machine import byte_products
 from ugatit_fast.progress import Say
 
 if TYPE_CHECKING:
@@ -165,6 +168,14 @@ def open_tensorrt(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "
     return TrtBackend(path, spec, gpu_of(loading))
 
 
+def open_openvino(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
+    if places_of(loading.device).kind == "cuda":
+        raise BackendUnavailable(f"{path} multiplies bytes on the CPU: --device cuda can't run it; use --device cpu")
+    from ugatit_fast.backends.openvino_engine import OpenVinoBackend
+
+    return OpenVinoBackend(path, spec, threads=loading.threads)
+
+
 def unfit_rtx(spec: EngineSpec) -> str | None:
     from ugatit_fast.backends.trt_fit import rtx_refusal
 
@@ -240,10 +251,23 @@ ROWS: tuple[Runtime, ...] = (
         open=open_cuda,
     ),
     Runtime(
+        kind="openvino",
+        suffix=".openvino",
+        contents="graph",
+        forms={"int8": "bytes"},
+        default_precision="int8",
+        any_size=True,
+        any_batch=True,
+        on_gpu=False,
+        to_build=(TORCH, ONNX, OPENVINO, BYTE_PRODUCTS),
+        to_run=(OPENVINO, BYTE_PRODUCTS),
+        open=open_openvino,
+    ),
+    Runtime(
         kind="onnxruntime",
         suffix=".onnx",
         contents="graph",
-        forms={"fp32": "rows", "fp16": "convolutions"},
+        forms={"fp32": "rows", "fp16": "convolutions", "int8": "rows"},
         default_precision="fp32",
         any_size=True,
         any_batch=True,
@@ -358,19 +382,29 @@ def require_gpus(gpus: Sequence[int]) -> None:
 
 
 def choose_backend(
-    backend: BackendChoice, say: Say, machine: Machine | None = None, *, device: Device = "auto"
+    backend: BackendChoice,
+    say: Say,
+    machine: Machine | None = None,
+    *,
+    device: Device = "auto",
+    precision: Precision | None = None,
+    fast: bool = False,
 ) -> EngineKind:
     """The kind of engine to build; for auto the fastest that can be built and run here, saying why a faster one can't.
 
-    machine: this one unless given. device: cpu leaves those for GPUs out of auto's choice. Raises BackendUnavailable
-    where what is asked for can't be built.
+    machine: this one unless given. device, precision, fast: cpu leaves those for GPUs out of auto's choice, a precision
+    those that don't have it, and no precision those that have eight bits only, unless speed is all that is asked for.
+    Raises BackendUnavailable where what is asked for can't be built.
     """
     machine = machine or ThisMachine()
     if backend != "auto":
         if reason := RUNTIMES[backend].missing("build", machine):
             raise BackendUnavailable(f"{article(backend)} engine can't be built here: it {reason}")
         return backend
-    return fastest([runtime for runtime in BUILT if device != "cpu" or not runtime.on_gpu], say, machine)
+    able = [runtime for runtime in BUILT if (precision or runtime.default_precision) in runtime.forms]
+    if precision is None and not fast:
+        able = [runtime for runtime in able if runtime.default_precision != "int8"]
+    return fastest([runtime for runtime in able if device != "cpu" or not runtime.on_gpu], say, machine)
 
 
 def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKind:
@@ -387,6 +421,15 @@ def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKi
         f"no engine can be built and run here: {passed_over.removeprefix('; ')}; {cures or 'install one'}, "
         "or see `ugatit-fast doctor`"
     )
+
+
+def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool) -> Precision:
+    """What an engine is built in where a precision is asked for, or only that it be fast: then eight bits on a CPU that
+    gains by them, and what the runtime takes by itself everywhere else.
+    """
+    if precision is None and fast and "int8" in runtime.forms and not runtime.on_gpu and byte_products():
+        return "int8"
+    return precision or runtime.default_precision
 
 
 def article(kind: str) -> str:

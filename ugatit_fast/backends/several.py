@@ -35,7 +35,7 @@ class SeveralGpus:
                 for backend, where in zip(chosen, shares, strict=True)
             ]
             wait(running)
-            return joined([one.result() for one in running])
+            return joined([one.result() for one in running], images)
 
     @contextmanager
     def least_busy(self, count: int) -> Iterator[Backend]:

@@ -5,7 +5,6 @@ convolutions with reflected borders and ReLU, the mean over pixels, and one line
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load
 
+from ugatit_fast.choices import drawn_style
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.files import STYLE_ENCODER, description_in_onnx
@@ -22,15 +22,8 @@ from ugatit_fast.media.images import Pixels
 
 Style = NDArray[np.float32]
 """(length,): `EngineSpec.style_length` numbers."""
-DEFAULT_SEED = 0
 BAND_BYTES = 2**26
 """Most of the windows of a convolution that are held at once."""
-
-
-def drawn_style(length: int, seed: int = DEFAULT_SEED) -> Style:
-    """Numbers as the training drew them, from the normal distribution; the same for a seed on every machine."""
-    stream = np.random.RandomState(seed)
-    return stream.standard_normal(length).astype(np.float32)
 
 
 def style_for(spec: EngineSpec, style: Style | None) -> Style | None:
@@ -49,7 +42,7 @@ def style_seen(engine: Path, picture: Pixels) -> Style:
     """
     try:
         tensors = encoder_of(engine)
-    except (SafetensorError, OSError, ValueError, binascii.Error) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise EngineError(f"{engine} has a damaged style encoder ({error}); build it again") from error
     if not tensors:
         raise EngineError(f"{engine} has no style encoder, which sees the style of a picture; give a seed or numbers")

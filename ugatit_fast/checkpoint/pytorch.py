@@ -25,10 +25,6 @@ TRAINING_FORMAT = "ugatit-fast training"
 """What the files of our own trainer, which describe themselves, have under "format"."""
 RESUMING = "training"
 """What there is in them for --resume alone; at first without a tensor."""
-OF_2019 = (
-    "saved by PyTorch older than 1.6; if trained with the published code of before 2019-08-27, it is of another "
-    "network (no residual addition in the decoder, variances of variances), not supported and not to be told apart"
-)
 
 
 def from_torch_file(path: Path, asked: Asked, verify: bool) -> Checkpoint:
@@ -46,7 +42,8 @@ def from_torch_file(path: Path, asked: Asked, verify: bool) -> Checkpoint:
     if not choice.candidate.published and choice.candidate.name:
         kind = f"generator {choice.candidate.name}"
     found = checkpoint_of(path, f"{kind} ({suffix_of(path)})", choice, asked, understood(path, choice, asked))
-    notes = found.notes if in_zip or found.config.architecture != "ugatit" else (OF_2019, *found.notes)
+    doubt = "" if in_zip else found.architecture.about_old_files
+    notes = (f"saved by PyTorch older than 1.6; {doubt}", *found.notes) if doubt else found.notes
     return replace(found, step=step_in(path.name), notes=notes)
 
 

@@ -39,7 +39,8 @@ def check_pictures(checkpoint: Checkpoint, generator: Reference) -> None:
 
 def translated_photo(generator: Reference) -> torch.Tensor:
     """float32 (3, h, w) in [-1, 1]."""
-    side = SMALL_SIDE if generator.config.any_size else generator.config.training_side
+    config = generator.config
+    side = config.sides.above(SMALL_SIDE) if config.any_size else config.training_side
     photo = fit_image(load_image(sample_photos()[0]), (side, side), "crop")
     return reference_pictures(generator, photo[None])[0][0]
 

@@ -5,13 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter, Token, default_name_transform
 
-from ugatit_fast.choices import Crop, Hints, Smoothing, parse_crop, parse_size
+from ugatit_fast.choices import Crop, Reading, parse_crop, parse_size
 from ugatit_fast.machine import pip_install
 from ugatit_fast.progress import Counted, Phased, Say
 
@@ -123,22 +123,6 @@ Offline = Annotated[
 Checksums = Annotated[
     bool, Parameter(negative="", help="Also compare the checksums of the weights, where the format has any.")
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading(Hints):
-    """What a file of weights is understood by."""
-
-    network: str | None = None
-    """Of a file with several generators, the one of this name, such as genA2B_ema."""
-    smoothing: Smoothing | None = None
-    """Whether a TensorFlow run was trained with --smoothing; by its folder's name or its weights unless given."""
-
-    @property
-    def smooths(self) -> bool | None:
-        """As `read_checkpoint` takes it."""
-        return None if self.smoothing is None else self.smoothing == "yes"
-
 
 READING = Reading()
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from ugatit_fast.choices import Reading
 from ugatit_fast.commands.arguments import (
     READING,
     CheckpointSource,
     MaybeOutput,
     Offline,
-    Reading,
     Size,
     as_text,
     options,

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from ugatit_fast.choices import ConvertDirection, StoredPrecision
-from ugatit_fast.commands.arguments import READING, CheckpointSource, Checksums, Offline, Reading, options, say
+from ugatit_fast.choices import ConvertDirection, Reading, StoredPrecision
+from ugatit_fast.commands.arguments import READING, CheckpointSource, Checksums, Offline, options, say
 
 
 def convert(

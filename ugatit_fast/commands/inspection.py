@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from ugatit_fast.choices import Direction
-from ugatit_fast.commands.arguments import READING, Checksums, Named, Offline, Reading, options, say
+from ugatit_fast.choices import Direction, Reading
+from ugatit_fast.commands.arguments import READING, Checksums, Named, Offline, options, say
 
 
 def inspect(

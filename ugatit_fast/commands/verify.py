@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from ugatit_fast.choices import Loading
+from ugatit_fast.choices import Loading, Reading
 from ugatit_fast.commands.arguments import (
     READING,
     CheckpointSource,
     EngineFile,
     Flag,
     Offline,
-    Reading,
     options,
     say,
 )

@@ -122,7 +122,6 @@ class Batcher:
     ) -> Translated:
         """Translate a picture, uint8 (h, w, 3).
 
-        run: in place of the batcher's own; pictures of a batch have equal ones.
         Raises what `run` raised for its batch. Cancelling gives up the place in the queue.
         """
         assert self.worker is not None, "start() comes first"

@@ -68,7 +68,7 @@ class Served(Translates, Protocol):
 
 
 @dataclass(frozen=True)
-class InStyle:
+class StyledRun:
     """What translates in a style; equal for equal styles, so that their pictures share batches."""
 
     run: Callable[[Pixels, Style], list[Translated]]
@@ -136,7 +136,7 @@ class Service:
                 framed = await self.on_a_thread(
                     "decode", lambda: framing.frame(self.decoded(photo, framing), photo.name)
                 )
-                run = None if style is None else InStyle(self.run_batch, tuple(style.tolist()))
+                run = None if style is None else StyledRun(self.run_batch, tuple(style.tolist()))
                 translated = await self.batcher.translate(framed.pixels, run)
                 made = partial(self.pictures, photo, framing, framed, translated, pasted=options.paste_back)
                 return await self.on_a_thread("encode", lambda: encoded(made(parts), suffix, pasted=options.paste_back))

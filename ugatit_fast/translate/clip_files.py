@@ -15,7 +15,7 @@ from ugatit_fast.translate.clips import ClipReport, translate_clip
 from ugatit_fast.translate.framing import Framing
 from ugatit_fast.translate.options import TranslateOptions
 from ugatit_fast.translate.report import StageSeconds
-from ugatit_fast.translator import Translates
+from ugatit_fast.translator import InStyle, Translates
 
 
 def translate_clip_file(
@@ -96,5 +96,12 @@ def open_writer(
             "crop": framing.crop,
             "paste_back": options.paste_back,
             "stride": options.stride,
+            **style_of(translator),
         },
     )
+
+
+def style_of(translator: Translates) -> dict[str, list[float]]:
+    """What a translator draws in, where that is one of many: a clip has one style."""
+    style = translator.style if isinstance(translator, InStyle) else None
+    return {} if style is None else {"style": style.tolist()}

@@ -9,6 +9,6 @@ What takes weights in place of an engine is a floor up: `ugatit_fast.Translator`
 """
 
 from ugatit_fast.translator.styles import GivenStyle
-from ugatit_fast.translator.translator import Translated, Translates, Translator, describe_engine
+from ugatit_fast.translator.translator import InStyle, Translated, Translates, Translator, describe_engine
 
-__all__ = ["GivenStyle", "Translated", "Translates", "Translator", "describe_engine"]
+__all__ = ["GivenStyle", "InStyle", "Translated", "Translates", "Translator", "describe_engine"]

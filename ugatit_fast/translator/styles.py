@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ugatit_fast.backends.styles import Style, drawn_style, style_for, style_seen
+from ugatit_fast.backends.styles import Style, style_for, style_seen
+from ugatit_fast.choices import drawn_style
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.translator.kinds import to_images

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ugatit_fast.backends.base import Backend, DeviceBackend, Heatmaps, Images
 from ugatit_fast.backends.runtimes import describe_bare_plan, open_backend
 from ugatit_fast.backends.styles import Style
 from ugatit_fast.choices import Loading, Tune
-from ugatit_fast.engine import EngineSpec, read_spec
+from ugatit_fast.engine import UGATIT, EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.progress import Say
 from ugatit_fast.translator.kinds import Batch, beside, is_on_gpu, like, tensor_like, tensor_to_images, to_images
@@ -44,6 +44,15 @@ class Translates(Protocol):
 
     def translate(self, images: Images) -> Translated:
         """Translate uint8 (n, h, w, 3) RGB. Raises InputError for a size that isn't served."""
+
+
+@runtime_checkable
+class InStyle(Protocol):
+    """What knows the style that it draws in."""
+
+    @property
+    def style(self) -> Style | None:
+        """None where it draws in one only."""
 
 
 class Translator:
@@ -88,7 +97,7 @@ class Translator:
         self.asked = {"heatmap": heatmap, **vars(loading), "style": style}
         self.spec: EngineSpec = describe_engine(path, trust_plan)
         if heatmap and not self.spec.heatmap:
-            raise EngineError(f"{path} was built without heat maps; build it again with --heatmap")
+            raise EngineError(f"{path} {without_heatmap(self.spec)}")
         self.heatmap = heatmap
         self.style: Style | None = style_of(style, self.spec, path)
         self.backend: Backend = open_backend(path, self.spec, loading, say)
@@ -206,6 +215,13 @@ class Translator:
 def loaded(kind: type[Translator], path: Path, asked: dict[str, Any]) -> Translator:
     """A pickled Translator."""
     return kind(path, **asked)
+
+
+def without_heatmap(spec: EngineSpec) -> str:
+    """Why an engine gives none, and what to do."""
+    if spec.network and spec.network.architecture != UGATIT:
+        return f"is of a {spec.network.architecture} generator, which has no attention heat map; leave it out"
+    return "was built without heat maps; build it again with --heatmap"
 
 
 def describe_engine(path: Path, trust_plan: bool) -> EngineSpec:

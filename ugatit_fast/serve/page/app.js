@@ -322,10 +322,12 @@ $("full").onclick = () => (document.fullscreenElement ? document.exitFullscreen(
 for (const option of [...$("format").options]) if (!canWrite(option.value)) option.remove();
 
 let styled = ""; // as the server is asked: a seed or numbers; its own style while it is empty
-$("style").onchange = () => {
-  styled = $("style").value;
+function inStyle(style, name) {
+  styled = style;
+  $("style-name").textContent = name;
   again();
-};
+}
+$("style").onchange = () => inStyle($("style").value, $("style").value);
 $("style-picture").onclick = () => $("style-file").click();
 $("style-file").onchange = async () => {
   const [file] = $("style-file").files;
@@ -336,9 +338,9 @@ $("style-file").onchange = async () => {
     const headers = { "Content-Type": "application/octet-stream" };
     const response = await ask(`v1/style${direction}`, { method: "POST", body: file, headers });
     if (!response.ok) throw new Error(await reason(response));
-    styled = (await response.json()).style.join(",");
+    const { style } = await response.json();
     complain("");
-    again();
+    inStyle(style.join(","), file.name);
   } catch (error) {
     complain(error.message);
   }
