@@ -85,6 +85,7 @@ class RowNorms(RowWriter):
 
     def added(self, residual: Rows, x: Rows) -> Rows:
         """The residual addition; constants add up apart."""
+        assert residual.layout == x.layout, "rows are in one order"
         constant = residual.constant if x.constant is None else self.plus(x.constant, residual.constant)
         return replace(x, value=self.node("Add", residual.value, x.value), constant=constant)
 

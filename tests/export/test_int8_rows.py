@@ -37,7 +37,7 @@ def resnet(config: ResnetConfig) -> FoldedResnet:
             tensor.uniform_(0.5, 2)
         elif name.endswith("running_mean"):
             tensor.normal_(std=0.1)
-    return FoldedResnet(config, fold_resnet(generator))
+    return FoldedResnet(config, fold_resnet(generator.config, generator.state_dict()))
 
 
 def unit() -> FoldedUnit:
