@@ -15,7 +15,7 @@ import onnxruntime
 from onnx import ModelProto, TensorProto, helper
 from onnx.inliner import inline_local_functions
 
-from ugatit_fast.bench.contenders import CPU, MNN, ONNX, PLAIN_ORT, Case, Contender, Lazily
+from ugatit_fast.bench.contenders import CPU, MNN, ONNX, PLAIN_ORT, Case, Contender, Lazily, ours
 from ugatit_fast.bench.environment import file_stem, machine
 from ugatit_fast.bench.mnn_rival import convert
 from ugatit_fast.bench.outputs import add_output, output_of, script_parser
@@ -33,14 +33,14 @@ HERE = "benchmarks.cpu_runtimes"
 
 
 def contenders() -> list[Contender]:
-    (ours,) = [one for one in CPU if one.kind == "ours"]
+    engine = ours("onnxruntime")
     (plain,) = [one for one in CPU if one.name == PLAIN_ORT]
     openvino, mnn = Lazily(ONNX, "OpenVinoRunning"), Lazily(MNN, "MnnRunning")
     install = "pip install openvino MNN"
     return [
-        ours,
+        engine,
         plain,
-        Contender("OpenVINO, our engine file", "rival", "cpu", "fp32", ("openvino",), install, openvino, ours.build),
+        Contender("OpenVINO, our engine file", "rival", "cpu", "fp32", ("openvino",), install, openvino, engine.build),
         Contender(
             "OpenVINO, folded convolutions",
             "rival",

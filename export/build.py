@@ -107,7 +107,7 @@ def build_engine(
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
-    if precision in EIGHT_BITS and not source.config.by_rows:
+    if precision in EIGHT_BITS and not source.config.eight_bits:
         raise InputError(f"a {source.architecture.title} generator has no form in eight bits; choose fp32 or fp16")
     spec = EngineSpec.of(
         source,

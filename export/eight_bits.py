@@ -27,7 +27,15 @@ from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.around_zero import AroundZero
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.graph import (
+    AttentionWeights,
+    ConvolutionWeights,
+    FoldedNetwork,
+    StageWeights,
+    StyleWeights,
+    TorchOperations,
+)
+from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.images import Pixels
 
 PICTURE = "stem"
@@ -146,6 +154,13 @@ class EightBits:
         """Of what a place reads."""
         return self.around_zero.scale(span.largest) if self.around_zero else span.scale
 
+    def lost(self, place: str) -> NDArray[np.float32]:
+        """(o, i): what rounding to int8 took from the sum of each kernel's taps."""
+        exact, weight = (one.tensors()[f"{place}.weight"].numpy() for one in (self.even, self.folded))
+        kernels, scale = eight_bit_kernels(weight)
+        lost = exact.sum((2, 3), dtype=np.float64) - kernels.sum((2, 3), dtype=np.float64) * scale[:, None]
+        return lost.astype(np.float32)
+
     def span(self, place: str) -> Span | None:
         """Of what a place reads; None where that is float32."""
         return self.spans.get(place) or self.fine.get(place)
@@ -181,6 +196,14 @@ def fits_tensor_cores(weight: Tensor | None) -> bool:
     return not outputs % BYTES_AT_ONCE and not inputs % BYTES_AT_ONCE and set(taps) <= TRUNK_TAPS
 
 
+def minds_means(weights: ConvolutionWeights | AttentionWeights) -> bool:
+    """Whether what follows a convolution sees the means of its channels: a layer norm, or an image of four phases
+    (nothing else has kernels of 2x2), which have to be alike where it has one colour. Then what rounding took from the
+    kernels' sums is given back: a norm over a picture of one colour, which has no other variance, would draw it.
+    """
+    return weights.weight.shape[2] == 2 or (isinstance(weights, StageWeights) and weights.rho is not None)
+
+
 def eight_bit_kernels(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """(o, ...) float32 -> the nearest int8 of the same shape, and the scale (o,) of each output channel."""
     outputs = len(weight)
@@ -204,8 +227,15 @@ class Emulated(TorchOperations):
         if span is None:
             return super().convolved(x, weights, stride)
         kernel, scale = self.kernel(place, weights.weight)
-        made = F.conv2d(self.read(x, place, span), kernel, stride=stride)
-        return made * (scale * self.eight.scale(span))[:, None, None]
+        result = F.conv2d(self.read(x, place, span), kernel, stride=stride)
+        result *= (scale * self.eight.scale(span))[:, None, None]
+        given_back = self.eight.around_zero is None and minds_means(weights)
+        return result + self.given_back(x, weights, span) if given_back else result
+
+    def given_back(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, span: Span) -> Tensor:
+        """What rounding took from the sums of kernels, times the mean of what they read, (n, o, 1, 1)."""
+        average = levels(interior(x, 1), span).mean((2, 3)) * span.scale
+        return (average @ torch.from_numpy(self.eight.lost(weights.prefix)).T)[:, :, None, None]
 
     def read(self, x: Tensor, place: str, span: Span) -> Tensor:
         """What a place reads of an activation, in steps of its scale."""

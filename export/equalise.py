@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.graph import (
     AttentionWeights,
@@ -101,6 +102,8 @@ class Wiring:
         pad_mode: str = "reflect",
         norm: bool = True,
         slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> Activation:
         x.itself().read_by.append(weights.prefix)
         made = self.new()
@@ -136,6 +139,12 @@ class Wiring:
         made = self.new()
         made.normed.append(weights.prefix)
         return made
+
+    def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
+        return x
+
+    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
+        return x
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         x.itself().read_by.append(weights.prefix)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ugatit_fast.export.onnx_activations import ActivationWriter
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms
 from ugatit_fast.graph import StageWeights
 from ugatit_fast.model import EPS
@@ -16,6 +17,11 @@ from ugatit_fast.model import EPS
 
 class FusedNorms(NativeNorms):
     """Norms of float32 activations with channels first, of any size."""
+
+    def __init__(self, writer: ActivationWriter) -> None:
+        super().__init__(writer, None)
+        self.apart: dict[str, Sequence[str]] = {}
+        """First plane of an image -> (n, c, 1, 1) that each of its planes lacks, if any."""
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
         if weights.rho is not None or ending.style is not None:
@@ -28,13 +34,19 @@ class FusedNorms(NativeNorms):
 
     def phases(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
         """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart."""
-        return [self.node("Relu", plane) for plane in self.of_planes(planes, weights, ending)]
+        made = self.of_planes(planes, weights, ending)
+        return [self.node("Relu", plane) for plane in made] if ending.relu else made
 
     def of_planes(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
         """Each plane normalised by the statistics of all."""
+        apart = self.apart.get(planes[0], ())
         node, reduced, plane_axes = self.node, self.writer.reduced, self.writer.layout.plane
-        mean = self.average([reduced("ReduceMean", plane, *plane_axes) for plane in planes])
-        deviations = [node("Sub", plane, mean) for plane in planes]
+        means = [reduced("ReduceMean", plane, *plane_axes) for plane in planes]
+        if apart:
+            means = [node("Add", *both) for both in zip(means, apart, strict=True)]
+        mean = self.average(means)
+        zeros = [node("Sub", mean, one) for one in apart] or [mean] * len(planes)
+        deviations = [node("Sub", *both) for both in zip(planes, zeros, strict=True)]
         norms = [reduced("ReduceL2", deviation, *plane_axes) for deviation in deviations]
         squares = self.average([node("Mul", norm, norm) for norm in norms])
         variance = node("Div", squares, self.measured_pixels(planes[0]))

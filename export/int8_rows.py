@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 from onnx.numpy_helper import to_array
 
 from ugatit_fast.export.calibration import STYLE
-from ugatit_fast.export.eight_bits import PICTURE, EightBits, Span, eight_bit_kernels
+from ugatit_fast.export.eight_bits import PICTURE, EightBits, Span, eight_bit_kernels, minds_means
 from ugatit_fast.export.onnx_builder import MICROSOFT, OnnxBuilder
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.pixel_rows import Layout
@@ -38,6 +39,8 @@ class Unfinished:
     pieces: tuple[str, ...]
     """Its rows, one after the other, before the ReLU."""
     relu: bool
+    apart: tuple[str, ...] = ()
+    """(n, 1, c) to be added to each piece, where they aren't alike."""
 
 
 class Int8RowOperations(RowOperations):
@@ -188,6 +191,7 @@ class Int8RowOperations(RowOperations):
             return self.in_order(super().convolution(self.as_floats(x), weights))
         means = self.less_means(place, self.eight.means[place])
         value = self.centred(x, self.window_index(x, window=3), place, weights.weight.numpy(), means)
+        self.unfinished[value] = Unfinished((value,), relu=False, apart=self.given_back(x, weights, 1))
         return Rows(value, self.raster_like(x), len(weights.weight))
 
     def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
@@ -224,8 +228,31 @@ class Int8RowOperations(RowOperations):
             kernel = weight[phase * outputs :][:outputs]
             pieces.append(self.centred(x, index, f"{place}/{phase}", kernel, means))
         layout = self.rows.doubled(self.raster_like(x), phases_first=True)
-        self.unfinished[pieces[0]] = Unfinished(tuple(pieces), relu=False)
+        self.unfinished[pieces[0]] = Unfinished(tuple(pieces), relu=False, apart=self.given_back(x, weights, 4))
         return Rows(pieces[0], layout, outputs)
+
+    def given_back(self, x: Rows, weights: StageWeights, pieces: int) -> tuple[str, ...]:
+        """What rounding took from the sums of a place's kernels, times the mean of what they read, (n, 1, c) for each
+        piece; see `eight_bits.minds_means`.
+        """
+        if not minds_means(weights):
+            return ()
+        place = weights.prefix
+        average = self.average_read(x, place)
+        parts = np.split(self.eight.lost(place), pieces)
+        return tuple(
+            self.node("MatMul", average, self.stored(f"{place}/{i}.lost", lost.T)) for i, lost in enumerate(parts)
+        )
+
+    def average_read(self, x: Rows, place: str) -> str:
+        """(n, 1, c) float32, the mean of the bytes that a place reads of each channel."""
+        span = self.eight.span(place)
+        assert span is not None, "only what has bytes reads them"
+        exists = self.rows.op("Reshape", x.layout.inside, self.builder.integers(1, -1))
+        exists = self.rows.op("Cast", exists, to=TensorProto.UINT8)
+        sums = self.node("MatMulInteger", exists, self.bytes(x, span), self.byte(0), self.zero(span))
+        total = self.node("Mul", self.node("Cast", sums, to=TensorProto.FLOAT), self.scale(span))
+        return self.node("Div", total, self.pixels(x))
 
     def first_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         """On the picture's own bytes, which no scale rounds."""
@@ -288,12 +315,14 @@ class Int8RowOperations(RowOperations):
             a, b = self.coefficients(x, weights, style, mean, variance, unbiased, eps_outside)
             made: tuple[str, ...] = (self.affine(piece, deviation, a, b),)
         else:
-            mean, variance = self.moments(pieces, piece)
+            apart = self.unfinished[x.value].apart if x.value in self.unfinished else ()
+            mean, variance = self.moments(pieces, piece, apart)
             seen = replace(x, constant=self.means_of(weights, x.channels))
             a, b = self.coefficients(seen, weights, style, mean, variance, unbiased, eps_outside)
             moved = self.node("Mul", a, mean)
             shift = self.node("Neg", moved) if b is None else self.node("Sub", b, moved)
-            made = tuple(self.affine(piece, one, a, shift) for one in pieces)
+            shifts = [self.node("Add", shift, self.node("Mul", a, one)) for one in apart] or [shift] * len(pieces)
+            made = tuple(self.affine(piece, one, a, own) for one, own in zip(pieces, shifts, strict=True))
         self.unfinished[made[0]] = Unfinished(made, relu)
         return Rows(made[0], x.layout, x.channels)
 
@@ -301,9 +330,12 @@ class Int8RowOperations(RowOperations):
         assert not slope, "a network with one has no form in bytes"
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
+        apart = self.unfinished[x.value].apart if x.value in self.unfinished else ()
         for constant in (self.means_of(weights, x.channels), self.optional(weights, "bias")):
             if constant is not None:
                 pieces = tuple(self.per_channel("Add", piece, one, constant) for one in pieces)
+        if apart:
+            pieces = tuple(self.per_channel("Add", piece, one, own) for one, own in zip(pieces, apart, strict=True))
         self.unfinished[pieces[0]] = Unfinished(pieces, relu)
         return Rows(pieces[0], x.layout, x.channels)
 
@@ -317,13 +349,20 @@ class Int8RowOperations(RowOperations):
             return None
         return self.stored(f"{place}.apart", self.eight.means[place].reshape(-1, channels).mean(0)[None, None])
 
-    def moments(self, pieces: tuple[str, ...], piece: Rows) -> tuple[str, str]:
-        """Mean and biased variance (n, 1, c) of rows that are nearly centred.
+    def moments(self, pieces: tuple[str, ...], piece: Rows, apart: tuple[str, ...]) -> tuple[str, str]:
+        """Mean and biased variance (n, 1, c) of rows that are nearly centred, with what is apart of each piece.
 
         Where there are several pieces, they are as many rows each.
         """
         means = [self.mean(one, piece) for one in pieces]
         squares = [self.mean(self.node("Mul", one, one), piece) for one in pieces]
+        if apart:
+            moved = [self.node("Add", one, own) for one, own in zip(means, apart, strict=True)]
+            added = [
+                self.node("Mul", own, self.node("Add", *pair)) for own, *pair in zip(apart, means, moved, strict=True)
+            ]
+            squares = [self.node("Add", *pair) for pair in zip(squares, added, strict=True)]
+            means = moved
         mean, square = (self.average(vectors) for vectors in (means, squares))
         variance = self.node("Sub", square, self.node("Mul", mean, mean))
         return mean, self.node("Max", variance, self.scalar(0.0))

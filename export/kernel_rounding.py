@@ -109,7 +109,11 @@ def grid_of(weight: Tensor, numbers: AroundZero | None) -> tuple[Callable[[Tenso
 
 
 def inverse_factor(moment: Tensor) -> Tensor:
-    """The upper Cholesky factor of the inverse of a damped moment, float64."""
+    """The upper Cholesky factor of the inverse of a damped moment, float64.
+
+    From behind: where H = V V^T with V upper, the inverse is U^T U with U the inverse of V.
+    """
     damping = DAMPING * moment.diagonal().mean().clamp_min(1e-30)
-    damped = moment + damping * torch.eye(len(moment), dtype=moment.dtype)
-    return torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
+    identity = torch.eye(len(moment), dtype=moment.dtype)
+    from_behind = torch.linalg.cholesky((moment + damping * identity).flip(0, 1)).flip(0, 1)
+    return torch.linalg.solve_triangular(from_behind, identity, upper=True)

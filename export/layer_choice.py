@@ -3,8 +3,8 @@
 A place that costs too much reads two bytes instead of one; where even that isn't enough, places become float32, in the
 same order. TensorRT has no two bytes: there they become float16 at once. A place's cost is the squared error that it
 alone makes for each multiply-add that it saves. Tried in an emulation, which takes as long as the float32 network in
-PyTorch: once where everything may have eight bits; otherwise once for each place alone, and then for a few numbers of
-places, halving.
+PyTorch: once where everything may have eight bits; otherwise once for each place alone, on pictures of half the sides
+where the network takes them, which order places alike; and then for a few numbers of places, halving.
 """
 
 from collections.abc import Callable, Collection
@@ -22,11 +22,14 @@ from ugatit_fast.export.calibration import calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
 from ugatit_fast.export.kernel_rounding import with_rounded_kernels
 from ugatit_fast.export.verify import Difference, difference, exact_pictures
+from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.progress import Phased, Say
 
 MOST_JUDGES = 8
 """Photos that each trial is measured on: the sample photos and the first of the others."""
+SMALLEST_RANKED = 64
+"""Sides in pixels of the pictures that order places."""
 Measure = Callable[[EightBits], Difference]
 """How far the pictures of an emulation are from the reference's."""
 
@@ -44,6 +47,8 @@ class LayerChoice:
     measure: Measure
     say: Say = lambda _: None
     progress: Phased = lambda *_: None
+    ranked_by: Measure | None = None
+    """What orders places, where that is another and cheaper one."""
 
     def right(self, slack_db: float = 0) -> EightBits:
         """The network with one byte in as many places as pass the gate, perhaps in none.
@@ -67,10 +72,10 @@ class LayerChoice:
     def order(self) -> list[str]:
         """The places, the one that costs most for what it saves first."""
         self.say("one byte everywhere misses the gate: measuring what each place costs")
-        costs = {}
+        costs, measure = {}, self.ranked_by or self.measure
         for done, place in enumerate(self.eight.spans):
             self.progress("measuring places", done, len(self.eight.spans))
-            error = squared_error(self.measure(self.eight.only([place])))
+            error = squared_error(measure(self.eight.only([place])))
             costs[place] = error / self.eight.multiply_adds[place]
         self.progress("measuring places", len(self.eight.spans), len(self.eight.spans))
         return sorted(costs, key=lambda place: -costs[place])
@@ -93,7 +98,16 @@ def layer_choice(
         eight = eight.for_tensor_cores(NUMBERS[spec.precision])
     eight = with_rounded_kernels(eight, pictures, progress)
     judges = pictures[:MOST_JUDGES]
-    return LayerChoice(eight, emulating(judges, exact_pictures(source.generator(), judges)), say, progress)
+    generator = source.generator()
+
+    def by(some: list[Pixels]) -> Measure:
+        return emulating(some, exact_pictures(generator, some))
+
+    half = spec.height // 2, spec.width // 2
+    smaller = None
+    if min(half) >= SMALLEST_RANKED and spec.any_size and spec.check_size(*half) is None:
+        smaller = by([fit_image(photo, half, "squash") for photo in judges])
+    return LayerChoice(eight, by(judges), say, progress, smaller)
 
 
 def stricter(found: Difference, slack_db: float) -> Difference:

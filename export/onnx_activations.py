@@ -72,7 +72,9 @@ class ActivationWriter:
         self.interiors[wider] = x
         return wider
 
-    def finished(self, y: str, slope: float | None, residual: str | None, pad: int, pad_mode: str) -> str:
+    def finished(
+        self, y: str, slope: float | None, residual: str | None, pad: int, pad_mode: str, residual_border: int = 1
+    ) -> str:
         """What every stage ends with: ReLU, the addition of the interior of `residual`, and a border. y: float32.
 
         slope: of the ReLU below zero; None for none.
@@ -80,7 +82,7 @@ class ActivationWriter:
         if slope is not None:
             y = self.node("LeakyRelu", y, alpha=slope) if slope else self.node("Relu", y)
         if residual is not None:
-            y = self.node("Add", y, self.interior(residual))
+            y = self.node("Add", y, self.interior(residual) if residual_border else self.wide(residual))
         return self.bordered(self.narrow(y), pad, pad_mode)
 
     def borders(self, pad: int) -> list[int]:

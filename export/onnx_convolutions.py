@@ -5,14 +5,16 @@ Channels come first where ONNX Runtime runs the graph: its convolutions take the
 its convolutions compute, and what lies between two convolutions becomes kernels without transpositions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from onnx import TensorProto
 
+from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter, Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
-from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style
+from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style, ended
 from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
 from ugatit_fast.export.plugin_norms import PluginNorms
@@ -26,6 +28,12 @@ from ugatit_fast.graph import (
     WideUpWeights,
 )
 from ugatit_fast.kernels.image import COLOURS
+
+GRIDS: Mapping[Upsampling, str] = {
+    "align-corners": "align_corners",
+    "half-pixel": "half_pixel",
+    "tensorflow": "asymmetric",
+}
 
 
 class ConvolutionOperations(ActivationWriter):
@@ -68,6 +76,8 @@ class ConvolutionOperations(ActivationWriter):
         pad_mode: str = "reflect",
         norm: bool = True,
         slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> str:
         ending = Ending(
             channels=len(weights.weight),
@@ -78,8 +88,9 @@ class ConvolutionOperations(ActivationWriter):
             pad_mode=pad_mode,
             style=style,
             residual=residual,
+            residual_border=residual_border,
         )
-        image = self.from_planes(self.convolved(x, weights, stride))
+        image = self.from_planes(self.depthwise(x, weights) if depthwise else self.convolved(x, weights, stride))
         return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
 
     def up_stage(
@@ -106,7 +117,7 @@ class ConvolutionOperations(ActivationWriter):
         y = self.wide(x)
         if weights.bias is not None:
             y = self.node("Add", y, self.per_channel(weights.bias.numpy(), weights.name("bias")))
-        return self.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode)
+        return ended(self, y, ending)
 
     def wide_up_stage(self, x: str, weights: WideUpWeights, *, pad: int, pad_mode: str) -> str:
         image = self.node("DepthToSpace", self.convolved(x, weights), blocksize=2, mode="DCR")
@@ -149,6 +160,18 @@ class ConvolutionOperations(ActivationWriter):
         bordered = self.node("Pad", doubled, self.builder.integers(*before * 2), mode=ONNX_MODES[mode])
         kernel = weights.get_buffer(name).unsqueeze(axis).numpy()
         return self.node("Conv", bordered, self.builder.constant(kernel, weights.name(name)))
+
+    def halve(self, x: str, *, pad: int, pad_mode: str) -> str:
+        pairs = self.node("AveragePool", self.planes(x), kernel_shape=[2, 2])  # [1, 2, 1] / 4 is [1, 1] / 2 twice
+        halved = self.node("AveragePool", pairs, kernel_shape=[2, 2], strides=[2, 2])
+        return self.bordered(self.from_planes(halved), pad, pad_mode)
+
+    def double(self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> str:
+        twice = self.builder.constant(np.array([1, 1, 2, 2], np.float32), "twice")
+        doubled = self.node(
+            "Resize", self.planes(x), "", twice, mode="linear", coordinate_transformation_mode=GRIDS[grid]
+        )
+        return self.bordered(self.from_planes(doubled), pad, pad_mode)
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
         bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))
@@ -216,6 +239,10 @@ class ConvolutionOperations(ActivationWriter):
     def convolved(self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> str:
         """(n, c, h, w), without the bias."""
         return self.node("Conv", self.planes(x), self.stored(weights, "weight"), strides=[stride, stride])
+
+    def depthwise(self, x: str, weights: StageWeights) -> str:
+        """The same of each channel by itself."""
+        return self.node("Conv", self.planes(x), self.stored(weights, "weight"), group=len(weights.weight))
 
     def interleaved(self, phases: str) -> str:
         """(n, 4 c, h + 1, w + 1) -> (n, c, 2 h, 2 w): phase (a, b) begins at row a and column b."""

@@ -30,6 +30,7 @@ class Ending:
     pad_mode: str
     style: Style | None = None
     residual: str | None = None
+    residual_border: int = 1
     slope: float = 0.0
     eps_outside: bool = False
     """The epsilon is added to deviations, not to variances."""
@@ -38,6 +39,11 @@ class Ending:
     def activation(self) -> float | None:
         """The slope of the ReLU below zero; None where there is no ReLU."""
         return self.slope if self.relu else None
+
+
+def ended(writer: ActivationWriter, y: str, ending: Ending) -> str:
+    """What every stage ends with. y: float32."""
+    return writer.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode, ending.residual_border)
 
 
 class Norms(Protocol):
@@ -61,7 +67,7 @@ class NativeNorms:
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
         y = self.normalised(x, weights, ending)
-        return self.writer.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode)
+        return ended(self.writer, y, ending)
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """In float32."""

@@ -16,9 +16,11 @@ from dataclasses import replace
 
 from onnx import TensorProto
 
+from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.row_convolutions import PICTURE_MULTIPLE, RowConvolutions
 from ugatit_fast.export.row_norms import RowNorms
+from ugatit_fast.export.row_resampling import RowResampling
 from ugatit_fast.export.row_writer import WIDE, Rows
 from ugatit_fast.graph import (
     AttentionWeights,
@@ -30,7 +32,7 @@ from ugatit_fast.graph import (
 )
 
 
-class RowOperations(RowConvolutions, RowNorms):
+class RowOperations(RowConvolutions, RowNorms, RowResampling):
     """Writes the folded network down as pixel rows; see `ugatit_fast.graph.Operations`."""
 
     def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> Rows:
@@ -52,15 +54,26 @@ class RowOperations(RowConvolutions, RowNorms):
         pad_mode: str = "reflect",
         norm: bool = True,
         slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> Rows:
+        size = weights.weight.shape[3]
+        alone = norm and weights.rho is None  # each channel, so that its constant doesn't matter
         if x.channels == 3 and stride == 2:
-            convolved = self.strided_convolution(self.picture_rows(x), weights, norm=norm)
+            convolved = self.strided_convolution(self.picture_rows(x), weights, norm=alone)
         elif x.channels == 3:
-            convolved = self.first_convolution(x, weights, norm=norm)
+            convolved = self.first_convolution(x, weights, norm=alone)
+        elif depthwise:
+            convolved = self.depthwise_convolution(x, weights)
+        elif size == 1:
+            convolved = self.pointwise_convolution(x, weights)
+        elif size == 7:
+            convolved = self.wide_convolution(x, weights)
         elif stride == 2:
-            convolved = self.strided_convolution(x, weights, norm=norm)
+            convolved = self.strided_convolution(x, weights, norm=alone)
         else:
             convolved = self.convolution(x, weights)
+        convolved = replace(convolved, pad_mode=pad_mode)
         if norm:
             normalised = self.norm(convolved, weights, style, unbiased, relu, slope=slope)
         else:
@@ -84,6 +97,7 @@ class RowOperations(RowConvolutions, RowNorms):
             x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
+        up = replace(up, pad_mode=pad_mode)
         normalised = self.norm(up, weights, None, unbiased, relu) if norm else self.moved(up, weights, relu)
         return replace(normalised, pad_mode=pad_mode)
 
@@ -98,6 +112,12 @@ class RowOperations(RowConvolutions, RowNorms):
         up = self.with_edges(self.up_convolution(x, weights), x, weights)
         normalised = self.norm(up, weights, None, unbiased=True, relu=True, eps_outside=True)
         return replace(normalised, pad_mode=pad_mode)
+
+    def halve(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
+        return replace(self.halved(x), pad_mode=pad_mode)
+
+    def double(self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Rows:
+        return replace(self.doubled(x, grid), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
         matrix = self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)

@@ -205,6 +205,31 @@ class PixelRows:
         pieces = [y] if bands == 1 else self.builder.nodes_with("Split", bands, y, axis=1, num_outputs=bands)
         return [self.index(layout, self.op("Unsqueeze", piece, self.builder.integers(1, 3)), x) for piece in pieces]
 
+    def raster_windows(self, layout: Layout, size: int, pad_mode: str) -> str:
+        """Index of every window, of `size` pixels a side, around a pixel: of its first pixel in all windows, from left
+        to right and top to bottom, then of its second, ...
+        """
+        layout = self.edged(layout, pad_mode)
+        y, x = (
+            self.windows(side, side, window=size, stride=1, lead=size // 2, pad_mode=pad_mode)
+            for side in (layout.height, layout.width)
+        )
+        y, x = (
+            self.op("Unsqueeze", y, self.builder.integers(1, 3)),
+            self.op("Unsqueeze", x, self.builder.integers(0, 2)),
+        )
+        return self.index(layout, y, x)
+
+    def between_corners(self, size: str) -> tuple[str, str, str]:
+        """Of twice as many pixels of a line, whose ends meet: the pixel before each, the one after, and how far along
+        it is, float32 (2 size,).
+        """
+        last, steps = self.op("Sub", size, 1), self.op("Sub", self.op("Mul", size, 2), 1)
+        at = self.op("Mul", self.arange(self.op("Mul", size, 2)), last)
+        before = self.op("Div", at, steps)
+        after = self.op("Min", self.op("Add", before, 1), last)
+        return before, after, self.op("Div", self.float(self.op("Mod", at, steps)), self.float(steps))
+
     def strided_windows(self, layout: Layout, size: int, pad_mode: str, bands: int) -> list[str]:
         """Index of every window, of `size` pixels a side, of a convolution of stride 2 with a border of 1, its outputs
         in `tiled` order.

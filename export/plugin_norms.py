@@ -31,7 +31,8 @@ class PluginNorms:
             self.builder.define(text)
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        if ending.eps_outside:  # which the kernels of the plugins don't know
+        bare = ending.residual is not None and ending.residual_border != 1
+        if ending.eps_outside or bare:  # which the kernels of the plugins don't know
             return self.native.norm(x, weights, ending)
         if ending.slope:
             raise ExportError("our kernels in TensorRT have no LeakyReLU; build with --kernels native")

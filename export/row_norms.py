@@ -67,9 +67,14 @@ class RowNorms(RowWriter):
         return deviation, mean, self.mean(self.node("Mul", deviation, deviation), x)
 
     def rectified(self, x: Rows, b: str | None, slope: float = 0.0) -> Rows:
-        """relu(x + b), with relu(b) left to the constant, so that zero stays exactly zero."""
+        """relu(x + b), with relu(b) left to the constant, so that zero stays exactly zero.
+
+        Not where the border is of zeros, and x without its constant never zero throughout: that saves a pass.
+        """
         if b is None:
             return replace(x, value=self.activated(x.value, slope), constant=None)
+        if x.pad_mode == "zero":
+            return replace(x, value=self.activated(self.per_channel("Add", x, x.value, b), slope), constant=None)
         constant = self.activated(b, slope)
         active = self.activated(self.per_channel("Add", x, x.value, b), slope)
         return replace(x, value=self.per_channel("Sub", x, active, constant), constant=constant)
@@ -80,6 +85,7 @@ class RowNorms(RowWriter):
 
     def added(self, residual: Rows, x: Rows) -> Rows:
         """The residual addition; constants add up apart."""
+        assert residual.layout == x.layout, "rows are in one order"
         constant = residual.constant if x.constant is None else self.plus(x.constant, residual.constant)
         return replace(x, value=self.node("Add", residual.value, x.value), constant=constant)
 

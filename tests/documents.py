@@ -30,6 +30,7 @@ import torch
 from PIL import Image
 
 from tests.architectures.published import Published, randomised
+from tests.architectures.published_unit import Sizes, random_state
 from tests.benchmarks.examples import RESULTS
 from tests.serve.hosts import hosted
 from tests.weights.server import serving
@@ -121,14 +122,14 @@ def make(folder: Path) -> Made:
 
 def furnish(folder: Path, made: Made) -> None:
     """Put there what documents speak of; weights and pictures are small."""
+    photo = sample_photos()[0]
     copies = {
         made.weights: "selfie2anime_params_latest.pt selfie2anime.pt ckpt.pt results/selfie2anime_params_latest.pt",
         made.there: "selfie2anime.onnx e.onnx A2B.onnx selfie2anime-A2B.onnx my-set.onnx",
         made.back: "B2A.onnx selfie2anime-B2A.onnx",
         made.half: "half.onnx",
-        sample_photos()[
-            0
-        ]: "me.jpg you.jpg holiday/a.jpg horses/h.jpg party/b.jpg photos/c.jpg testA/d.jpg inbox/e.jpg",
+        photo: "me.jpg you.jpg a_dog.jpg "
+        "holiday/a.jpg horses/b.jpg cats/c.jpg party/d.jpg photos/e.jpg testA/f.jpg inbox/g.jpg",
     }
     for source, names in copies.items():
         for name in names.split():
@@ -142,6 +143,8 @@ def furnish(folder: Path, made: Made) -> None:
             file.write(source, inside)
     torch.save(randomised(Published(ngf=4, n_blocks=1)).state_dict(), folder / "latest_net_G_A.pth")
     torch.save(randomised(Published(ngf=4, n_blocks=1, kind="batch")).state_dict(), folder / "latest_net_G.pth")
+    munit = Sizes(dim=4, n_res=1, style=8)
+    torch.save({domain: random_state(munit, seed) for seed, domain in enumerate("ab")}, folder / "gen_01000000.pt")
     noise = np.random.default_rng(0).integers(0, 256, (4, 40, 48, 3), dtype=np.uint8)
     pictures = [Image.fromarray(pixels) for pixels in noise]
     for data in ("my-set", "dataset/selfie2anime"):

@@ -25,7 +25,8 @@ NOT_RUN = {
     "ugatit-fast data example prints": "takes a minute; tests/train/example",
     "ugatit-fast data get horse2zebra": "needs the network; tests/train/test_published_data.py",
     "ugatit-fast data get selfie2anime faces --archive selfie2anime.zip": "needs the archive; the same",
-    "ugatit-fast study": "people must answer; tests/study",
+    "ugatit-fast study result report/": "needs answers of people; tests/study",
+    "ugatit-fast study result selfie2anime/ horse2zebra/ --json study.json": "the same",
     "ugatit-fast evaluate anime/ my-set/testB --download": "needs the network; tests/train/evaluation",
 }
 """How examples of the help begin that aren't run, and why; they are read like the others."""

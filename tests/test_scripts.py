@@ -46,6 +46,7 @@ WORK = {
     "benchmarks.kernel_table": "compile_all",
     "benchmarks.tensorrt_plans": "measure",
     "benchmarks.cpu_runtimes": "run_suite",
+    "benchmarks.eight_bits": "run_suite",
     "benchmarks.gpu": "run",
 }
 """Scripts with a default place for what they write -> what they do first."""
@@ -69,7 +70,7 @@ def test_no_result_is_replaced_untold(
 
     monkeypatch.setattr(module, WORK[name], began)
     stem = environment.file_stem(environment.machine().name)
-    if name == "benchmarks.cpu_runtimes":
+    if WORK[name] == "run_suite":
         (tmp_path / f"{stem}.json").touch()
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     if name == "benchmarks.gpu":

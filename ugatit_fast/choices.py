@@ -56,12 +56,17 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "unet", "unit", "munit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
 """Whose mean and variance a batch norm uses: those of the picture itself, as the published test.py of pix2pix does, or
 those that the training gathered, as with its --eval.
+"""
+
+Upsampling = Literal["align-corners", "half-pixel", "tensorflow"]
+"""How bilinear interpolation doubles a picture: corners onto corners; between the middles of pixels; or as TensorFlow 1
+does, every pixel and then the mean of it and the next.
 """
 
 Setting = bool | int | float | str | None
@@ -107,6 +112,8 @@ class Hints:
     """What kind of generator it is; by its tensors' names and shapes unless given."""
     norm: BatchStatistics | None = None
     """Of a generator with batch norm, whose statistics: each picture's own unless given, or the training's."""
+    upsample: Upsampling | None = None
+    """Of AnimeGANv2's, how it doubles: align-corners unless given, as its torch.hub entry does."""
 
     @property
     def alone(self) -> "Hints":

@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ugatit_fast.choices import Upsampling
 from ugatit_fast.files import STYLE_ENCODER
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
-from ugatit_fast.kernels.padding import interior
+from ugatit_fast.kernels.padding import interior, pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
 from ugatit_fast.kernels.style import style
 from ugatit_fast.model import EPS, Config, GeneratorConfig
@@ -160,12 +161,14 @@ class Operations(Protocol[Picture, Value, Style]):
         pad_mode: str = "reflect",
         norm: bool = True,
         slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> Value:
-        """Convolution, normalisation, ReLU, addition of the interior of `residual` (which has a border of 1),
-        border: "reflect", "replicate" or "zero".
+        """Convolution, normalisation, ReLU, addition of the interior of `residual`, border: "reflect", "replicate" or
+        "zero".
 
-        norm: False where there is no normalisation, or it is folded into the convolution: the bias is added.
-        slope: of the ReLU below zero.
+        norm: False where there is no normalisation, or it is folded into the convolution: the bias is added. slope: of
+        the ReLU below zero. depthwise: each channel is convolved by itself. residual_border: that `residual` has.
         """
 
     def up_stage(
@@ -188,6 +191,12 @@ class Operations(Protocol[Picture, Value, Style]):
         """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
         normalisation by unbiased deviations to which the epsilon is added, ReLU, border.
         """
+
+    def halve(self, x: Value, *, pad: int, pad_mode: str) -> Value:
+        """Blur of x (with a border of 1) by [1, 2, 1] / 4 both ways, of which every second pixel is kept; border."""
+
+    def double(self, x: Value, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Value:
+        """Bilinear x2 of x (without a border); border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -366,22 +375,18 @@ class TorchOperations:
         pad_mode: str = "reflect",
         norm: bool = True,
         slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> Tensor:
         convolved = self.convolved(x, weights, stride)
+        added = None if residual is None else interior(residual, residual_border)
         if not norm:
-            return moved(convolved, weights, slope if relu else 1.0, residual, pad, pad_mode)
+            return moved(convolved, weights, slope if relu else 1.0, added, pad, pad_mode)
         style = None if style is None else self.ready(style)
         return normalised(
-            convolved,
-            weights,
-            style=style,
-            unbiased=unbiased,
-            relu=relu,
-            residual=residual,
-            pad=pad,
-            pad_mode=pad_mode,
+            convolved, weights, style=style, unbiased=unbiased, relu=relu, added=added, pad=pad, pad_mode=pad_mode,
             slope=slope,
-        )
+        )  # fmt: skip
 
     def up_stage(
         self,
@@ -407,6 +412,13 @@ class TorchOperations:
         add_edges(image, interior(x, 1), weights)
         return normalised(image, weights, unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True)
 
+    def halve(self, x: Tensor, *, pad: int, pad_mode: str) -> Tensor:
+        pairs = F.avg_pool2d(x, 2, 1)  # [1, 2, 1] / 4 is [1, 1] / 2 twice
+        return pad_reference(F.avg_pool2d(pairs, 2, 2), pad, pad_mode)
+
+    def double(self, x: Tensor, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Tensor:
+        return pad_reference(doubled(x, grid), pad, pad_mode)
+
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)
 
@@ -421,7 +433,8 @@ class TorchOperations:
 
     def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
         """The convolution of one place, without its bias, of an activation with its border."""
-        return F.conv2d(x, weights.weight, stride=stride)
+        groups = x.shape[1] // weights.weight.shape[1]
+        return F.conv2d(x, weights.weight, stride=stride, groups=groups)
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
         mean = weights.layer1.new_zeros(weights.layer1.shape[1])
@@ -438,6 +451,17 @@ class TorchOperations:
     def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
         kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
         return rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows)
+
+
+def doubled(x: Tensor, grid: Upsampling) -> Tensor:
+    """Bilinear x2, (n, c, h, w) -> (n, c, 2 h, 2 w)."""
+    if grid == "half-pixel":
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    height, width = 2 * x.shape[2], 2 * x.shape[3]
+    if grid == "align-corners":
+        return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
+    repeated = F.pad(x, (0, 1, 0, 1), mode="replicate")  # then corners onto corners is half a pixel a step
+    return F.interpolate(repeated, (height + 1, width + 1), mode="bilinear", align_corners=True)[:, :, :-1, :-1]
 
 
 def woven(phases: Tensor) -> Tensor:
@@ -472,16 +496,15 @@ def normalised(
     style: Tensor | None = None,
     unbiased: bool,
     relu: bool,
-    residual: Tensor | None = None,
+    added: Tensor | None = None,
     pad: int,
     pad_mode: str,
     phases: bool = False,
-    eps_outside: bool = False,
     slope: float = 0.0,
+    eps_outside: bool = False,
 ) -> Tensor:
     """What follows the convolution of a stage; phases: of an up-sampling one, whose result these are."""
     gamma, beta = own_style(weights) if style is None else style
-    added = None if residual is None else interior(residual, 1)
     return adalin(
         x,
         gamma,
@@ -495,15 +518,14 @@ def normalised(
         unbiased,
         EPS,
         phases,
-        slope=slope,
-        eps_outside=eps_outside,
+        slope,
+        eps_outside,
     )
 
 
-def moved(x: Tensor, weights: StageWeights, slope: float, residual: Tensor | None, pad: int, pad_mode: str) -> Tensor:
+def moved(x: Tensor, weights: StageWeights, slope: float, added: Tensor | None, pad: int, pad_mode: str) -> Tensor:
     """What follows the convolution of a stage without a normalisation; slope: of the ReLU below zero, 1 for none."""
     bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
-    added = None if residual is None else interior(residual, 1)
     return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ugatit_fast.architectures import architecture_of, fold
 from ugatit_fast.backends.convolutions import layer_of
-from ugatit_fast.choices import Precision
+from ugatit_fast.choices import Precision, Upsampling
 from ugatit_fast.graph import (
     AttentionWeights,
     ConvolutionWeights,
@@ -93,7 +93,8 @@ class CountingOperations:
         self.add(name, needed * taps, [self.size(x), weight.nbytes], self.size(y) + partials)
 
     def normalisation(self, x: Activation, residual: Activation | None, y: Activation, partials: int = 0) -> None:
-        added = 0 if residual is None else self.size(residual.inside(1))
+        """residual: what of it is added."""
+        added = 0 if residual is None else self.size(residual)
         style = 2 * x.n * y.c * FLOAT32_BYTES
         self.add("normalise", 0, [self.size(x), added, style, partials], self.size(y))
 
@@ -117,13 +118,16 @@ class CountingOperations:
         pad_mode: str = "reflect",
         norm: bool = True,
         slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
-        ours = self.is_ours(x, weights.weight, stride)
+        ours = not (slope or depthwise) and self.is_ours(x, weights.weight, stride)
         partials = self.partials(x, weights.weight) if ours else 0
         self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements, partials)
-        self.normalisation(y, residual, padded(y, pad), partials)
+        added = None if residual is None else residual.inside(residual_border)
+        self.normalisation(y, added, padded(y, pad), partials)
         return padded(y, pad)
 
     def joined(self, skipped: Activation, x: Activation) -> Activation:
@@ -163,6 +167,18 @@ class CountingOperations:
             self.add("edges", macs, [read, 2 * kernel.nbytes, written], written)
         self.normalisation(y, None, padded(y, pad))
         return padded(y, pad)
+
+    def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
+        return self.resampled("blur, every second pixel", x, x.h // 2 - 1, x.w // 2 - 1, pad)
+
+    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
+        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad)
+
+    def resampled(self, name: str, x: Activation, height: int, width: int, pad: int) -> Activation:
+        """A few additions a pixel, and no more reading than once."""
+        y = padded(x._replace(h=height, w=width), pad)
+        self.add(name, 0, [self.size(x)], self.size(y))
+        return y
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
         y = x._replace(c=len(weights.weight))

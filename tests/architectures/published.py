@@ -36,8 +36,38 @@ class Block(nn.Module):
         return x + self.conv_block(x)
 
 
+def blur(line: list[float], gain: float, channels: int) -> Tensor:
+    kernel = torch.tensor(line)[:, None] * torch.tensor(line)[None, :]
+    return (kernel / kernel.sum() * gain)[None, None].repeat(channels, 1, 1, 1)
+
+
+class Downsample(nn.Module):
+    """CUT's, whose kernel is in the file."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filt", blur([1.0, 2.0, 1.0], 1, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        bordered = nn.ReflectionPad2d(1)(x)
+        return nn.functional.conv2d(bordered, self.get_buffer("filt"), stride=2, groups=x.shape[1])
+
+
+class Upsample(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filt", blur([1.0, 3.0, 3.0, 1.0], 4, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        bordered, kernel = nn.ReplicationPad2d(1)(x), self.get_buffer("filt")
+        wide = nn.functional.conv_transpose2d(bordered, kernel, stride=2, padding=2, groups=x.shape[1])
+        return wide[:, :, 1:, 1:][:, :, :-1, :-1]
+
+
 class Published(nn.Module):
-    """`ResnetGenerator` of the repository; pix2pixHD's global generator with n_down 4 and a bias whatever the norm."""
+    """`ResnetGenerator` of the repository; pix2pixHD's global generator with n_down 4 and a bias whatever the norm;
+    CUT's with blurs.
+    """
 
     def __init__(
         self,
@@ -51,6 +81,8 @@ class Published(nn.Module):
         tracking: bool = False,
         colours: tuple[int, int] = (3, 3),
         always_bias: bool = False,
+        blur_down: bool = False,
+        blur_up: bool = False,
     ) -> None:
         super().__init__()
         bias = kind in ("instance", "affine") or always_bias
@@ -58,13 +90,17 @@ class Published(nn.Module):
         layers += [norm_layer(kind, ngf, tracking), nn.ReLU(True)]
         for i in range(n_down):
             channels = ngf << i
-            layers.append(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias))
+            layers.append(nn.Conv2d(channels, 2 * channels, 3, stride=1 if blur_down else 2, padding=1, bias=bias))
             layers += [norm_layer(kind, 2 * channels, tracking), nn.ReLU(True)]
+            layers += [Downsample(2 * channels)] if blur_down else []
         wide = ngf << n_down
         layers += [Block(wide, kind, pad, dropout, tracking, bias) for _ in range(n_blocks)]
         for i in range(n_down):
             channels = wide >> i
-            layers.append(nn.ConvTranspose2d(channels, channels // 2, 3, 2, 1, output_padding=1, bias=bias))
+            if blur_up:
+                layers += [Upsample(channels), nn.Conv2d(channels, channels // 2, 3, 1, 1, bias=bias)]
+            else:
+                layers.append(nn.ConvTranspose2d(channels, channels // 2, 3, 2, 1, output_padding=1, bias=bias))
             layers += [norm_layer(kind, channels // 2, tracking), nn.ReLU(True)]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, colours[1], 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)

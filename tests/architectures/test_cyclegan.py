@@ -180,7 +180,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "CUT's feature network": (lambda: {"mlp_0.0.weight": torch.zeros(256, 64)}, "netF"),
     "StyleGAN2": (lambda: {"style.1.weight": torch.zeros(512, 512), "convs.0.conv.weight": torch.zeros(3)}, "StyleGAN"),
     "SPADE": (lambda: {"head_0.norm_0.mlp_shared.0.weight": torch.zeros(128, 35, 3, 3)}, "SPADE"),
-    "CUT": (lambda: state_of() | {"model.7.filt": torch.zeros(8, 1, 3, 3)}, "CUT"),
     "a fork that resizes": (
         lambda: {n: t.transpose(0, 1) if is_up(n) and t.shape[0] > 3 else t for n, t in state_of().items()},
         "doubles pictures by resizing",

@@ -29,7 +29,7 @@ from ugatit_fast.errors import CheckpointError, EngineError, ExportError, InputE
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.onnx_graph import to_onnx
 from ugatit_fast.export.triton_repository import export_triton_repo
-from ugatit_fast.export.verify import verify
+from ugatit_fast.export.verify import Difference, verify
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.media.images import load_image, save_image
 from ugatit_fast.translate.clip_files import style_of as style_of_clip
@@ -110,6 +110,18 @@ def test_a_cuda_engine_means_the_same_and_carries_the_encoder(tmp_path: Path) ->
     backend = PlainBackend(built.path, built.spec)
     assert not np.array_equal(backend.run(image, style)[0], backend.run(image)[0])
     assert_sees_the_style(built.path, checkpoint.generator(torch.float64))
+
+
+def test_an_engine_of_eight_bits_draws_in_styles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights have more noise than the gate allows: it is left open."""
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(Difference, "passes", lambda *_: True)
+    built = build_engine(saved(tmp_path, WIDE), size=(32, 32), backend="openvino")
+    pictures = random_pictures(2, 32, 32)
+    with Translator(built.path) as translator:
+        first, second, again = (translator.run(pictures, style=seed) for seed in (1, 2, 1))
+    assert np.array_equal(first, again)
+    assert np.abs(first.astype(int) - second).mean() > 1
 
 
 # Styles -----------------------------------------------------------------------------------------------------------

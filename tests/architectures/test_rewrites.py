@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.architectures.published import Downsample, Upsample
 from ugatit_fast.architectures.rewrites import folded_batch_norm, transposed_phases
+from ugatit_fast.graph import TorchOperations
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.phases import interleave_phases
 
@@ -26,6 +28,18 @@ def test_a_transposed_convolution_is_four_phases(kernel: int, height: int, width
 
     assert expected.shape[2:] == (2 * height, 2 * width)
     assert (interleave_phases(phases) - expected).abs().max() < EXACT
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 6), (8, 4), (16, 18)])
+def test_cuts_blurs_are_means_of_neighbours_and_bilinear_interpolation(height: int, width: int) -> None:
+    x = double(2, 5, height, width)
+    operations = TorchOperations(torch.float64)
+
+    halved = operations.halve(F.pad(x, (1, 1, 1, 1), mode="reflect"), pad=0, pad_mode="zero")
+    doubled = operations.double(x, pad=0, pad_mode="zero")
+
+    assert (halved - Downsample(5).double()(x)).abs().max() < EXACT
+    assert (doubled - Upsample(5).double()(x)).abs().max() < EXACT
 
 
 @pytest.mark.parametrize("biased", [False, True])

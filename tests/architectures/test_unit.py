@@ -133,6 +133,15 @@ def test_half_a_file_in_another_record_is_found(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "x.pt").config == UnitConfig(dim=4, n_res=2)
 
 
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod."])
+def test_names_that_wrappers_put_before_a_domains(wrapper: str, tmp_path: Path) -> None:
+    states = {d: random_state(SIZES[0], seed) for seed, d in enumerate("ab")}
+    torch.save({d: {wrapper + n: t for n, t in state.items()} for d, state in states.items()}, tmp_path / "x.pt")
+    found = read_checkpoint(tmp_path / "x.pt", "B2A").tensors
+    assert torch.equal(found["enc.model.0.conv.weight"], states["b"]["enc.model.0.conv.weight"])
+    assert torch.equal(found["dec.model.2.norm.gamma"], states["a"]["dec.model.2.norm.gamma"])
+
+
 # Refused ----------------------------------------------------------------------------------------------------------
 
 

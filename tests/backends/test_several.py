@@ -21,6 +21,7 @@ from ugatit_fast.backends.base import Heatmaps, Images
 from ugatit_fast.backends.cuda import CudaBackend
 from ugatit_fast.backends.providers import CUDA_PROVIDER
 from ugatit_fast.backends.several import SeveralGpus, shared_out
+from ugatit_fast.backends.styles import Style
 from ugatit_fast.choices import Loading, places_of
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
@@ -35,11 +36,13 @@ class Inverting:
     def __init__(self, name: str, before: Callable[[], None] = lambda: None, *, heatmap: bool = True) -> None:
         self.spec, self.device, self.before, self.heatmap = SPEC, name, before, heatmap
         self.given: list[Images] = []
+        self.styles: list[Style | None] = []
         self.closed = False
 
-    def run(self, images: Images) -> tuple[Images, Heatmaps | None]:
+    def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         self.before()
         self.given.append(images)
+        self.styles.append(style)
         return 255 - images, images[:, ::4, ::4].mean(axis=3, dtype=np.float32) if self.heatmap else None
 
     def close(self) -> None:
@@ -87,6 +90,13 @@ def test_shares_are_whole_and_even(count: int, among: int, parts: list[int]) -> 
     shares = shared_out(count, among)
     assert [where.stop - where.start for where in shares] == parts
     assert [i for where in shares for i in range(count)[where]] == list(range(count))
+
+
+def test_all_draw_in_the_style_that_is_asked_for() -> None:
+    backends = [Inverting(name) for name in "ab"]
+    style = np.ones(8, np.float32)
+    SeveralGpus(backends).run(random_pictures(3, 16, 16), style)
+    assert [backend.styles for backend in backends] == [[style], [style]]
 
 
 @pytest.mark.parametrize("heatmap", [True, False])

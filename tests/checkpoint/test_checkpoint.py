@@ -216,7 +216,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "list": (lambda path: torch.save([1], path), "holds no tensors; expected a generator"),
     "no tensors": (lambda path: torch.save({"step": 3}, path), "holds no tensors"),
     "discriminator": (lambda path: torch.save(six_networks()["disGA"], path), "looks like a discriminator"),
-    "cyclegan": (lambda path: torch.save({"model.1.weight": torch.zeros(2)}, path), "looks like a CycleGAN generator"),
+    "cyclegan": (
+        lambda path: torch.save({"model.1.weight": torch.zeros(2)}, path),
+        "looks like a part of a CycleGAN or pix2pix network",
+    ),
     "other": (lambda path: torch.save({"layer.weight": torch.zeros(2)}, path), "its first tensors are layer.weight"),
     "one way": (
         lambda path: torch.save({"genB2A": tiny_state()}, path),

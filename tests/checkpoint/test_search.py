@@ -299,11 +299,14 @@ def test_nobody_knows_the_size_of_a_light_generators_images(tmp_path: Path) -> N
 D_ONLY = {"disGA": DISCRIMINATOR, "disLA": DISCRIMINATOR}
 NOT_OURS: dict[str, tuple[Any, str]] = {
     "discriminators": (D_ONLY, "it looks like a discriminator; expected genA2B or genB2A"),
-    "cyclegan": ({"model.1.weight": torch.zeros(2)}, "a CycleGAN generator; its first tensors are model.1.weight"),
+    "cyclegan": (
+        {"model.1.weight": torch.zeros(2)},
+        "a part of a CycleGAN or pix2pix network; its first tensors are model.1.weight",
+    ),
     "cut": ({"model.4.filt": torch.zeros(2), "model.1.weight": torch.zeros(1)}, "a CUT generator"),
     "unet": ({"model.model.1.model.0.weight": torch.zeros(2)}, "a pix2pix generator"),
-    "munit": ({"a": {"enc_content.model.0.weight": torch.zeros(2)}}, "a MUNIT generator"),
-    "unit": ({"a": {"enc.model.0.weight": torch.zeros(2)}}, "a UNIT generator"),
+    "munit": ({"a": {"enc_content.model.0.weight": torch.zeros(2)}}, "one domain of MUNIT"),
+    "unit": ({"a": {"enc.model.0.weight": torch.zeros(2)}}, "one domain of UNIT"),
     "drit": ({"enc_c": {"conv.weight": torch.zeros(2)}}, "a DRIT network"),
     "animegan": ({"block_a.0.1.weight": torch.zeros(2)}, "an AnimeGAN generator"),
     "photo2cartoon": ({"genA2B": {"HourGlass1.HG.weight": torch.zeros(2)}}, "photo2cartoon's network"),

@@ -274,6 +274,14 @@ def test_a_second_byte_comes_before_float32(light: FoldedGenerator, calibration:
     assert hopeless.without_bytes == ("attention",)
 
 
+def test_another_measure_may_order_the_places(light: FoldedGenerator, calibration: Calibration) -> None:
+    eight = EightBits.of(light, calibration)
+    judged, ranked = fake_measure({"attention": 11.0}), fake_measure({"stem": 30.0})
+    right = LayerChoice(eight, judged, ranked_by=ranked)
+    assert right.order[0] == "stem"
+    assert "attention" in right.right().fine
+
+
 def test_everything_may_have_to_stay_float32(light: FoldedGenerator, calibration: Calibration) -> None:
     eight = EightBits.of(light, calibration)
     hurts = dict.fromkeys(eight.spans, 11.0)

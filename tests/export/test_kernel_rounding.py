@@ -11,7 +11,14 @@ from ugatit_fast.assets import shipped_weights
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.export.calibration import calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, eight_bit_kernels, emulate
-from ugatit_fast.export.kernel_rounding import MOST_WINDOWS, rounded_kernel, windows, with_rounded_kernels
+from ugatit_fast.export.kernel_rounding import (
+    DAMPING,
+    MOST_WINDOWS,
+    inverse_factor,
+    rounded_kernel,
+    windows,
+    with_rounded_kernels,
+)
 
 
 def kernel_and_inputs(seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -40,6 +47,15 @@ def test_they_err_less_than_the_nearest_on_what_they_read(seed: int) -> None:
     levels, scale = eight_bit_kernels(exact.numpy())
     nearest = torch.from_numpy(levels * scale[:, None, None, None])
     assert error(rounded_kernel(exact, seen.T @ seen), exact, seen) < error(nearest, exact, seen) / 2
+
+
+def test_the_factor_is_that_of_the_inverse() -> None:
+    _, seen = kernel_and_inputs()
+    moment = (seen.T @ seen).double()
+    damped = moment + DAMPING * moment.diagonal().mean() * torch.eye(len(moment), dtype=moment.dtype)
+    factor = inverse_factor(moment)
+    torch.testing.assert_close(factor, factor.triu())
+    torch.testing.assert_close(factor.T @ factor, torch.linalg.inv(damped))
 
 
 @pytest.mark.parametrize("weight", [torch.zeros(2, 3, 1, 1), torch.full((2, 3, 1, 1), 1e-20)])

@@ -15,6 +15,7 @@ from tests.architectures.published_unit import Sizes, random_state
 from tests.conftest import random_pictures
 from tests.tensorrt import under_real, under_rtx
 from tests.tensorrt.real import Real
+from ugatit_fast.architectures.animegan2 import AnimeGan2Config, AnimeGan2Generator
 from ugatit_fast.backends.plan_kernels import plans_of
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.choices import Precision, drawn_style
@@ -28,6 +29,8 @@ SIDE = 32
 NETWORKS: dict[str, object] = {
     "cyclegan": randomised(Published(ngf=8, n_blocks=2, kind="affine")).state_dict(),
     "no norm": randomised(Published(ngf=8, n_blocks=1, kind="none")).state_dict(),
+    "cut": randomised(Published(ngf=8, n_blocks=1, blur_down=True, blur_up=True)).state_dict(),
+    "animegan2": randomised(AnimeGan2Generator(AnimeGan2Config())).state_dict(),
     "unit": {domain: random_state(Sizes(dim=8, n_res=1), seed) for seed, domain in enumerate("ab")},
     "munit": {domain: random_state(Sizes(dim=8, n_res=1, style=8), seed) for seed, domain in enumerate("ab")},
     "U-Net": randomised(PublishedUnet(ngf=8, num_downs=4)).state_dict(),
@@ -65,6 +68,8 @@ def test_they_become_plans(real_tensorrt: Real, checkpoint: Checkpoint, precisio
 def test_with_our_plugins_they_mean_the_same(checkpoint: Checkpoint, precision: Precision) -> None:
     if checkpoint.config.architecture == "unet":
         pytest.skip("has a LeakyReLU, which our plugins have not")
+    if checkpoint.config.architecture == "animegan2":
+        pytest.skip("our kernels in TensorRT have no LeakyReLU")
     spec = EngineSpec.of(
         checkpoint, kind="tensorrt", any_size=False, precision=precision, size=(SIDE, SIDE), batch_sizes=(2,)
     )

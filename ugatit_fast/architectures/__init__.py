@@ -7,6 +7,8 @@
     unet.py          pix2pix's U-Net
     cyclegan.py      CycleGAN, pix2pix with residual blocks, pix2pixHD's global generator
     resnet_tensors.py  what the tensors of such a generator say
+    cut.py           CUT, FastCUT and DCLGAN, which are such a generator with blurs
+    animegan2.py     AnimeGANv2
     unit.py          UNIT
     munit.py         MUNIT, which draws in styles
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
@@ -18,7 +20,9 @@ An architecture is recognised by names and shapes of tensors, never by a file's 
 
 from typing import Any
 
+from ugatit_fast.architectures.animegan2 import AnimeGan2
 from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
+from ugatit_fast.architectures.cut import Cut
 from ugatit_fast.architectures.cyclegan import CycleGan
 from ugatit_fast.architectures.munit import Munit
 from ugatit_fast.architectures.ugatit import Ugatit
@@ -27,7 +31,15 @@ from ugatit_fast.architectures.unit import Unit
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
-ARCHITECTURES: tuple[Architecture[Any], ...] = (Ugatit(), CycleGan(), Unet(), Unit(), Munit())
+ARCHITECTURES: tuple[Architecture[Any], ...] = (
+    Ugatit(),
+    CycleGan(),
+    Cut(),
+    AnimeGan2(),
+    Unet(),
+    Unit(),
+    Munit(),
+)
 """In the order in which they are looked for."""
 
 

@@ -5,10 +5,10 @@ github.com/junyanz/pytorch-CycleGAN-and-pix2pix and github.com/NVIDIA/pix2pixHD.
 `resnet_tensors`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from torch import Tensor, nn
 
@@ -17,7 +17,7 @@ from ugatit_fast.architectures.normed import NormedConfig, folded_stage, norm_of
 from ugatit_fast.architectures.published_options import RunOptions
 from ugatit_fast.architectures.resnet_tensors import ResnetTensors, is_resnet
 from ugatit_fast.architectures.rewrites import transposed_phases
-from ugatit_fast.choices import Hints, Sides
+from ugatit_fast.choices import ArchitectureName, Hints, Sides
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import row_kernels
 from ugatit_fast.graph import ConvolutionWeights, FoldedNetwork, Operations, Picture, StageWeights, Style, Value
@@ -32,7 +32,7 @@ Tensors = Mapping[str, Tensor]
 class ResnetConfig(NormedConfig):
     """What shapes it; the option names of the published code where it has them."""
 
-    architecture = "cyclegan"
+    architecture: ClassVar[ArchitectureName] = "cyclegan"
 
     n_down: int = 2
     """How often the picture is halved, and doubled again."""
@@ -58,6 +58,16 @@ class ResnetConfig(NormedConfig):
     def widths(self) -> list[int]:
         """Channels at each resolution, the picture's first."""
         return [self.ngf << i for i in range(self.n_down + 1)]
+
+    @property
+    def layers(self) -> tuple[int, int]:
+        """Of a halving and of a doubling, as the published code counts them: convolution, norm, activation."""
+        return 3, 3
+
+    @property
+    def transposed(self) -> bool:
+        """Whether transposed convolutions double."""
+        return True
 
 
 # The network as published -----------------------------------------------------------------------------------------
@@ -116,29 +126,29 @@ class ResnetGenerator(Reference):
 
 def places(config: ResnetConfig) -> Iterator[tuple[str, str, str]]:
     """Stage of the folded network, and the convolution and norm of the published one that it is folded from."""
+    down, up = config.layers
     yield "stem", "model.1", "model.2"
     for i in range(config.n_down):
-        yield f"down.{i}", f"model.{4 + 3 * i}", f"model.{5 + 3 * i}"
-    blocks = 4 + 3 * config.n_down
+        yield f"down.{i}", f"model.{4 + down * i}", f"model.{5 + down * i}"
+    blocks = 4 + down * config.n_down
     for i in range(config.n_blocks):
         block = f"model.{blocks + i}.conv_block"
         yield f"block.{i}.0", f"{block}.1", f"{block}.2"
         yield f"block.{i}.1", f"{block}.5", f"{block}.6"
-    ups = blocks + config.n_blocks
+    ups = blocks + config.n_blocks + up - 3  # what else there is comes before the convolution
     for i in range(config.n_down):
-        yield f"up.{i}", f"model.{ups + 3 * i}", f"model.{ups + 1 + 3 * i}"
+        yield f"up.{i}", f"model.{ups + up * i}", f"model.{ups + 1 + up * i}"
 
 
 def last_convolution(config: ResnetConfig) -> str:
-    return f"model.{5 + 6 * config.n_down + config.n_blocks}"
+    return f"model.{5 + sum(config.layers) * config.n_down + config.n_blocks}"
 
 
-def fold_tensors(generator: ResnetGenerator) -> dict[str, Tensor]:
-    """The tensors of the folded network from those of the published one, in the generator's dtype."""
-    config, tensors = generator.config, generator.state_dict()
+def fold_tensors(config: ResnetConfig, tensors: Tensors) -> dict[str, Tensor]:
+    """The tensors of the folded network from those of the published one, in their dtype."""
     folded: dict[str, Tensor] = {}
     for place, conv, norm in places(config):
-        up = place.startswith("up.")
+        up = place.startswith("up.") and config.transposed
         weight = tensors[f"{conv}.weight"].transpose(0, 1) if up else tensors[f"{conv}.weight"]
         weight, beside = folded_stage(config, weight, tensors.get(f"{conv}.bias"), within(tensors, norm))
         folded[f"{place}.weight"] = transposed_phases(weight) if up else weight
@@ -197,6 +207,38 @@ class FoldedResnet(FoldedNetwork):
 # Among the architectures ------------------------------------------------------------------------------------------
 
 
+C = TypeVar("C", bound=ResnetConfig)
+
+
+def understood(path: Path, found: ResnetTensors, hints: Hints, config_of: Callable[..., C]) -> Understood[C]:
+    """What walked tensors are. config_of: a config of a `ResnetConfig`'s fields."""
+    norm, about_norm = found.norm(path, hints)
+    ngf, n_down, n_blocks = len(found.first["weight"]), len(found.downs), len(found.blocks)
+    if not (1 <= ngf <= MOST_NGF and n_blocks <= MOST_BLOCKS and n_down in HALVINGS):
+        raise CheckpointError(
+            f"{path} has {ngf} channels, {n_blocks} blocks and {n_down} halvings; expected at most {MOST_NGF}, "
+            f"{MOST_BLOCKS}, and {HALVINGS[0]} to {HALVINGS[-1]}: it is another network, or damaged"
+        )
+    config = config_of(
+        ngf=ngf,
+        n_down=n_down,
+        n_blocks=n_blocks,
+        norm=norm,
+        affine=found.affine,
+        bias="bias" in found.first,
+        block_pad=found.block_pad,
+    )
+    options = RunOptions.beside(path)
+    side = f"the file doesn't say the size of its training images: {config.img_size}x{config.img_size} unless given"
+    return Understood(
+        config=config,
+        tensors=found.published(places(config), last_convolution(config), running=norm == "batch-running"),
+        notes=(*about_norm, *options.notes(), side),
+        direction=options.direction,
+        chosen=f"norm={norm}" if norm.startswith("batch") else "",
+    )
+
+
 class CycleGan(Architecture[ResnetConfig]):
     """Generators of residual blocks between convolutions and transposed convolutions."""
 
@@ -206,37 +248,10 @@ class CycleGan(Architecture[ResnetConfig]):
     anchors = ("model.1.weight", "model.0.weight")
 
     def claims(self, shapes: Shapes) -> bool:
-        return is_resnet(shapes)
+        return is_resnet(shapes) and not any(name.endswith(".filt") for name in shapes)
 
     def understand(self, path: Path, tensors: Tensors, hints: Hints) -> Understood[ResnetConfig]:
-        found = ResnetTensors.of(path, tensors)
-        norm, about_norm = found.norm(path, hints)
-        ngf, n_down, n_blocks = len(found.first["weight"]), len(found.downs), len(found.blocks)
-        if not (1 <= ngf <= MOST_NGF and n_blocks <= MOST_BLOCKS and n_down in HALVINGS):
-            raise CheckpointError(
-                f"{path} has {ngf} channels, {n_blocks} blocks and {n_down} halvings; expected at most {MOST_NGF}, "
-                f"{MOST_BLOCKS}, and {HALVINGS[0]} to {HALVINGS[-1]}: it is another network, or damaged"
-            )
-        config = ResnetConfig(
-            ngf=ngf,
-            n_down=n_down,
-            n_blocks=n_blocks,
-            norm=norm,
-            affine=found.affine,
-            bias="bias" in found.first,
-            block_pad=found.block_pad,
-        )
-        named = found.published(places(config), last_convolution(config), running=norm == "batch-running")
-        side = f"the file doesn't say the size of its training images: {config.img_size}x{config.img_size} unless given"
-        chosen = f"norm={norm}" if norm.startswith("batch") else ""
-        options = RunOptions.beside(path)
-        return Understood(
-            config=config,
-            tensors=named,
-            notes=(*about_norm, *options.notes(), side),
-            direction=options.direction,
-            chosen=chosen,
-        )
+        return understood(path, ResnetTensors.of(path, tensors), hints, ResnetConfig)
 
     def configured(self, settings: Mapping[str, Any], side: int) -> ResnetConfig:
         return ResnetConfig(**dict(settings) | {"img_size": side})
@@ -246,7 +261,7 @@ class CycleGan(Architecture[ResnetConfig]):
 
     def fold(self, reference: Reference) -> FoldedResnet:
         assert isinstance(reference, ResnetGenerator), "its config is of this kind"
-        return FoldedResnet(reference.config, fold_tensors(reference))
+        return FoldedResnet(reference.config, fold_tensors(reference.config, reference.state_dict()))
 
     def folded(self, config: ResnetConfig, tensors: Tensors) -> FoldedResnet:
         return FoldedResnet(config, tensors)

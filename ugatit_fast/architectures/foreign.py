@@ -10,22 +10,25 @@ ITS_BOTH = "the generators are in the gen_*.pt beside it"
 OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
 NEIGHBOURS = (
     (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
-    (r"(^|\.)enc_content\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
+    (r"(^|\.)(enc_style|mlp)\.model\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
+    (r"(^|\.)enc_content\.", "it looks like CUT's netG resnet_cat, which isn't served; expected resnet_9blocks"),
     (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
     (r"(^|\.)enc\.model\.", f"it looks like one domain of UNIT, and {OF_BOTH}"),
     (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),
     (r"(^|\.)state\.\d+\.exp_avg", f"it looks like the state of an optimiser (optimizer.pt); {ITS_BOTH}"),
-    (r"(^|\.)block_a\.0\.", "it looks like an AnimeGAN generator"),
-    (r"(^|\.)model\.\d+\.filt$", "it looks like a CUT generator"),
+    (r"(^|\.)block_a\.", "it looks like a part of an AnimeGANv2 generator"),
     (r"(^|\.)model\.model\.1\.model\.", "it looks like a part of a pix2pix generator (a U-Net)"),
     (r"weight_orig$", "it looks like a discriminator; expected genA2B or genB2A"),
     (r"(^|\.)mlp_\d+\.\d+\.", f"it looks like CUT's netF, which only training needs; {ITS_GENERATOR}"),
     (r"\.mlp_shared\.", "it looks like a SPADE generator, which makes pictures of label maps and isn't served"),
-    (r"(^|\.)(convs\.\d+\.conv|synthesis\.b\d+|mapping\.fc\d+|to_rgbs?\d*)\.", "it looks like a StyleGAN generator"),
+    (
+        r"(^|\.)(convs\.\d+\.conv|synthesis\.b\d+|mapping\.fc\d+|to_rgbs?\d*)\.",
+        "it looks like a StyleGAN generator (SinCUT's too), which isn't served",
+    ),
     (r"(^|\.)model1_1\.", "it looks like pix2pixHD's local enhancer (netG local), which isn't served"),
     (r"(^|\.)(scale\d+_)?layer\d+\.\d+\.", f"it looks like a discriminator of pix2pixHD; {ITS_GENERATOR}"),
-    (r"(^|\.)model\.0\.(weight|bias)$", f"it looks like a discriminator of CycleGAN or pix2pix; {ITS_GENERATOR}"),
-    (r"(^|\.)model\.\d+\.", "it looks like a part of a CycleGAN or pix2pix network"),
+    (r"(^|\.)model\.0\.(weight|bias)$", f"it looks like a discriminator of CycleGAN, pix2pix or CUT; {ITS_GENERATOR}"),
+    (r"(^|\.)model\.\d+\.", "it looks like a part of a CycleGAN, pix2pix or CUT network"),
     (r"^generator(_[AB])?/", "it looks like a TensorFlow network"),
 )
 """What in a tensor's name tells a network of another kind."""

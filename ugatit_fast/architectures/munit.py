@@ -26,7 +26,7 @@ from ugatit_fast.architectures.unit import (
     UnitConfig,
     fold_tensors,
 )
-from ugatit_fast.architectures.unit_tensors import UnitTensors
+from ugatit_fast.architectures.unit_tensors import UnitTensors, anchors_of
 from ugatit_fast.choices import Hints, drawn_style
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.graph import MlpWeights, Operations, Picture, Style, StyleEncoderWeights, Value
@@ -216,7 +216,7 @@ class Munit(Unit):
     name = "munit"
     title = "MUNIT"
     config = MunitConfig
-    anchors = (f"a.{ENCODER}.model.0.conv.weight",)
+    anchors = anchors_of(ENCODER)
     encoder = ENCODER
 
     def understand(self, path: Path, tensors: Tensors, hints: Hints) -> Understood[UnitConfig]:

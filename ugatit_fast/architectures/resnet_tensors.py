@@ -25,8 +25,8 @@ Layer = dict[str, Tensor]
 
 
 def is_resnet(shapes: Shapes) -> bool:
-    """Whether there are blocks among numbered layers, and no blurs between them (those are CUT's)."""
-    return any(BLOCK_WEIGHT.fullmatch(name) for name in shapes) and not any(name.endswith(".filt") for name in shapes)
+    """Whether there are blocks among numbered layers."""
+    return any(BLOCK_WEIGHT.fullmatch(name) for name in shapes)
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,11 @@ class ResnetTensors:
     """By their whole names: what belongs to no layer."""
 
     @classmethod
-    def of(cls, path: Path, tensors: Mapping[str, Tensor]) -> "ResnetTensors":
-        """Raises CheckpointError where they are of a network that is nearly this, and isn't translated with."""
+    def of(cls, path: Path, tensors: Mapping[str, Tensor], *, transposed: bool = True) -> "ResnetTensors":
+        """transposed: whether transposed convolutions double.
+
+        Raises CheckpointError where they are of a network that is nearly this, and isn't translated with.
+        """
         layers: dict[int, dict[int, Layer]] = {}
         others: Layer = {}
         for name, tensor in tensors.items():
@@ -91,6 +94,8 @@ class ResnetTensors:
             others=others,
         )
         made.refuse_others(path)
+        if transposed:
+            made.refuse_resizing(path)
         return made
 
     @property
@@ -110,6 +115,9 @@ class ResnetTensors:
     def refuse_others(self, path: Path) -> None:
         """Networks of the same layers that make no pictures of pictures."""
         refuse_colours(path, self.first["weight"].shape[1], self.last["weight"].shape[0])
+
+    def refuse_resizing(self, path: Path) -> None:
+        """Networks that double without a transposed convolution, and have no tensors that say how."""
         if any(up.convolution["weight"].shape[0] < up.convolution["weight"].shape[1] for up in self.ups):
             raise CheckpointError(
                 f"{path} is of a fork that doubles pictures by resizing and a convolution, whose weights don't tell "

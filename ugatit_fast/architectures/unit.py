@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ugatit_fast.architectures.architecture import Architecture, Understood
-from ugatit_fast.architectures.unit_tensors import UnitTensors, source_and_target
+from ugatit_fast.architectures.unit_tensors import UnitTensors, anchors_of, source_and_target
 from ugatit_fast.choices import ArchitectureName, Direction, Hints, Sides
 from ugatit_fast.fold import row_kernels
 from ugatit_fast.graph import (
@@ -298,7 +298,7 @@ class Unit(Architecture[UnitConfig]):
     name: ClassVar[ArchitectureName] = "unit"
     title = "UNIT"
     config = UnitConfig
-    anchors = ("a.enc.model.0.conv.weight",)
+    anchors = anchors_of("enc")
     both_ways = True
     encoder: ClassVar[str] = "enc"
 

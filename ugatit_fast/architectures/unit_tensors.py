@@ -16,6 +16,9 @@ from ugatit_fast.errors import CheckpointError
 
 DOMAINS: dict[Direction, tuple[str, str]] = {"A2B": ("a", "b"), "B2A": ("b", "a")}
 """Source and target, as the files call them."""
+WRAPPERS = ("", "module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before the names of a domain's tensors."""
+WRAPPED = re.compile(r"^([ab])\.(?:module\.|_orig_mod\.)+")
 STATISTICS = re.compile(r"\.norm\.(running_mean|running_var|num_batches_tracked)$")
 """Dummies of AdaIN, and what instance norms of PyTorch 0.3 kept: used by neither."""
 MOST_DIM, MOST_BLOCKS, HALVINGS = 1024, 64, range(2, 6)
@@ -27,9 +30,15 @@ OPTION = re.compile(r"^\s+(pad_type|activ)\s*:\s*['\"]?(\w+)", re.MULTILINE)
 """As much of YAML as the published configurations are written in: the discriminator has an activation of its own."""
 
 
+def anchors_of(encoder: str) -> tuple[str, ...]:
+    """The first tensor of domain A, whatever wraps its network."""
+    return tuple(f"a.{wrapper}{encoder}.model.0.conv.weight" for wrapper in WRAPPERS)
+
+
 def source_and_target(direction: Direction, tensors: Mapping[str, Tensor], encoder: str) -> dict[str, Tensor]:
     """The tensors of one direction, without their domains' names, from those of both domains."""
     source, target = DOMAINS[direction]
+    tensors = {WRAPPED.sub(r"\1.", name): tensor for name, tensor in tensors.items()}
     own = {name.removeprefix(f"{source}."): t for name, t in tensors.items() if name.startswith(f"{source}.{encoder}.")}
     drawn = {
         name.removeprefix(f"{target}."): t

@@ -125,6 +125,8 @@ class ChosenOperations(TorchOperations):
         pad_mode: str = "reflect",
         norm: bool = True,
         slope: float = 0.0,
+        depthwise: bool = False,
+        residual_border: int = 1,
     ) -> Tensor:
         plain = super().stage
 
@@ -132,12 +134,12 @@ class ChosenOperations(TorchOperations):
             if way is None:
                 return plain(
                     x, weights, stride=stride, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad,
-                    pad_mode=pad_mode, norm=norm, slope=slope,
+                    pad_mode=pad_mode, norm=norm, slope=slope, depthwise=depthwise, residual_border=residual_border,
                 )  # fmt: skip
-            added = None if residual is None else interior(residual, 1)
+            added = None if residual is None else interior(residual, residual_border)
             return self.ours(x, weights, way, style, unbiased, relu, added, pad, pad_mode, phases=False)
 
-        if stride != 1 or not norm or slope:
+        if stride != 1 or not norm or slope or depthwise:
             return run(None)
         return self.by_choice(layer_of(norm_of(weights), x.shape, weights.weight), run)
 

@@ -7,6 +7,7 @@ convolution's result once for each operator that reads it); with the size fixed 
 import hashlib
 import json
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ from ugatit_fast.backends.base import Heatmaps, Images, joined
 from ugatit_fast.backends.border import border
 from ugatit_fast.backends.compiled_file import keep, kept
 from ugatit_fast.backends.lanes import Lanes
-from ugatit_fast.backends.styles import Style
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import BackendUnavailable
 from ugatit_fast.machine import available_cores, cpu_in_words, pip_install
@@ -40,7 +41,7 @@ class Tensor(Protocol):
 class Request(Protocol):
     """As much as we use of `openvino.InferRequest`."""
 
-    def infer(self, inputs: list[Images], share_inputs: bool) -> object: ...
+    def infer(self, inputs: Sequence[Images | Style], share_inputs: bool) -> object: ...
 
     def get_output_tensor(self, index: int) -> Tensor: ...
 
@@ -70,14 +71,15 @@ class OpenVinoBackend:
         self.sized((spec.height, spec.width)).lanes  # noqa: B018 - compiles it
 
     def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
-        """One at a time: a CPU gains nothing from batches. No engine of eight bits draws in styles."""
-        return joined([self.translated(image[None]) for image in images], images)
+        """One at a time: a CPU gains nothing from batches."""
+        given = style_for(self.spec, style)
+        return joined([self.translated(image[None], given) for image in images], images)
 
-    def translated(self, image: Images) -> tuple[Images, Heatmaps | None]:
+    def translated(self, image: Images, style: Style | None) -> tuple[Images, Heatmaps | None]:
         """Of one picture, (1, h, w, 3)."""
         height, width = image.shape[1:3]
         with border(self.path, self.spec), self.sized((height, width)).lanes.lane() as request:
-            request.infer([image], share_inputs=True)
+            request.infer([image] if style is None else [image, style], share_inputs=True)
             results = [request.get_output_tensor(i).data.copy() for i in range(2 if self.spec.heatmap else 1)]
         return results[0], results[1] if self.spec.heatmap else None
 
@@ -110,7 +112,7 @@ class OpenVinoBackend:
 
     def compile(self, size: Size) -> Any:
         model = self.model.clone()
-        model.reshape([1, *size, 3])
+        model.reshape({"image": [1, *size, 3]})
         return self.core.compile_model(model, "CPU", self.settings)
 
     @cached_property

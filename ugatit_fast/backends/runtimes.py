@@ -174,7 +174,7 @@ def open_tensorrt(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "
 
 
 def open_openvino(path: Path, spec: EngineSpec, loading: Loading, say: Say) -> "Backend":
-    if places_of(loading.device).kind == "cuda":
+    if loading.device not in ("auto", "cpu"):
         raise BackendUnavailable(f"{path} multiplies bytes on the CPU: --device cuda can't run it; use --device cpu")
     from ugatit_fast.backends.openvino_engine import OpenVinoBackend
 

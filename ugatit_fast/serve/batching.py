@@ -120,7 +120,7 @@ class Batcher:
     async def translate(
         self, picture: Pixels, run: Callable[[Pixels], Sequence[Translated]] | None = None
     ) -> Translated:
-        """Translate a picture, uint8 (h, w, 3). run: instead of the batcher's; pictures of a batch have equal ones.
+        """Translate a picture, uint8 (h, w, 3).
 
         Raises what `run` raised for its batch. Cancelling gives up the place in the queue.
         """

@@ -71,6 +71,7 @@ def load(file: Path, wanted: tuple[int, int] | None, loading: Loading, stack: Ex
         file,
         device=loading.device,
         threads=loading.threads,
+        tune=loading.tune,
         trust_plan=loading.trust_plan,
         style=loading.style if styled else None,
     )
