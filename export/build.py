@@ -21,7 +21,16 @@ from ugatit_fast.backends.runtimes import (
     runtime_of,
 )
 from ugatit_fast.checkpoint import Checkpoint, check_pictures, read_checkpoint, write_safetensors
-from ugatit_fast.choices import BackendChoice, Device, Direction, EngineKind, Loading, Precision, check_choice
+from ugatit_fast.choices import (
+    EIGHT_BITS,
+    BackendChoice,
+    Device,
+    Direction,
+    EngineKind,
+    Loading,
+    Precision,
+    check_choice,
+)
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
 from ugatit_fast.export.eight_bits import EightBits
@@ -35,6 +44,7 @@ from ugatit_fast.progress import Phased, Say
 
 SLACK_DB = (0.0, 0.5, 1.0, 2.0, 4.0)
 """How much better than the gate an emulation has to be: one after the other, until the engine itself passes."""
+WIDE_WORDS: dict[Precision, str] = {"fp32": "float32", "fp16": "float16"}
 DEFAULT_BATCH = (1, 4, 16)
 LARGEST_BATCH = 1024
 TENSORRT_DEFAULTS = TensorRTOptions()
@@ -88,14 +98,16 @@ def build_engine(
     precision = precision_of(runtime, precision, fast=fast)
     if precision not in runtime.forms:
         raise InputError(f"{runtime.kind} engines are {' or '.join(runtime.forms)}, not {precision}")
-    if calibration and precision != "int8":
+    if calibration and precision not in EIGHT_BITS:
         raise InputError(
-            f"--calibration is for int8 engines, not for {precision}; leave it out, or add --precision int8"
+            f"--calibration is for int8 and fp8 engines, not for {precision}; leave it out, or add --precision int8"
         )
+    if reason := runtime.too_old(precision, tensorrt.gpu):
+        raise InputError(reason)
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
-    if precision == "int8" and not source.config.eight_bits:
+    if precision in EIGHT_BITS and not source.config.eight_bits:
         raise InputError(f"a {source.architecture.title} generator has no form in eight bits; choose fp32 or fp16")
     spec = EngineSpec.of(
         source,
@@ -118,7 +130,7 @@ def build_engine(
     say(f"building {path.name}: {spec.kind}, {precision}, {spec.height}x{spec.width}{or_any}")
     with staged(path) as partial, TemporaryDirectory() as graphs:
         request = BuildRequest(tensorrt, device, say, progress, Path(graphs))
-        if precision == "int8":
+        if precision in EIGHT_BITS:
             choice = layer_choice(source, spec, calibration, say, progress)
             spec, found = proven_in_eight_bits(source, spec, partial, request, choice)
         else:
@@ -136,26 +148,28 @@ def proven(source: Checkpoint, spec: EngineSpec, path: Path, request: "BuildRequ
 def proven_in_eight_bits(
     source: Checkpoint, spec: EngineSpec, path: Path, request: "BuildRequest", choice: LayerChoice
 ) -> tuple[EngineSpec, Difference]:
-    """The same with eight bits in as many layers as pass the gate; an engine may come out worse than its emulation. A
-    float32 engine where that is none.
+    """The same with eight bits in as many layers as pass the gate; an engine may come out worse than its emulation. An
+    engine in what its runtime takes by itself where that is none.
     """
     for slack in SLACK_DB:
         eight = choice.right(slack)
         if not eight.has_bytes:
             break
         facts = eight.facts()
-        request.say(
-            f"int8: {len(eight.spans)} of {len(eight.multiply_adds)} layers read one byte a value; {facts.rest}"
-        )
+        count = f"{len(eight.spans)} of {len(eight.multiply_adds)}"
+        request.say(f"{spec.precision}: {count} layers read one byte a value; {facts.rest}")
         try:
             return proven(source, replace(spec, eight_bits=facts), path, replace(request, eight=eight))
         except ExportError as error:
             request.say(f"{error.args[0].partition(' and was not written')[0]}; again, with fewer layers in eight bits")
     none_passes = "no layer of this network can have eight bits within the gate"
-    if "fp32" not in RUNTIMES[spec.kind].forms:
+    if not choice.eight.has_bytes:
+        none_passes = "TensorRT's convolutions of eight bits take multiples of 16 channels, which no layer here has"
+    instead = RUNTIMES[spec.kind].default_precision
+    if instead in EIGHT_BITS:
         raise ExportError(f"{none_passes}; build an engine with --precision fp32")
-    request.say(f"{none_passes}: built as float32")
-    return proven(source, replace(spec, precision="fp32"), path, request)
+    request.say(f"{none_passes}: built as {WIDE_WORDS[instead]}")
+    return proven(source, replace(spec, precision=instead), path, request)
 
 
 def refuse_options_of_others(runtime: Runtime, tensorrt: TensorRTOptions) -> None:
@@ -219,7 +233,7 @@ class Written(NamedTuple):
 
 def write_engine(source: Checkpoint, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     folded = request.eight.folded if request.eight else source.folded()
-    if spec.precision == "fp16":
+    if spec.precision == "fp16" or (request.eight and request.eight.around_zero):
         folded = folded.half_precision()
     return WRITERS[spec.kind](folded, spec, path, request)
 
@@ -237,13 +251,17 @@ def write_tensors(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: 
 def write_plans(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     from ugatit_fast.export.tensorrt_engine import write_tensorrt_engine
 
-    return Written(write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress))
+    return Written(
+        write_tensorrt_engine(folded, spec, request.tensorrt, path, request.say, request.progress, eight=request.eight)
+    )
 
 
 def write_rtx_plans(folded: FoldedNetwork, spec: EngineSpec, path: Path, request: BuildRequest) -> Written:
     from ugatit_fast.export.rtx_engine import write_rtx_engine
 
-    return Written(*write_rtx_engine(folded, spec, request.tensorrt, path, request.graphs, request.progress))
+    return Written(
+        *write_rtx_engine(folded, spec, request.tensorrt, path, request.graphs, request.progress, eight=request.eight)
+    )
 
 
 WRITERS: dict[EngineKind, Callable[[FoldedNetwork, EngineSpec, Path, BuildRequest], Written]] = {

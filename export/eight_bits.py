@@ -4,6 +4,8 @@
     kernel      int8 in [-127, 127], one scale an output channel             w = scale[o] * q
     sums        int32, exact; norms, style and residual streams in float32
 
+TensorRT has other numbers, around zero and beside float16: `around_zero` says which.
+
 The first convolution reads the picture's own bytes, with no rounding at all. A place (the convolutions by their names
 in the folded network, and "style", the first linear layer of a full generator) has eight bits where `EightBits.spans`
 names it, and float32 elsewhere. Between the two: where `EightBits.fine` names it, what it reads is two bytes, a uint8
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ugatit_fast.engine import EightBitFacts
+from ugatit_fast.export.around_zero import AroundZero
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
 from ugatit_fast.graph import (
@@ -41,6 +44,11 @@ LEVELS = 255
 """Steps of a uint8."""
 LARGEST_KERNEL = 127
 """Of an int8 kernel: -128 has no counterpart, and none is needed."""
+CONVOLUTION_AXES = 4
+BYTES_AT_ONCE = 16
+"""Channels that TensorRT's convolutions of eight bits come in."""
+TRUNK_TAPS = {2, 3}
+"""Sides of its kernels; those of 2 are the phases of an up-sampling one."""
 SMALLEST_SCALE = 1e-12
 """What a channel of zeros has: it stays zero, and nothing is divided by zero."""
 
@@ -73,9 +81,9 @@ class Span:
         return float(np.float32(self.scale / (2 * LARGEST_KERNEL)))
 
     @property
-    def symmetric_scale(self) -> float:
-        """Of int8 around 0, for runtimes that know no zero points."""
-        return float(np.float32(max(-self.low, self.high, SMALLEST_SCALE * LARGEST_KERNEL) / LARGEST_KERNEL))
+    def largest(self) -> float:
+        """Magnitude."""
+        return max(-self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,8 @@ class EightBits:
     """That the spans are from."""
     rounded: Mapping[str, Tensor] = field(default_factory=dict)
     """Kernels of places that have better ones than the nearest bytes: float32 that eight bits hold exactly."""
+    around_zero: AroundZero | None = None
+    """What the bytes are for TensorRT, which knows no zero points; None: what stands at the top of this file."""
 
     @cached_property
     def folded(self) -> FoldedNetwork:
@@ -134,6 +144,16 @@ class EightBits:
         rest = {place: span for place, span in self.spans.items() if place not in moved}
         return replace(self, spans=rest, fine={**self.fine, **moved})
 
+    def for_tensor_cores(self, numbers: AroundZero) -> "EightBits":
+        """The same in eight bits around zero, in the places that TensorRT's convolutions of these take."""
+        tensors = self.even.tensors()
+        places = [place for place in self.spans if fits_tensor_cores(tensors.get(f"{place}.weight"))]
+        return replace(self.only(places), around_zero=numbers)
+
+    def scale(self, span: Span) -> float:
+        """Of what a place reads."""
+        return self.around_zero.scale(span.largest) if self.around_zero else span.scale
+
     def lost(self, place: str) -> NDArray[np.float32]:
         """(o, i): what rounding to int8 took from the sum of each kernel's taps."""
         exact, weight = (one.tensors()[f"{place}.weight"].numpy() for one in (self.even, self.folded))
@@ -152,16 +172,28 @@ class EightBits:
 
     def facts(self) -> EightBitFacts:
         """For the engine's description."""
+        halves = self.around_zero is not None
         return EightBitFacts(
             calibration_photos=self.photos,
             layers_of_two_bytes=tuple(self.fine),
-            layers_in_float32=self.in_float32,
+            layers_in_float32=() if halves else self.without_bytes,
+            layers_in_float16=self.without_bytes if halves else (),
         )
 
     @property
-    def in_float32(self) -> tuple[str, ...]:
-        """The places that have no bytes."""
+    def without_bytes(self) -> tuple[str, ...]:
+        """The places that have none: in float32, or for TensorRT in float16."""
         return tuple(place for place in self.multiply_adds if self.span(place) is None)
+
+
+def fits_tensor_cores(weight: Tensor | None) -> bool:
+    """Whether a kernel (o, c, h, w) is one of those between the ends that all the time goes to: convolutions of a few
+    taps, of as many channels as tensor cores multiply bytes by.
+    """
+    if weight is None or weight.ndim != CONVOLUTION_AXES:
+        return False
+    outputs, inputs, *taps = weight.shape
+    return not outputs % BYTES_AT_ONCE and not inputs % BYTES_AT_ONCE and set(taps) <= TRUNK_TAPS
 
 
 def minds_means(weights: ConvolutionWeights | AttentionWeights) -> bool:
@@ -195,8 +227,10 @@ class Emulated(TorchOperations):
         if span is None:
             return super().convolved(x, weights, stride)
         kernel, scale = self.kernel(place, weights.weight)
-        result = F.conv2d(self.read(x, place, span), kernel, stride=stride) * (scale * span.scale)[:, None, None]
-        return result + self.given_back(x, weights, span) if minds_means(weights) else result
+        result = F.conv2d(self.read(x, place, span), kernel, stride=stride)
+        result *= (scale * self.eight.scale(span))[:, None, None]
+        given_back = self.eight.around_zero is None and minds_means(weights)
+        return result + self.given_back(x, weights, span) if given_back else result
 
     def given_back(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, span: Span) -> Tensor:
         """What rounding took from the sums of kernels, times the mean of what they read, (n, o, 1, 1)."""
@@ -205,6 +239,8 @@ class Emulated(TorchOperations):
 
     def read(self, x: Tensor, place: str, span: Span) -> Tensor:
         """What a place reads of an activation, in steps of its scale."""
+        if self.eight.around_zero:
+            return self.eight.around_zero.nearest(x / self.eight.scale(span))
         read = x / span.scale if place == PICTURE else levels(x, span)
         if place in self.eight.fine:
             read = read + rest(x, read, span) * (span.rest_scale / span.scale)
@@ -221,6 +257,9 @@ class Emulated(TorchOperations):
         return super().style(read, StyleWeights(tensors | first, weights.prefix))
 
     def kernel(self, place: str, weight: Tensor) -> tuple[Tensor, Tensor]:
+        if place not in self.kernels and self.eight.around_zero:
+            numbers, half_scale = self.eight.around_zero.kernels(weight.numpy())
+            self.kernels[place] = numbers, torch.from_numpy(half_scale.astype(np.float32))
         if place not in self.kernels:
             kernel, scale = eight_bit_kernels(weight.numpy())
             self.kernels[place] = torch.from_numpy(kernel.astype(np.float32)), torch.from_numpy(scale)

@@ -9,13 +9,15 @@ reads. Neighbouring pixels do, so that most of the error goes: 2 dB of a whole n
 (GPTQ: Frantar et al., arXiv 2210.17323, algorithm 1.) X are windows of what a place reads, as eight bits leave it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil, sqrt
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ugatit_fast.export.around_zero import AroundZero
 from ugatit_fast.export.eight_bits import LARGEST_KERNEL, SMALLEST_SCALE, EightBits, Emulated
 from ugatit_fast.graph import AttentionWeights, ConvolutionWeights
 from ugatit_fast.media.images import Pixels
@@ -39,7 +41,7 @@ def with_rounded_kernels(eight: EightBits, pictures: Sequence[Pixels], progress:
     rounded, places = {}, list(reading.moments)
     for done, place in enumerate(places):
         progress("rounding kernels", done, len(places))
-        rounded[place] = rounded_kernel(reading.weights[place], reading.moments[place])
+        rounded[place] = rounded_kernel(reading.weights[place], reading.moments[place], eight.around_zero)
     progress("rounding kernels", len(places), len(places))
     return replace(eight, rounded=rounded)
 
@@ -57,7 +59,7 @@ class Windows(Emulated):
         place = weights.prefix
         span = self.eight.span(place)
         if span is not None:
-            seen = windows(self.read(x, place, span) * span.scale, weights.weight.shape[2:], stride)
+            seen = windows(self.read(x, place, span) * self.eight.scale(span), weights.weight.shape[2:], stride)
             moment = seen.T @ seen
             self.moments[place] = self.moments[place] + moment if place in self.moments else moment
             self.weights = {**self.weights, place: weights.weight}
@@ -72,16 +74,17 @@ def windows(x: Tensor, size: Sequence[int], stride: int) -> Tensor:
     return some.permute(1, 2, 0, 3, 4).reshape(some.shape[1] * some.shape[2], -1)
 
 
-def rounded_kernel(weight: Tensor, moment: Tensor) -> Tensor:
-    """(o, c, h, w) -> the same shape, float32, of which `eight_bit_kernels` makes the integers chosen here.
+def rounded_kernel(weight: Tensor, moment: Tensor, numbers: AroundZero | None = None) -> Tensor:
+    """(o, c, h, w) -> the same shape, float32, of which `eight_bit_kernels`, or the kernels of `numbers`, makes the
+    integers chosen here.
 
     Each output's largest value keeps its place at the end of the scale, so that the scale stays what it was. moment
     (c * h * w, the same): X X^T of the inputs.
     """
     rest = weight.reshape(len(weight), -1).double()
-    scale = rest.abs().amax(1).clamp_min(SMALLEST_SCALE * LARGEST_KERNEL).float().div(LARGEST_KERNEL).double()
+    nearest, scale = grid_of(rest, numbers)
     largest = rest.abs().argmax(1)
-    ends = (rest.gather(1, largest[:, None])[:, 0] / scale).round()
+    ends = nearest(rest.gather(1, largest[:, None])[:, 0] / scale)
     factor = inverse_factor(moment.double())
     levels = torch.empty_like(rest)
     for start in range(0, rest.shape[1], BLOCK):
@@ -89,12 +92,20 @@ def rounded_kernel(weight: Tensor, moment: Tensor) -> Tensor:
         block, errors = rest[:, start:end], rest.new_zeros(len(rest), end - start)
         for j in range(end - start):
             column = start + j
-            nearest = (block[:, j] / scale).round().clamp(-LARGEST_KERNEL, LARGEST_KERNEL)
-            levels[:, column] = torch.where(largest == column, ends, nearest)
+            levels[:, column] = torch.where(largest == column, ends, nearest(block[:, j] / scale))
             errors[:, j] = (block[:, j] - levels[:, column] * scale) / factor[column, column]
             block[:, j:] -= errors[:, j, None] * factor[column, column:end]
         rest[:, end:] -= errors @ factor[start:end, end:]
     return (levels * scale[:, None]).reshape(weight.shape).float()
+
+
+def grid_of(weight: Tensor, numbers: AroundZero | None) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """What rounds to the numbers that there are, in steps of a scale; and the scale (o,) of weights (o, n), float64."""
+    largest = weight.abs().amax(1)
+    if numbers:
+        return numbers.nearest, torch.from_numpy(numbers.scales(largest.float().numpy()).astype(np.float64))
+    scale = largest.clamp_min(SMALLEST_SCALE * LARGEST_KERNEL).float().div(LARGEST_KERNEL).double()
+    return lambda steps: steps.round().clamp(-LARGEST_KERNEL, LARGEST_KERNEL), scale
 
 
 def inverse_factor(moment: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """Which places of a network have eight bits: all of them, less those that cost the picture most, until it is right.
 
 A place that costs too much reads two bytes instead of one; where even that isn't enough, places become float32, in the
-same order. A place's cost is the squared error that it alone makes for each multiply-add that it saves. Tried in an
-emulation, which takes as long as the float32 network in PyTorch: once where everything may have eight bits; otherwise
-once for each place alone, on pictures of half the sides where the network takes them, which order places alike; and
-then for a few numbers of places, halving.
+same order. TensorRT has no two bytes: there they become float16 at once. A place's cost is the squared error that it
+alone makes for each multiply-add that it saves. Tried in an emulation, which takes as long as the float32 network in
+PyTorch: once where everything may have eight bits; otherwise once for each place alone, on pictures of half the sides
+where the network takes them, which order places alike; and then for a few numbers of places, halving.
 """
 
 from collections.abc import Callable, Collection
@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.checkpoint import Checkpoint
 from ugatit_fast.engine import EngineSpec
+from ugatit_fast.export.around_zero import NUMBERS
 from ugatit_fast.export.calibration import calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
 from ugatit_fast.export.kernel_rounding import with_rounded_kernels
@@ -59,9 +61,11 @@ class LayerChoice:
 
         if passes(self.eight):
             return self.eight
-        order, finest = self.order, self.eight.refined(self.order)
-        if passes(finest):
-            return self.eight.refined(order[: fewest(order, lambda places: passes(self.eight.refined(places)))])
+        order, finest = self.order, self.eight
+        if self.eight.around_zero is None:
+            finest = self.eight.refined(order)
+            if passes(finest):
+                return self.eight.refined(order[: fewest(order, lambda places: passes(self.eight.refined(places)))])
         return finest.without(order[: fewest(order, lambda places: passes(finest.without(places)))])
 
     @cached_property
@@ -90,6 +94,8 @@ def layer_choice(
     pictures = calibration_pictures(folder, (spec.height, spec.width), say, progress)
     folded = source.folded()
     eight = EightBits.of(folded, calibrate(folded, pictures, progress))
+    if RUNTIMES[spec.kind].forms[spec.precision] == "bytes around zero":
+        eight = eight.for_tensor_cores(NUMBERS[spec.precision])
     eight = with_rounded_kernels(eight, pictures, progress)
     judges = pictures[:MOST_JUDGES]
     generator = source.generator()

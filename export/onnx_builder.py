@@ -47,6 +47,11 @@ class OnnxBuilder:
             self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
 
+    def keep(self, tensor: TensorProto) -> str:
+        """An initializer as it is, by its own name; the same name stands for the same value."""
+        self.initializers.setdefault(tensor.name, tensor)
+        return tensor.name
+
     def integers(self, *values: int) -> str:
         """A 1-D int64 constant."""
         return self.constant(np.array(values, np.int64), "i64_" + "_".join(map(str, values)).replace("-", "m"))

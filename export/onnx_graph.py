@@ -11,6 +11,7 @@ from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.eight_bits import EightBits
 from ugatit_fast.export.int8_rows import Int8RowOperations
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, CHANNELS_LAST
+from ugatit_fast.export.onnx_around_zero import ConvolutionsAroundZero
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_quantised import QuantisedConvolutions
@@ -39,8 +40,8 @@ def to_onnx(
 
     The heat map is a second output, float32 (n, h / 4, w / 4) ("heatmap"), where the spec asks for it. The batch is
     dynamic unless given, height and width where the spec serves any size. plugins: let TensorRT run our normalisation
-    kernels, in the form of convolutions. eight: what has eight bits in the forms of rows and of
-    bytes, and of which network; `folded` is that one. The description of the engine travels in `metadata_props`.
+    kernels, in the form of convolutions. eight: what has eight bits, and of which network; `folded` is that one, in
+    float16 for TensorRT. The description of the engine travels in `metadata_props`.
     """
     builder = OnnxBuilder()
     size = None if spec.any_size else (spec.height, spec.width)
@@ -76,7 +77,9 @@ def operations_of(
     if form == "bytes":
         assert eight is not None, "what has eight bits has been chosen"
         return QuantisedConvolutions(builder, eight)
-    layout = CHANNELS_LAST if form == "channels last" else CHANNELS_FIRST
+    layout = CHANNELS_LAST if form in ("channels last", "bytes around zero") else CHANNELS_FIRST
+    if eight is not None:
+        return ConvolutionsAroundZero(builder, folded, layout, eight, size=size, plugins=plugins)
     return ConvolutionOperations(builder, folded, layout, size=size, plugins=plugins)
 
 

@@ -16,13 +16,13 @@ class BuildOptions:
     backend: BackendChoice = "auto"
     """What runs the engine; auto is the fastest that this machine can run."""
     precision: Precision | None = None
-    """fp32, fp16 or int8, as far as the backend has it; its own choice unless given. int8 is twice as fast on CPUs with
-    8-bit products, and within 40 dB.
+    """fp32, fp16, int8 or fp8, as far as the backend has it; its own choice unless given. int8 is twice as fast on CPUs
+    with 8-bit products, and within 40 dB, as is fp8, for TensorRT on GPUs from Ada on.
     """
     fast: bool = False
     """On a CPU with 8-bit products, int8 unless a precision is given."""
     calibration: Path | None = None
-    """int8 only: a folder of photos such as will be translated, for its scales besides the sample photos."""
+    """int8 and fp8 only: a folder of photos such as will be translated, for its scales besides the sample photos."""
     batch: tuple[int, ...] = ()
     """Batch sizes that a GPU engine serves in one call, such as 1,4,16."""
     size: tuple[int, int] | None = None
@@ -44,7 +44,7 @@ class ReadyOptions(Reading):
     direction: Direction | None = None
     """Of weights with both generators, which to take; A2B unless given."""
     precision: Precision | None = None
-    """Of an engine that is built: fp32, fp16 or int8; the backend's own choice unless given."""
+    """Of an engine that is built: fp32, fp16, int8 or fp8; the backend's own choice unless given."""
     fast: bool = False
     """Build an engine of 8-bit products where this machine's CPU is faster with them."""
     offline: bool = False

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
-from ugatit_fast.backends.needs import TENSORRT_RTX, architectures
+from ugatit_fast.backends.needs import TENSORRT_RTX, architectures, too_old_for
 from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.backends.trt_rtx import TURING, plan_name
+from ugatit_fast.choices import Precision
 from ugatit_fast.engine import EngineSpec, RtxFacts
 from ugatit_fast.errors import InputError
+from ugatit_fast.export.eight_bits import EightBits
 from ugatit_fast.export.onnx_graph import save_onnx, to_onnx
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of, save_plans
@@ -38,14 +40,17 @@ def write_rtx_engine(
     path: Path,
     graphs: Path,
     progress: Phased,
+    *,
+    eight: EightBits | None = None,
 ) -> tuple[EngineSpec, tuple[Path, ...]]:
     """Write the engine file and its graphs, into the folder `graphs`; and the bare plans where the options say so.
 
-    Returns the description, with what was found out, and the graphs. Raises InputError (an architecture that this
-    TensorRT for RTX doesn't know), ExportError; KeyboardInterrupt once the builder has stopped.
+    eight: what has eight bits, where `folded` is its network in float16. Returns the description, with what was found
+    out, and the graphs. Raises InputError (an architecture that this TensorRT for RTX doesn't know), ExportError;
+    KeyboardInterrupt once the builder has stopped.
     """
     library = Library(TENSORRT_RTX)
-    wanted = chosen(options.gpu, library)
+    wanted = chosen(options.gpu, library, spec.precision)
     facts = RtxFacts(
         gpu_architectures=wanted,
         tensorrt_rtx_version=library.trt.__version__,
@@ -56,7 +61,7 @@ def write_rtx_engine(
     files: list[Path] = []
     for name in dict.fromkeys(map(plan_name, wanted)):
         ours = tuple(one for one in wanted if plan_name(one) == name)
-        model = graph_for_turing(folded, spec) if TURING in ours else graph_for_ampere(folded, spec)
+        model = (graph_for_turing if TURING in ours else graph_for_ampere)(folded, spec, eight)
         plans[name] = plan_for(model, spec, facts, ours, library, progress)
         files.append(graphs / f"{name}.onnx")
         save_onnx(model, files[-1])
@@ -64,8 +69,10 @@ def write_rtx_engine(
     return spec, tuple(files)
 
 
-def chosen(asked: Sequence[str], library: Library) -> tuple[str, ...]:
-    """The architectures to build for, the oldest first: all that the library knows, where none are asked for."""
+def chosen(asked: Sequence[str], library: Library, precision: Precision) -> tuple[str, ...]:
+    """The architectures to build for, the oldest first: all that the library knows and that have the precision, where
+    none are asked for.
+    """
     known = architectures(library.trt)
     unknown = [name for name in asked if name not in known]
     if unknown:
@@ -73,19 +80,20 @@ def chosen(asked: Sequence[str], library: Library) -> tuple[str, ...]:
             f"{library} builds for {', '.join(known)}, not for {', '.join(unknown)}; leave --gpu out for all of them, "
             "or build a tensorrt or a cuda engine for other GPUs"
         )
-    return tuple(name for name in known if name in (asked or known))
+    too_old = too_old_for(precision, known)
+    return tuple(name for name in known if name in (asked or set(known) - set(too_old)))
 
 
-def graph_for_ampere(folded: FoldedNetwork, spec: EngineSpec) -> ModelProto:
+def graph_for_ampere(folded: FoldedNetwork, spec: EngineSpec, eight: EightBits | None) -> ModelProto:
     """And for what is newer."""
-    return to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision])
+    return to_onnx(folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision], eight=eight)
 
 
-def graph_for_turing(folded: FoldedNetwork, spec: EngineSpec) -> ModelProto:
+def graph_for_turing(folded: FoldedNetwork, spec: EngineSpec, eight: EightBits | None) -> ModelProto:
     """Without float32 matrix products: with channels first, the attention's is a convolution; see `turing`."""
     if spec.precision == "fp32":
         return without_matrix_products(to_onnx(folded, spec, form="convolutions"))
-    return without_matrix_products(graph_for_ampere(folded, spec))
+    return without_matrix_products(graph_for_ampere(folded, spec, eight))
 
 
 def plan_for(

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.cuda import load_folded
-from ugatit_fast.backends.runtimes import runtime_of
+from ugatit_fast.backends.runtimes import article, runtime_of
 from ugatit_fast.checkpoint import Checkpoint
 from ugatit_fast.choices import Form, Precision
 from ugatit_fast.engine import EngineSpec
@@ -32,7 +32,7 @@ from ugatit_fast.graph import FoldedNetwork, TorchOperations
 AnyArray = NDArray[np.generic]
 """Of whatever dtype the stage has."""
 
-DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 1e-1}
+DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 1e-1, "fp8": 1e-1}
 """Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""
 STAGES = ("normalise", "stage", "up_stage", "wide_up_stage", "halve", "double", "attend")
 """The verbs whose results are activations (n, c, h, w)."""
@@ -85,6 +85,11 @@ def subject_of(engine: Path, spec: EngineSpec) -> str:
         raise InputError(
             f"--layers can't look into an onnxruntime engine in {spec.precision}: it computes with pixel rows, which "
             "have no counterpart in the reference; build it with --precision fp16 to look at that"
+        )
+    if spec.eight_bits:
+        raise InputError(
+            f"--layers can't look into {article(spec.kind)} engine in {spec.precision}: its description doesn't have "
+            "the scales that its graph was written with; build it with --precision fp16 to look at that"
         )
     if runtime.contents == "tensors":
         where = "in plain PyTorch on the CPU, since there is no GPU" if runtime.missing("run") else "on the GPU"

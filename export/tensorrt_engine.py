@@ -19,6 +19,7 @@ from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.choices import Kernels
 from ugatit_fast.engine import EngineSpec, TensorRTFacts
 from ugatit_fast.errors import BackendUnavailable, EngineError, ExportError
+from ugatit_fast.export.eight_bits import EightBits
 from ugatit_fast.export.onnx_graph import to_onnx
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.export.plans import Network, Plan, array_of, build, network_of, save_plans
@@ -42,6 +43,8 @@ class PlanBuilder:
     options: TensorRTOptions
     say: Say
     progress: Phased
+    eight: EightBits | None = None
+    """What has eight bits, in either kernels' plans."""
 
     def plan(self, size: int, kernels: Kernels) -> Plan:
         """The plan for one batch size (or all up to it), with or without our kernels. Raises ExportError."""
@@ -58,7 +61,8 @@ class PlanBuilder:
         spec = self.spec
         batch = None if self.options.dynamic_batch else size
         if kernels == "native":
-            return to_onnx(self.folded, spec, form=RUNTIMES[spec.kind].forms[spec.precision], batch=batch)
+            form = RUNTIMES[spec.kind].forms[spec.precision]
+            return to_onnx(self.folded, spec, form=form, batch=batch, eight=self.eight)
         ch = self.folded.widths[0]
         if len(set(self.folded.widths)) < len(self.folded.widths):
             raise ExportError(
@@ -70,7 +74,7 @@ class PlanBuilder:
                 "build with --kernels native"
             )
         shapes = PluginShapes.of(self.folded, min(spec.batch_sizes) if batch is None else size, spec.height, spec.width)
-        return to_onnx(self.folded, spec, form="convolutions", batch=batch, plugins=shapes)
+        return to_onnx(self.folded, spec, form="convolutions", batch=batch, plugins=shapes, eight=self.eight)
 
     def configured(self, network: Network, size: int) -> trt.IBuilderConfig:
         image = (self.spec.height, self.spec.width, 3)
@@ -105,12 +109,15 @@ def write_tensorrt_engine(
     path: Path,
     say: Say,
     progress: Phased,
+    *,
+    eight: EightBits | None = None,
 ) -> EngineSpec:
     """Build for this machine's GPU and write the engine file, and beside it the bare plans where the options say so.
 
-    Returns the spec with what was found out. Raises ExportError; KeyboardInterrupt once TensorRT has stopped.
+    eight: what has eight bits, where `folded` is its network in float16. Returns the spec with what was found out.
+    Raises ExportError; KeyboardInterrupt once TensorRT has stopped.
     """
-    builder = PlanBuilder(folded, spec, options, say, progress)
+    builder = PlanBuilder(folded, spec, options, say, progress, eight)
     sizes = (max(spec.batch_sizes),) if options.dynamic_batch else spec.batch_sizes
     built = {size: builder.fastest(size) for size in sizes}
     facts = TensorRTFacts(

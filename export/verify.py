@@ -12,7 +12,7 @@ from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
-from ugatit_fast.choices import Loading, Precision, Tune
+from ugatit_fast.choices import EIGHT_BITS, Loading, Precision, Tune
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
@@ -24,13 +24,16 @@ from ugatit_fast.translator import describe_engine
 FP32_MAX_ABS = 1e-3
 FP16_PSNR_DB = 45.0
 FP16_SHARE_WITHIN_2 = 0.999
-INT8_PSNR_DB = 40.0
-INT8_SHARE_BEYOND_8 = 0.001
+EIGHT_BIT_PSNR_DB = 40.0
+EIGHT_BIT_SHARE_BEYOND_8 = 0.001
 GATES: dict[Precision, str] = {
     "fp32": f"max |d| at most {FP32_MAX_ABS:g} beyond rounding",
     "fp16": f"PSNR at least {FP16_PSNR_DB:g} dB and {FP16_SHARE_WITHIN_2:.1%} of values within 2 levels",
-    "int8": f"PSNR at least {INT8_PSNR_DB:g} dB and at most {INT8_SHARE_BEYOND_8:.1%} of values off by more than 8 "
-    "levels, on photos",
+    **dict.fromkeys(
+        EIGHT_BITS,
+        f"PSNR at least {EIGHT_BIT_PSNR_DB:g} dB and at most {EIGHT_BIT_SHARE_BEYOND_8:.1%} of values off by more than "
+        "8 levels, on photos",
+    ),
 }
 """What an engine of a precision has to reach, in words; `Difference.passes` is what they mean."""
 
@@ -67,8 +70,8 @@ class Difference:
         """Whether an engine of this precision is good enough to be used."""
         if precision == "fp32":
             return self.max_abs <= FP32_MAX_ABS
-        if precision == "int8":
-            return self.psnr_db >= INT8_PSNR_DB and self.share_off_by_more_than_8 <= INT8_SHARE_BEYOND_8
+        if precision in EIGHT_BITS:
+            return self.psnr_db >= EIGHT_BIT_PSNR_DB and self.share_off_by_more_than_8 <= EIGHT_BIT_SHARE_BEYOND_8
         return self.psnr_db >= FP16_PSNR_DB and 1 - self.share_off_by_more_than_2 >= FP16_SHARE_WITHIN_2
 
 
@@ -154,7 +157,7 @@ def sample_pictures(spec: EngineSpec) -> Images:
     """
     size = (spec.height, spec.width)
     pictures = [fit_image(load_image(photo), size, "crop") for photo in sample_photos()]
-    if spec.precision == "int8":
+    if spec.precision in EIGHT_BITS:
         return np.stack(pictures)
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     return np.stack([*pictures, noise])

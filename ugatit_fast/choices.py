@@ -27,18 +27,22 @@ EngineKind = Literal[BuiltKind, "eager"]
 BackendChoice = Literal["auto", BuiltKind]
 """What to build an engine for; auto is the fastest that this machine can run."""
 
-Precision = Literal["fp32", "fp16", "int8"]
-"""Of what convolutions read, weights and activations; statistics and long sums are float32 in all. int8 rounds these to
-8 bits by scales that were found on photos (see `export.eight_bits`).
+Precision = Literal["fp32", "fp16", "int8", "fp8"]
+"""Of what convolutions read, weights and activations; statistics and long sums are float32 in all. int8 and fp8 round
+these to 8 bits by scales that were found on photos (see `export.eight_bits`); fp8 is floating point of 4 bits of
+exponent and 3 of mantissa (E4M3), for GPUs from Ada on.
 """
+
+EIGHT_BITS: tuple[Precision, ...] = ("int8", "fp8")
+"""Those with a gate of their own, and with places that stay in more bits."""
 
 StoredPrecision = Literal["fp32", "fp16"]
 """Of the tensors in a checkpoint."""
 
-Form = Literal["rows", "convolutions", "channels last", "bytes"]
+Form = Literal["rows", "convolutions", "channels last", "bytes", "bytes around zero"]
 """How the folded graph is written down: gathers and matrix products of channels-last pixel rows, which ONNX Runtime's
 CPU is fastest at; or convolutions, with channels first as ONNX has them, or last between them, which TensorRT makes
-the fewest kernels of; or convolutions of bytes, as OpenVINO is fastest at them.
+the fewest kernels of; or convolutions of bytes, as OpenVINO is fastest at them, or as TensorRT multiplies them.
 """
 
 Kernels = Literal["native", "triton"]

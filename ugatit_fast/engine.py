@@ -104,11 +104,16 @@ class EightBitFacts:
     """Places of the folded network that read two bytes a value instead of one, for the picture's sake."""
     layers_in_float32: tuple[str, ...]
     """Places that have no eight bits, for the picture's sake."""
+    layers_in_float16: tuple[str, ...] = ()
+    """The same of an engine whose other half is float16; for TensorRT the ends and the attention are always among them.
+    """
 
     @property
     def rest(self) -> str:
         """The layers that aren't in one byte, in words."""
         words = self.in_words()
+        if self.layers_in_float16:
+            return f"float16: {words['layers_in_float16']}"
         return f"two bytes: {words['layers_of_two_bytes']}; float32: {words['layers_in_float32']}"
 
     def in_words(self) -> dict[str, object]:
@@ -146,7 +151,7 @@ class EngineSpec:
     tensorrt_rtx: RtxFacts | None = None
     """None for engines of other kinds."""
     eight_bits: EightBitFacts | None = None
-    """None for engines of other precisions than int8."""
+    """None for engines of other precisions than int8 and fp8."""
     format_version: int = field(default=ENGINE_FORMAT_VERSION, compare=False)
     """Of the file that this was read from."""
 
@@ -240,8 +245,8 @@ class EngineSpec:
             rtx = RtxFacts(**known(RtxFacts, rtx) | {"gpu_architectures": tuple(rtx["gpu_architectures"])})
         eight = facts.get("eight_bits")
         if eight is not None:
-            lists = {name: tuple(eight[name]) for name in ("layers_of_two_bytes", "layers_in_float32")}
-            eight = EightBitFacts(**known(EightBitFacts, eight) | lists)
+            lists = {name: tuple(value) for name, value in eight.items() if isinstance(value, list)}
+            eight = EightBitFacts(**known(EightBitFacts, eight | lists))
         groups = {
             "network": Network.from_plain(facts["network"]),
             "tensorrt": tensorrt,

@@ -18,6 +18,7 @@ from ugatit_fast.bench.contenders import Case, Contender
 from ugatit_fast.bench.pictures import POOL
 from ugatit_fast.bench.results import IDENTICAL_DB, Row, Settings, Throughput
 from ugatit_fast.bench.worker import ContenderFailed, Worker
+from ugatit_fast.choices import EIGHT_BITS
 from ugatit_fast.export.verify import Difference, difference
 from ugatit_fast.progress import Say
 
@@ -168,7 +169,7 @@ def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settin
     compiled, loaded = entry.worker.ask("load", contender, case, file, limit_seconds=limit)
     built = (entry.row.build_seconds or 0) + compiled
     entry.row = replace(entry.row, build_seconds=built or None, load_seconds=loaded)
-    if contender.kind != "limit" and contender.precision == "int8" and photos:
+    if contender.kind != "limit" and contender.precision in EIGHT_BITS and photos:
         made = [entry.worker.ask("translate", one.batch, limit_seconds=limit) for one in photos]
         check(entry, np.concatenate(made), np.concatenate([one.expected for one in photos]))
     elif contender.kind != "limit":
@@ -196,7 +197,7 @@ def check(entry: Entry, translated: Images, expected: np.ndarray) -> None:
         )
     found: Difference = difference(translated, expected)
     entry.row = replace(entry.row, psnr_db=min(found.psnr_db, IDENTICAL_DB), max_abs=found.max_abs)
-    own_gate = contender.kind == "ours" or contender.precision == "int8"
+    own_gate = contender.kind == "ours" or contender.precision in EIGHT_BITS
     if not found.passes(contender.precision if own_gate else "fp16"):
         raise ContenderFailed("wrong pictures", found.describe())
 

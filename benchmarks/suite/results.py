@@ -35,6 +35,7 @@ PRODUCT: dict[Precision, str] = {
     "fp32": "matrix product, float32",
     "fp16": "matrix product, float16",
     "int8": "matrix product, int8",
+    "fp8": "matrix product, float8",
 }
 CONVOLUTION = "convolution 3x3, float32"
 """Names of the limits."""

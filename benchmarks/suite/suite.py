@@ -37,7 +37,7 @@ from ugatit_fast.bench.roofline import against_limits
 from ugatit_fast.bench.widened import times_shipped, write_widened_checkpoint
 from ugatit_fast.bench.worker import ContenderFailed, Worker
 from ugatit_fast.checkpoint import read_checkpoint, save_generator
-from ugatit_fast.choices import Device, Direction
+from ugatit_fast.choices import EIGHT_BITS, Device, Direction
 from ugatit_fast.engine import EngineSpec, read_spec
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.calibration import calibration_pictures
@@ -280,7 +280,7 @@ def reference_of(case: Case) -> np.ndarray:
 def judged_photos(case: Case, contenders: Sequence[Contender]) -> list[Judged]:
     """The sample photos in batches of the case's size, where somebody computes in eight bits."""
     network = case.network
-    if all(one.precision != "int8" for one in contenders):
+    if all(one.precision not in EIGHT_BITS for one in contenders):
         return []
     photos = calibration_pictures(None, (network.height, network.width))
     expected = exact_pictures(read_checkpoint(case.checkpoint, network.direction).generator(), photos)

@@ -215,7 +215,7 @@ def test_without_eight_bits_it_is_the_float32_network(light: FoldedGenerator, ca
     pictures = photos()
     exact = light(torch.from_numpy(np.stack(pictures)))[0].numpy()
     assert np.abs(emulate(nothing, pictures).astype(int) - exact).max() <= 1
-    assert nothing.in_float32 == tuple(calibration.readings)
+    assert nothing.without_bytes == tuple(calibration.readings)
 
 
 def test_a_full_generators_linear_layer_is_rounded_too() -> None:
@@ -245,7 +245,7 @@ def test_a_network_that_misses_the_gate_has_float32_where_it_costs_most() -> Non
     said: list[str] = []
     right = LayerChoice(eight, measure, said.append).right()
     assert measure(right).passes("int8")
-    assert right.in_float32 == ("up.1",)
+    assert right.without_bytes == ("up.1",)
     assert said == ["one byte everywhere misses the gate: measuring what each place costs"]
 
 
@@ -267,11 +267,11 @@ def test_what_passes_is_left_as_it_is(light: FoldedGenerator, calibration: Calib
 def test_a_second_byte_comes_before_float32(light: FoldedGenerator, calibration: Calibration) -> None:
     eight = EightBits.of(light, calibration)
     right = LayerChoice(eight, fake_measure({"attention": 9.0, "up.0": 6.0})).right()
-    assert (list(right.fine), right.in_float32) == (["attention"], ())
+    assert (list(right.fine), right.without_bytes) == (["attention"], ())
     right = LayerChoice(eight, fake_measure({"attention": 9.0, "up.0": 6.0})).right(slack_db=6)
-    assert (set(right.fine), right.in_float32) == ({"attention", "up.0"}, ())
+    assert (set(right.fine), right.without_bytes) == ({"attention", "up.0"}, ())
     hopeless = LayerChoice(eight, fake_measure({"attention": 11.0}, cured_by_fine=False)).right()
-    assert hopeless.in_float32 == ("attention",)
+    assert hopeless.without_bytes == ("attention",)
 
 
 def test_another_measure_may_order_the_places(light: FoldedGenerator, calibration: Calibration) -> None:
@@ -286,7 +286,7 @@ def test_everything_may_have_to_stay_float32(light: FoldedGenerator, calibration
     eight = EightBits.of(light, calibration)
     hurts = dict.fromkeys(eight.spans, 11.0)
     right = LayerChoice(eight, fake_measure(hurts, cured_by_fine=False)).right()
-    assert right.in_float32 == tuple(eight.multiply_adds)
+    assert right.without_bytes == tuple(eight.multiply_adds)
 
 
 def test_the_cost_of_a_place_counts_what_it_saves(light: FoldedGenerator, calibration: Calibration) -> None:

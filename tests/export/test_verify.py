@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import random_pictures
 from ugatit_fast.bench.random_weights import write_random_checkpoint
-from ugatit_fast.choices import Precision
+from ugatit_fast.choices import EIGHT_BITS, Precision
 from ugatit_fast.engine import read_spec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.export.verify import GATES, Difference, difference, sample_pictures, structural_similarity, verify
@@ -70,10 +70,10 @@ def test_structural_similarity() -> None:
 @pytest.mark.parametrize(
     ("changes", "passes"),
     [
-        ({}, {"fp32", "fp16", "int8"}),
-        ({"max_abs": 1.1e-3}, {"fp16", "int8"}),
-        ({"psnr_db": 44.9}, {"fp32", "int8"}),
-        ({"share_off_by_more_than_2": 0.0011}, {"fp32", "int8"}),
+        ({}, {"fp32", "fp16", *EIGHT_BITS}),
+        ({"max_abs": 1.1e-3}, {"fp16", *EIGHT_BITS}),
+        ({"psnr_db": 44.9}, {"fp32", *EIGHT_BITS}),
+        ({"share_off_by_more_than_2": 0.0011}, {"fp32", *EIGHT_BITS}),
         ({"psnr_db": 39.9}, {"fp32"}),
         ({"share_off_by_more_than_8": 0.0011}, {"fp32", "fp16"}),
     ],

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from ugatit_fast.backends.trt_library import Library
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Precision
 from ugatit_fast.engine import EngineSpec
+from ugatit_fast.export.around_zero import NUMBERS
+from ugatit_fast.export.calibration import calibrate, calibration_pictures
+from ugatit_fast.export.eight_bits import EightBits
 from ugatit_fast.export.options import TensorRTOptions
 from ugatit_fast.graph import FoldedNetwork
 
@@ -69,6 +72,24 @@ def engine(
     progress = lambda *step: said.progress.append(step)  # noqa: E731
     tensorrt_engine.write_tensorrt_engine(folded, spec, wanted, path, said.ours.append, progress)
     return said
+
+
+def eight_bit_engine(checkpoint: Path, path: Path, precision: Precision, size: tuple[int, int]) -> tuple[Said, int]:
+    """The same in eight bits wherever TensorRT has them, right or not; and in how many places that is."""
+    from ugatit_fast.export import tensorrt_engine
+
+    said = Said()
+    listen(said)
+    source = read_checkpoint(checkpoint)
+    folded, pictures = source.folded(), calibration_pictures(None, size)
+    eight = EightBits.of(folded, calibrate(folded, pictures)).for_tensor_cores(NUMBERS[precision])
+    spec = EngineSpec.of(source, kind="tensorrt", any_size=False, precision=precision, size=size, batch_sizes=(1,))
+    wanted = TensorRTOptions(kernels="native", timing_cache=path.parent / "timings")
+    half = eight.folded.half_precision()
+    tensorrt_engine.write_tensorrt_engine(
+        half, replace(spec, eight_bits=eight.facts()), wanted, path, said.ours.append, lambda *_: None, eight=eight
+    )
+    return said, len(eight.spans)
 
 
 def listen(said: Said) -> None:

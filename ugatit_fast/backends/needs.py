@@ -13,6 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
+from ugatit_fast.choices import Precision
 from ugatit_fast.machine import byte_products, pip_install
 
 PIP = f"{sys.executable} -m pip install"
@@ -231,6 +232,17 @@ def architectures(tensorrt_rtx: ModuleType) -> tuple[str, ...]:
     """What this TensorRT for RTX (the module) builds for, the oldest first: ("sm_75", ...)."""
     names = (re.fullmatch(r"SM(\d+)", name) for name in tensorrt_rtx.ComputeCapability.__members__)
     return tuple(f"sm_{number}" for number in sorted(int(name[1]) for name in names if name))
+
+
+EIGHT_BITS_FROM: dict[Precision, tuple[int, str]] = {"int8": (80, "Ampere"), "fp8": (89, "Ada")}
+"""The first GPUs whose convolutions TensorRT for RTX computes in these. Of Turing's int8 it makes float16 again."""
+
+
+def too_old_for(precision: Precision, architectures: Sequence[str]) -> tuple[str, ...]:
+    """Those (sm_86) without convolutions in a precision; of one that isn't named so, its library says what it is."""
+    first, _ = EIGHT_BITS_FROM.get(precision, (0, ""))
+    numbers = {name: re.fullmatch(r"sm_(\d+)", name) for name in architectures}
+    return tuple(name for name, number in numbers.items() if number and int(number[1]) < first)
 
 
 def architecture_of(card: str) -> str:

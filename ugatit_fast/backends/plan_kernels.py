@@ -32,6 +32,11 @@ def is_transposition(kernel: str) -> bool:
     return "Tran" in steps and steps <= MOVES
 
 
+def ends_eight_bits(kernel: str) -> bool:
+    """Whether a kernel begins by scaling the sums of a convolution in eight bits: there is one behind each."""
+    return STEP.findall(kernel)[:2] == ["Mul", "Cast"]
+
+
 def plans_of(path: Path) -> Iterator[tuple[str, bytes]]:
     """The plans of an engine file by name. EngineError where it is damaged."""
     try:
@@ -48,7 +53,9 @@ def describe_kernels(path: Path) -> str:
     for plan, content in plans_of(path):
         kernels = generated_kernels(content)
         transpositions = sum(map(is_transposition, kernels))
-        lines.append(f"{plan:22} {len(kernels)} generated kernels, {transpositions} of them transpositions")
+        found = f"{plan:22} {len(kernels)} generated kernels, {transpositions} of them transpositions"
+        scaling = sum(map(ends_eight_bits, kernels))
+        lines.append(f"{found}, {scaling} behind convolutions in eight bits" if scaling else found)
         lines += [f"  {count:3} {name}" for name, count in Counter(kernels).most_common()]
         if not kernels:
             lines.append("  it carries the source of none; plans of TensorRT for RTX do")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ugatit_fast.backends.needs import (
     BYTE_PRODUCTS,
     CUDA_TORCH,
+    EIGHT_BITS_FROM,
     GPU,
     GPU_MEMORY,
     ONNX,
@@ -28,8 +29,10 @@ from ugatit_fast.backends.needs import (
     Need,
     Part,
     ThisMachine,
+    too_old_for,
 )
 from ugatit_fast.choices import (
+    EIGHT_BITS,
     BackendChoice,
     Device,
     EngineKind,
@@ -95,6 +98,8 @@ class Runtime:
     """Imports the runtime's library and loads an engine with it. None where there is no file to open."""
     unfit: Callable[[EngineSpec], str | None] = lambda _: None
     """(description) -> why an engine doesn't fit this machine, which can run others of its kind; None where it does"""
+    too_old: Callable[[Precision, Sequence[str]], str | None] = lambda *_: None
+    """(precision, architectures asked for) -> why no engine can be built so for a GPU's sake; None where one can"""
     describe: Callable[[Path], EngineSpec] | None = None
     """What its library says about a bare plan, which says nothing itself. None where it has no plans."""
     plan_magic: bytes = b""
@@ -203,12 +208,35 @@ def describe_rtx_plan(path: Path) -> EngineSpec:
     return describe_rtx_plan(path)
 
 
+def gpu_too_old(precision: Precision, asked: Sequence[str]) -> str | None:
+    """Of this machine's GPU, which is what TensorRT builds for. int8 it has for all that it knows."""
+    from ugatit_fast.backends.gpu import architecture, open_gpu
+
+    return None if precision != "fp8" else asked_too_old(precision, [architecture(open_gpu())])
+
+
+def asked_too_old(precision: Precision, asked: Sequence[str]) -> str | None:
+    """Of GPUs asked for by their architectures."""
+    old = too_old_for(precision, asked)
+    if not old:
+        return None
+    first, generation = EIGHT_BITS_FROM[precision]
+    gpus = f"GPUs from {generation} (sm_{first}) on, not for {', '.join(old)}"
+    return f"{precision} is for {gpus}; choose --precision {'int8 or fp16' if precision == 'fp8' else 'fp16'}"
+
+
+TENSORRT_FORMS: Mapping[Precision, Form] = {
+    "fp16": "channels last",
+    "fp32": "channels last",
+    "int8": "bytes around zero",
+    "fp8": "bytes around zero",
+}
 ROWS: tuple[Runtime, ...] = (
     Runtime(
         kind="tensorrt",
         suffix=".engine",
         contents="plans",
-        forms={"fp16": "channels last", "fp32": "channels last"},
+        forms=TENSORRT_FORMS,
         default_precision="fp16",
         any_size=False,
         any_batch=False,
@@ -217,6 +245,7 @@ ROWS: tuple[Runtime, ...] = (
         to_run=(GPU, TENSORRT, GPU_MEMORY),
         open=open_tensorrt,
         describe=describe_tensorrt_plan,
+        too_old=gpu_too_old,
         options=("kernels", "dynamic_batch", "optimization_level", "workspace_mib", "timing_cache", "keep_plan"),
         server=Server("tensorrt", "model.plan"),
     ),
@@ -224,7 +253,7 @@ ROWS: tuple[Runtime, ...] = (
         kind="tensorrt-rtx",
         suffix=".rtx",
         contents="plans",
-        forms={"fp16": "channels last", "fp32": "channels last"},
+        forms=TENSORRT_FORMS,
         default_precision="fp16",
         any_size=True,
         any_batch=False,
@@ -235,6 +264,7 @@ ROWS: tuple[Runtime, ...] = (
         open=open_tensorrt_rtx,
         unfit=unfit_rtx,
         describe=describe_rtx_plan,
+        too_old=asked_too_old,
         plan_magic=b"vtrt",
     ),
     Runtime(
@@ -403,7 +433,7 @@ def choose_backend(
         return backend
     able = [runtime for runtime in BUILT if (precision or runtime.default_precision) in runtime.forms]
     if precision is None and not fast:
-        able = [runtime for runtime in able if runtime.default_precision != "int8"]
+        able = [runtime for runtime in able if runtime.default_precision not in EIGHT_BITS]
     return fastest([runtime for runtime in able if device != "cpu" or not runtime.on_gpu], say, machine)
 
 
