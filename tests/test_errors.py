@@ -59,3 +59,8 @@ def test_the_drawing_is_read() -> None:
 )
 def test_the_first_line_of_an_error(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+@pytest.mark.parametrize("kind", [errors.CheckpointError, errors.InputError])
+def test_names_with_controls_keep_a_message_on_one_line(kind: type[errors.UgatitFastError]) -> None:
+    assert str(kind("a\nb\x1b[31m\u2028 é 写")) == "a\\nb\\x1b[31m\\u2028 é 写"

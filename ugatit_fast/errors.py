@@ -14,11 +14,19 @@ A message says what was expected, what came, and what to do. The command line pr
 What other people's libraries raise while an engine is loaded or run becomes one of these in `backends/border.py`.
 """
 
+import re
+
+CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+"""What breaks lines, or steers a terminal."""
 PLACES_IN_SOURCES = ("Exception from src/", "Check '")
 
 
 class UgatitFastError(Exception):
     """Base of every error raised on purpose by ugatit-fast."""
+
+    def __str__(self) -> str:
+        """One line, whatever a name in it holds: files and tensors may have names with line breaks and escapes."""
+        return CONTROLS.sub(lambda control: repr(control[0])[1:-1], super().__str__())
 
 
 class CheckpointError(UgatitFastError):

@@ -218,7 +218,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "discriminator": (lambda path: torch.save(six_networks()["disGA"], path), "looks like a discriminator"),
     "cyclegan": (
         lambda path: torch.save({"model.1.weight": torch.zeros(2)}, path),
-        "looks like a part of a CycleGAN or pix2pix network",
+        "looks like a part of a CycleGAN, pix2pix or CUT network",
     ),
     "other": (lambda path: torch.save({"layer.weight": torch.zeros(2)}, path), "its first tensors are layer.weight"),
     "one way": (

@@ -301,7 +301,7 @@ NOT_OURS: dict[str, tuple[Any, str]] = {
     "discriminators": (D_ONLY, "it looks like a discriminator; expected genA2B or genB2A"),
     "cyclegan": (
         {"model.1.weight": torch.zeros(2)},
-        "a part of a CycleGAN or pix2pix network; its first tensors are model.1.weight",
+        "a part of a CycleGAN, pix2pix or CUT network; its first tensors are model.1.weight",
     ),
     "cut": ({"model.4.filt": torch.zeros(2), "model.1.weight": torch.zeros(1)}, "a CUT generator"),
     "unet": ({"model.model.1.model.0.weight": torch.zeros(2)}, "a pix2pix generator"),

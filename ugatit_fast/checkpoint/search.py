@@ -268,7 +268,7 @@ def what_it_holds(tree: object, states: Sequence[Found], among: Sequence[Archite
     """Of a file without a generator, for an error message."""
     tensors = [".".join((*state.path, name)) for state in states for name in state.tensors]
     if tensors:
-        return f"holds no generator of {' or '.join(one.title for one in among)}: {kin(tensors)}"
+        return f"holds no generator of {', '.join(one.title for one in among)}: {kin(tensors)}"
     objects = sorted({type(node).named for node in everything_in(tree) if isinstance(node, Foreign)})
     if objects:
         return (
