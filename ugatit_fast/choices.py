@@ -137,6 +137,8 @@ class Reading(Hints):
 
 
 HINTS = Hints()
+DECIDING = ("norm", "upsample")
+"""The hints about networks that tensors alone don't tell apart."""
 QUARTERED = Sides(multiple=4, smallest=8)
 """Of a generator whose encoder halves the picture twice: U-GAT-IT's, and most others."""
 

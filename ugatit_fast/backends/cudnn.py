@@ -30,7 +30,7 @@ class OurConvolutions(TorchFunctionMode):
         return ours(*args, **(kwargs or {}))
 
 
-def convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:
+def convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, groups: int = 1) -> Tensor:
     """`F.conv2d` of x (n, c, h, w), which has its border, as the folded network calls it."""
     convolved: Tensor = torch.ops.aten._convolution(
         x,
@@ -41,7 +41,7 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: i
         [1, 1],
         transposed=False,
         output_padding=[0, 0],
-        groups=1,
+        groups=groups,
         benchmark=True,
         deterministic=torch.are_deterministic_algorithms_enabled(),
         cudnn_enabled=True,

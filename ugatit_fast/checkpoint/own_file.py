@@ -16,7 +16,7 @@ from ugatit_fast.architectures import architecture_called
 from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint
 from ugatit_fast.checkpoint.search import find_generator
 from ugatit_fast.checkpoint.told import Asked, checkpoint_of, understood
-from ugatit_fast.choices import Direction
+from ugatit_fast.choices import DECIDING, Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.files import METADATA_KEY, is_text, parse_description, safetensors_errors, written_whole
 from ugatit_fast.model import Config, GeneratorConfig, Reference
@@ -106,6 +106,10 @@ def from_own_file(path: Path, asked: Asked, description: str, tensors: Mapping[s
         raise CheckpointError(f"{path} holds one generator, which has no name there; leave --network out")
     if asked.hints.architecture not in (None, config.architecture):
         raise CheckpointError(f"{path} says that it is {config.architecture}; leave --architecture out")
+    for name in DECIDING:
+        wanted, has = getattr(asked.hints, name), config.settings().get(name, "none")
+        if wanted not in (None, has):
+            raise CheckpointError(f"{path} says that its {name} is {has}, got {wanted}; leave --{name} out")
     return Checkpoint(
         path=path,
         format="ugatit-fast generator (.safetensors)",

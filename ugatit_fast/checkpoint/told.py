@@ -10,7 +10,8 @@ from torch import Tensor
 from ugatit_fast.architectures import Architecture, Understood
 from ugatit_fast.checkpoint.contents import DIRECTIONS, Checkpoint, size_of
 from ugatit_fast.checkpoint.search import Choice, names, way_in, ways_of
-from ugatit_fast.choices import HINTS, Direction, Hints
+from ugatit_fast.choices import DECIDING, HINTS, Direction, Hints
+from ugatit_fast.errors import CheckpointError
 from ugatit_fast.model import Config
 
 STEP_IN_NAME = re.compile(r"(?:_params|^gen)_(\d+)\.pt")
@@ -32,7 +33,19 @@ def understood(path: Path, choice: Choice, asked: Asked) -> Understood[Config]:
     architecture: Architecture[Config] = choice.candidate.architecture
     every: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
     tensors = architecture.towards(asked.direction or "A2B", every)
-    return architecture.understand(path, tensors, asked.hints)
+    found = architecture.understand(path, tensors, asked.hints)
+    refuse_idle(path, architecture, found, asked.hints)
+    return found
+
+
+def refuse_idle(path: Path, architecture: Architecture[Config], found: Understood[Config], hints: Hints) -> None:
+    """CheckpointError for a hint that decides nothing about this network: it was meant for another."""
+    given = [name for name in DECIDING if getattr(hints, name) is not None]
+    if idle := next((name for name in given if f"{name}=" not in found.chosen), None):
+        raise CheckpointError(
+            f"{path} is a generator of {architecture.title}, about which {idle} {getattr(hints, idle)} decides "
+            "nothing; leave it out, or check the file"
+        )
 
 
 def checkpoint_of(path: Path, kind: str, choice: Choice, asked: Asked, found: Understood[Config]) -> Checkpoint:
