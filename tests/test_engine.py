@@ -183,7 +183,9 @@ def test_damaged_description(light_engine: Path, tmp_path: Path, text: str) -> N
 
 def test_engine_for_a_runtime_this_version_does_not_have(light_engine: Path, tmp_path: Path) -> None:
     text = replace(SPEC, kind="eager").to_json()
-    with pytest.raises(EngineError, match=r"eager.*it knows tensorrt, tensorrt-rtx, cuda, onnxruntime: upgrade"):
+    with pytest.raises(
+        EngineError, match=r"eager.*it knows tensorrt, tensorrt-rtx, cuda, openvino, onnxruntime: upgrade"
+    ):
         Translator(with_description(light_engine, tmp_path / "other.onnx", text))
 
 

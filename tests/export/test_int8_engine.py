@@ -155,7 +155,7 @@ def test_an_engine_that_is_worse_than_its_emulation_is_built_again(
 
 
 def test_calibration_is_for_eight_bits(light_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--calibration is for int8 engines, not for fp32"):
+    with pytest.raises(InputError, match="--calibration is for int8 and fp8 engines, not for fp32"):
         build_engine(light_checkpoint, tmp_path / "e.onnx", backend="onnxruntime", calibration=tmp_path)
 
 

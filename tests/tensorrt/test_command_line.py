@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from tests.conftest import random_pictures
+from tests.conftest import LIGHT, random_pictures
 from tests.tensorrt.fake_gpu import CURRENT, FakeGpu
 from ugatit_fast import Translator, cli
+from ugatit_fast.assets import shipped_weights
+from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.engine import read_spec
 from ugatit_fast.machine import pip_install
 from ugatit_fast.media.images import load_image, save_image
@@ -48,6 +51,43 @@ def settings_of(engine: Path) -> dict[str, dict[str, object]]:
     with safe_open(engine, "np") as file:
         plans = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118 - not a mapping
     return {name: json.loads(plan[36:].split(b"\n", 1)[0]) for name, plan in plans.items()}
+
+
+@pytest.mark.parametrize(("kernels", "precision"), [("native", "fp8"), ("triton", "int8")])
+def test_eight_bits_are_judged_by_the_engine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kernels: str, precision: str
+) -> None:
+    engine = tmp_path / "faces.engine"
+    code, out, err = build(capsys, shipped_weights("B2A"), engine, "--kernels", kernels, "--precision", precision)
+    assert (code, "against the float32 reference" in out) == (0, True), err
+    assert f"{precision}: 20 of 23 layers read one byte a value; float16: stem, attention, out" in err
+    assert "ONNX Runtime" not in err
+    assert read_spec(engine).precision == precision
+    code, out, _ = run(capsys, "verify", engine, shipped_weights("B2A"))
+    assert (code, f"passes the {precision} gate" in out) == (0, True)
+    code, _, err = run(capsys, "verify", engine, shipped_weights("B2A"), "--layers")
+    assert (code, f"can't look into a tensorrt engine in {precision}" in err) == (1, True)
+
+
+def test_float8_is_refused_before_ada(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, light_checkpoint: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(FakeGpu, "capability", 86)
+    code, _, err = build(capsys, light_checkpoint, tmp_path / "x.engine", "--precision", "fp8")
+    assert (code, "fp8 is for GPUs from Ada (sm_89) on, not for sm_86; choose --precision int8 or fp16" in err) == (
+        1,
+        True,
+    )
+    assert not list(tmp_path.glob("*.engine"))
+
+
+def test_narrow_layers_are_built_as_float16(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    checkpoint, engine = tmp_path / "narrow.pt", tmp_path / "x.engine"
+    write_random_checkpoint(checkpoint, replace(LIGHT, ch=2), seed=1)
+    code, _, err = build(capsys, checkpoint, engine, "--precision", "int8")
+    assert (code, "take multiples of 16 channels, which no layer here has: built as float16" in err) == (0, True), err
+    spec = read_spec(engine)
+    assert (spec.precision, spec.eight_bits) == ("fp16", None)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
