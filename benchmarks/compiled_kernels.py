@@ -52,6 +52,7 @@ from ugatit_fast.kernels.schedule import (
     power_of_two,
     product_tile,
     resident_tile,
+    streamed_tile,
 )
 
 Constant = int | float | str | None
@@ -292,7 +293,7 @@ def streamed_case(
     plain: bool = False,
 ) -> Case:
     """The normalisation after such a convolution; plain: instance norm without a residual."""
-    tile, side = resident_tile(dtype, gpu), shape.h * (2 if shape.phases == 4 else 1)
+    tile, side = streamed_tile(dtype, gpu), shape.h * (2 if shape.phases == 4 else 1)
     splits, (_, c) = replace(shape, rows=of_convolution.rows * tiles), channels_of(shape)
     residual = not plain and shape.phases == 1
     absent = ("gamma", "beta", "rho", "bias", "residual") if plain else ("bias",) if residual else ("bias", "residual")

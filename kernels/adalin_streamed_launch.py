@@ -10,7 +10,7 @@ from ugatit_fast.kernels.adalin_streamed_triton import streamed_kernel
 from ugatit_fast.kernels.convolution_layout import RowSplits
 from ugatit_fast.kernels.convolution_schedule import SPLITS_AT_ONCE
 from ugatit_fast.kernels.launch import channels_last, check_size, on_device_of, pixel_strides, span
-from ugatit_fast.kernels.schedule import Tile, cdiv, gpu_of, power_of_two, resident_tile
+from ugatit_fast.kernels.schedule import Tile, cdiv, gpu_of, power_of_two, streamed_tile
 
 
 def adalin_streamed_on_gpu(
@@ -42,7 +42,7 @@ def adalin_streamed_on_gpu(
         residual = channels_last(residual)
     image_stride, row_stride, pixel_stride = pixel_strides(residual)
     with on_device_of(x):
-        tile = tile or resident_tile(x.dtype, gpu_of(x.device)).fitted(h * w, c)
+        tile = tile or streamed_tile(x.dtype, gpu_of(x.device)).fitted(h * w, c)
         streamed_kernel[(n * cdiv(h * w, tile.rows) * cdiv(c, tile.channels),)](
             x, inputs.gamma, inputs.beta, inputs.rho, inputs.bias, residual,
             channel_partials.contiguous(), layer_partials.contiguous(), y, *inputs.strides(), image_stride,

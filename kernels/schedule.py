@@ -150,6 +150,14 @@ def resident_tile(dtype: torch.dtype, gpu: Gpu) -> Tile:
     return replace(tile, registers=max(tile.registers, MOST_REGISTERS_FOR_THREE))
 
 
+def streamed_tile(dtype: torch.dtype, gpu: Gpu) -> Tile:
+    """The resident one, which here waits for nobody: with registers enough for the assembler of 10.0, too."""
+    tile = resident_tile(dtype, gpu)
+    if gpu.capability[0] != 10 or tile.registers is None:
+        return tile
+    return replace(tile, registers=max(tile.registers, MOST_REGISTERS_FOR_THREE))
+
+
 def resident_programs(tile: Tile, gpu: Gpu) -> int:
     """Programs that certainly run at once: as many as have the most registers that a program may get."""
     registers = tile.warps * THREADS_PER_WARP * cdiv(tile.registers or MAX_REGISTERS, 8) * 8  # given out by eights

@@ -90,7 +90,9 @@ def test_neighbours_of_one_size_share_a_call(translator: Translator, monkeypatch
     counts: list[int] = []
     translate = Translator.translate
     monkeypatch.setattr(
-        Translator, "translate", lambda self, images: counts.append(len(images)) or translate(self, images)
+        Translator,
+        "translate",
+        lambda self, images, style: counts.append(len(images)) or translate(self, images, style),
     )
     translator([*random_pictures(3, 32, 32), random_pictures(1, 40, 32)[0]])
     assert counts == [3, 1]

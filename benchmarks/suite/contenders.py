@@ -151,7 +151,7 @@ IN_ORT, IN_OPENVINO = Lazily(ONNX, "OrtRunning", {"target": "cpu"}), Lazily(ONNX
 CPU: tuple[Contender, ...] = (
     ours("onnxruntime"),
     replace(ours("onnxruntime", "int8"), quick=False),  # choosing layers takes longer than a quick run
-    ours("openvino", "int8"),
+    replace(ours("openvino", "int8"), quick=False),
     replace(
         onnx_rival(PLAIN_ORT, "cpu", IN_ORT, ("onnxruntime",), CPU_INSTALL),
         quick=True,

@@ -7,6 +7,7 @@ convolutions with reflected borders and ReLU, the mean over pixels, and one line
 import base64
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,7 +19,9 @@ from ugatit_fast.choices import drawn_style
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.files import STYLE_ENCODER, description_in_onnx
-from ugatit_fast.media.images import Pixels
+
+if TYPE_CHECKING:
+    from ugatit_fast.media.images import Pixels
 
 Style = NDArray[np.float32]
 """(length,): `EngineSpec.style_length` numbers."""
@@ -35,7 +38,7 @@ def style_for(spec: EngineSpec, style: Style | None) -> Style | None:
     return drawn_style(spec.style_length) if style is None else style
 
 
-def style_seen(engine: Path, picture: Pixels) -> Style:
+def style_seen(engine: Path, picture: "Pixels") -> Style:
     """The style of a picture, uint8 (h, w, 3) RGB with sides of at least 32, by the encoder in an engine file.
 
     Raises EngineError where there is none.

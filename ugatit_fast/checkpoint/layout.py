@@ -17,7 +17,7 @@ def check_layout(checkpoint: Checkpoint) -> None:
     if missing or unexpected:
         parts = [f"{kind} {some(names)}" for kind, names in (("lacks", missing), ("also has", unexpected)) if names]
         raise CheckpointError(
-            f"{path} is not a {architecture.title} generator as published: it {' and '.join(parts)}; "
+            f"{path} is not {architecture.title}'s generator as published: it {' and '.join(parts)}; "
             f"{kin(list(tensors))}"
         )
     for name, expected in wanted.items():

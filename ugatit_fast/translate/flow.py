@@ -7,8 +7,9 @@ Memory holds a bounded number of photos on each side of the engine, however many
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
@@ -70,34 +71,39 @@ class Flow(Generic[Made]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.pool.shutdown(cancel_futures=True)  # waits for what is being written, and for nothing else
+        self.pool.shutdown()  # waits for what is translated and being written; nobody reads any more
 
     def translate(self, photos: Sequence[Source]) -> None:
         """Translate photos, and wait until all are written. Raises what writing raised."""
         batch: list[Photo] = []
-        for source, photo in self.decoded(photos):
-            if isinstance(photo, Failure):
-                self.ledger.fail(source, photo)
-                continue
-            batch.append(photo)
-            if len(batch) == self.batch_size:
-                self.translate_batch(batch)
-                batch = []
+        with closing(self.decoded(photos)) as decoded:
+            for source, photo in decoded:
+                if isinstance(photo, Failure):
+                    self.ledger.fail(source, photo)
+                    continue
+                batch.append(photo)
+                if len(batch) == self.batch_size:
+                    self.translate_batch(batch)
+                    batch = []
         if batch:
             self.translate_batch(batch)
         self.settle(0)
 
-    def decoded(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Photo | Failure]]:
-        """The photos in order, the next `depth` of them being decoded meanwhile."""
+    def decoded(self, sources: Sequence[Source]) -> Generator[tuple[Source, Photo | Failure], None, None]:
+        """The photos in order, the next `depth` of them being decoded meanwhile, until it is closed."""
         reading: deque[tuple[Source, Future[Photo | Failure]]] = deque()
-        for source in sources:
-            reading.append((source, self.pool.submit(read, source, self.framing, self.keep)))
-            if len(reading) > self.depth:
+        try:
+            for source in sources:
+                reading.append((source, self.pool.submit(read, source, self.framing, self.keep)))
+                if len(reading) > self.depth:
+                    first, photo = reading.popleft()
+                    yield first, photo.result()
+            while reading:
                 first, photo = reading.popleft()
                 yield first, photo.result()
-        while reading:
-            first, photo = reading.popleft()
-            yield first, photo.result()
+        finally:
+            for _, unread in reading:
+                unread.cancel()
 
     def translate_batch(self, batch: list[Photo]) -> None:
         pixels = np.stack([photo.framed.pixels for photo in batch])
