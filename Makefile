@@ -16,8 +16,8 @@ RTX_BINDINGS := 1.7.1.116
 demo: $(RUNS)  ## translate the sample photos: seconds, 250 MB
 	$(BIN)/ugatit-fast demo
 
-test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(INSTALLED)  ## the whole test suite, in two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff check
