@@ -113,7 +113,7 @@ def test_weights_beyond_protobufs_limit_go_into_a_second_file(light_checkpoint: 
 
 
 def test_an_unknown_backend(light_checkpoint: Path) -> None:
-    with pytest.raises(InputError, match="auto, tensorrt, tensorrt-rtx, cuda, onnxruntime"):
+    with pytest.raises(InputError, match="auto, tensorrt, tensorrt-rtx, cuda, openvino, onnxruntime"):
         build_engine(light_checkpoint, backend="tpu")  # type: ignore[arg-type]
 
 

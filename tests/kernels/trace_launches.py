@@ -104,7 +104,7 @@ def on(chosen: Stream) -> Iterator[None]:
     stream.pop()
 
 
-def convolution(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
+def convolution(x: Tensor, weight: Tensor, stride: int = 1, groups: int = 1) -> Tensor:
     """cuDNN's place: one launch, and a result in channels-last memory like its input."""
     assert x.is_contiguous(memory_format=torch.channels_last)
     note("convolution", channels=[weight.shape[1], weight.shape[0]])
