@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.errors import InputError
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork, StyleWeights, TorchOperations
+from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StyleWeights
+from ugatit_fast.graph import FoldedNetwork, TorchOperations
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.fitting import fit_image
 from ugatit_fast.media.folders import photos_below

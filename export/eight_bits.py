@@ -27,14 +27,8 @@ from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.around_zero import AroundZero
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
 from ugatit_fast.export.equalise import equalised
-from ugatit_fast.graph import (
-    AttentionWeights,
-    ConvolutionWeights,
-    FoldedNetwork,
-    StageWeights,
-    StyleWeights,
-    TorchOperations,
-)
+from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
+from ugatit_fast.graph import FoldedNetwork, TorchOperations
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.media.images import Pixels
 

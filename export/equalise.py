@@ -16,15 +16,15 @@ from torch import Tensor
 
 from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading
-from ugatit_fast.graph import (
+from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
-    FoldedNetwork,
     MlpWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
 )
+from ugatit_fast.graph import FoldedNetwork, StageOptions
 
 MOST_APART = 1e3
 """Of two channels' factors: a channel that is hardly used gets no more bits than that."""
@@ -92,40 +92,22 @@ class Wiring:
         self,
         x: Activation,
         weights: StageWeights,
+        options: StageOptions,
         *,
-        stride: int = 1,
         style: Activation | None = None,
-        unbiased: bool = False,
-        relu: bool = False,
         residual: Activation | None = None,
-        pad: int = 0,
-        pad_mode: str = "reflect",
-        norm: bool = True,
-        slope: float = 0.0,
-        depthwise: bool = False,
-        residual_border: int = 1,
     ) -> Activation:
         x.itself().read_by.append(weights.prefix)
         made = self.new()
         if style is None:
-            (made.normed if norm else made.plain).append(weights.prefix)
+            (made.normed if options.norm else made.plain).append(weights.prefix)
         for other in (style, residual):
             if other is not None:
                 made.join(other)
         return made.itself()
 
-    def up_stage(
-        self,
-        x: Activation,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> Activation:
-        return self.stage(x, weights, norm=norm)
+    def up_stage(self, x: Activation, weights: StageWeights, options: StageOptions) -> Activation:
+        return self.stage(x, weights, options)
 
     def joined(self, skipped: Activation, x: Activation) -> Activation:
         """Two activations with factors of their own are no one that has any."""

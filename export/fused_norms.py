@@ -11,7 +11,7 @@ import numpy as np
 
 from ugatit_fast.export.onnx_activations import ActivationWriter
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms
-from ugatit_fast.graph import StageWeights
+from ugatit_fast.folded_weights import StageWeights
 from ugatit_fast.model import EPS
 
 
@@ -35,7 +35,7 @@ class FusedNorms(NativeNorms):
     def phases(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
         """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart."""
         made = self.of_planes(planes, weights, ending)
-        return [self.node("Relu", plane) for plane in made] if ending.relu else made
+        return [self.node("Relu", plane) for plane in made] if ending.options.relu else made
 
     def of_planes(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
         """Each plane normalised by the statistics of all."""

@@ -26,7 +26,7 @@ from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.pixel_rows import Layout
 from ugatit_fast.export.row_kernels import GROUP, kernels_of_a_group, row_kernels_of_a_group
 from ugatit_fast.export.row_writer import Rows, widening
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
+from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
 
 MIDDLE = 128
 """The uint8 that stands for 0 in a second byte."""
@@ -304,10 +304,8 @@ class Int8RowOperations(RowOperations):
         relu: bool,
         *,
         eps_outside: bool = False,
-        slope: float = 0.0,
     ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin`, as a * y + b for each piece of y."""
-        assert not slope, "a network with one has no form in bytes"
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
         if self.eight.span(weights.prefix) is None:
@@ -326,8 +324,7 @@ class Int8RowOperations(RowOperations):
         self.unfinished[made[0]] = Unfinished(made, relu)
         return Rows(made[0], x.layout, x.channels)
 
-    def moved(self, x: Rows, weights: StageWeights, relu: bool, slope: float = 0.0) -> Rows:
-        assert not slope, "a network with one has no form in bytes"
+    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
         apart = self.unfinished[x.value].apart if x.value in self.unfinished else ()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ugatit_fast.export.around_zero import AroundZero
 from ugatit_fast.export.eight_bits import LARGEST_KERNEL, SMALLEST_SCALE, EightBits, Emulated
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights
+from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights
 from ugatit_fast.media.images import Pixels
 from ugatit_fast.progress import Phased
 

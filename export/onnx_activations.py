@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from ugatit_fast.export.onnx_builder import OnnxBuilder
-from ugatit_fast.graph import Weights
+from ugatit_fast.folded_weights import Weights
 
 ONNX_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
 

@@ -15,7 +15,8 @@ from ugatit_fast.export.onnx_activations import Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.plugin_contract import PluginShapes
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, FoldedNetwork
+from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights
+from ugatit_fast.graph import FoldedNetwork
 
 
 class ConvolutionsAroundZero(ConvolutionOperations):

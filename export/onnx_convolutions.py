@@ -18,15 +18,15 @@ from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style, end
 from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
 from ugatit_fast.export.plugin_norms import PluginNorms
-from ugatit_fast.graph import (
+from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
-    FoldedNetwork,
     MlpWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
 )
+from ugatit_fast.graph import FoldedNetwork, StageOptions
 from ugatit_fast.kernels.image import COLOURS
 
 GRIDS: Mapping[Upsampling, str] = {
@@ -66,48 +66,20 @@ class ConvolutionOperations(ActivationWriter):
         self,
         x: str,
         weights: StageWeights,
+        options: StageOptions,
         *,
-        stride: int = 1,
         style: Style | None = None,
-        unbiased: bool = False,
-        relu: bool = False,
         residual: str | None = None,
-        pad: int = 0,
-        pad_mode: str = "reflect",
-        norm: bool = True,
-        slope: float = 0.0,
-        depthwise: bool = False,
-        residual_border: int = 1,
     ) -> str:
-        ending = Ending(
-            channels=len(weights.weight),
-            unbiased=unbiased,
-            relu=relu,
-            slope=slope,
-            pad=pad,
-            pad_mode=pad_mode,
-            style=style,
-            residual=residual,
-            residual_border=residual_border,
-        )
-        image = self.from_planes(self.depthwise(x, weights) if depthwise else self.convolved(x, weights, stride))
-        return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
+        ending = Ending(channels=len(weights.weight), options=options, style=style, residual=residual)
+        convolved = self.depthwise(x, weights) if options.depthwise else self.convolved(x, weights, options.stride)
+        image = self.from_planes(convolved)
+        return self.norms.norm(image, weights, ending) if options.norm else self.moved(image, weights, ending)
 
-    def up_stage(
-        self,
-        x: str,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> str:
+    def up_stage(self, x: str, weights: StageWeights, options: StageOptions) -> str:
         image = self.from_planes(self.interleaved(self.convolved(x, weights)))
-        channels = len(weights.weight) // 4
-        ending = Ending(channels=channels, unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode)
-        return self.norms.norm(image, weights, ending) if norm else self.moved(image, weights, ending)
+        ending = Ending(channels=len(weights.weight) // 4, options=options)
+        return self.norms.norm(image, weights, ending) if options.norm else self.moved(image, weights, ending)
 
     def joined(self, skipped: str, x: str) -> str:
         return self.node("Concat", self.node("Relu", skipped), x, axis=self.layout.channels)
@@ -124,9 +96,8 @@ class ConvolutionOperations(ActivationWriter):
         low = self.low(x)
         image = self.edged(image, low, 2, weights)
         image = self.edged(image, low, 3, weights)
-        ending = Ending(
-            channels=len(weights.top), unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True
-        )
+        options = StageOptions(unbiased=True, relu=True, pad=pad, pad_mode=pad_mode)
+        ending = Ending(channels=len(weights.top), options=options, eps_outside=True)
         return self.norms.norm(self.from_planes(image), weights, ending)
 
     def low(self, x: str) -> str:

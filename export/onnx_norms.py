@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from ugatit_fast.export.onnx_activations import ActivationWriter
-from ugatit_fast.graph import StageWeights
+from ugatit_fast.folded_weights import StageWeights
+from ugatit_fast.graph import StageOptions
 from ugatit_fast.model import EPS
 
 Style = tuple[str, str]
@@ -24,26 +25,24 @@ class Ending:
 
     channels: int
     """Of the activation that it is the ending of."""
-    unbiased: bool
-    relu: bool
-    pad: int
-    pad_mode: str
+    options: StageOptions
     style: Style | None = None
     residual: str | None = None
-    residual_border: int = 1
-    slope: float = 0.0
     eps_outside: bool = False
     """The epsilon is added to deviations, not to variances."""
 
     @property
     def activation(self) -> float | None:
         """The slope of the ReLU below zero; None where there is no ReLU."""
-        return self.slope if self.relu else None
+        return self.options.slope if self.options.relu else None
 
 
 def ended(writer: ActivationWriter, y: str, ending: Ending) -> str:
     """What every stage ends with. y: float32."""
-    return writer.finished(y, ending.activation, ending.residual, ending.pad, ending.pad_mode, ending.residual_border)
+    options = ending.options
+    return writer.finished(
+        y, ending.activation, ending.residual, options.pad, options.pad_mode, options.residual_border
+    )
 
 
 class Norms(Protocol):
@@ -104,7 +103,7 @@ class NativeNorms:
         if weights.bias is not None:
             mean = node("Add", mean, writer.per_channel(weights.bias.numpy(), weights.name("bias")))
         offset, layer_variance = self.layer_statistics(mean, variance)
-        if ending.unbiased:
+        if ending.options.unbiased:
             variance = node("Mul", variance, self.correction(x, len(rho), planes))
             layer_variance = node("Mul", layer_variance, self.correction(x, len(rho), planes * len(rho)))
         by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance, ending.eps_outside))

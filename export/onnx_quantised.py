@@ -7,6 +7,8 @@ Each phase is a convolution of its own whose border is where it needs one: cut o
 around, they would be copied once more, in float32.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
@@ -18,7 +20,8 @@ from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_convolutions import ConvolutionOperations
 from ugatit_fast.export.onnx_norms import Ending
-from ugatit_fast.graph import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
+from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
+from ugatit_fast.graph import StageOptions
 
 HALF_RANGE = 127.5
 """Of a picture's levels: -1 is 0, 1 is 255."""
@@ -50,17 +53,7 @@ class QuantisedConvolutions(ConvolutionOperations):
         self.picture = self.bordered(self.from_pixels(image), pad, pad_mode)
         return self.picture
 
-    def up_stage(
-        self,
-        x: str,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> str:
+    def up_stage(self, x: str, weights: StageWeights, options: StageOptions) -> str:
         corners = [(a, b) for a in (0, 1) for b in (0, 1)]
         kernels = np.split(weights.weight.numpy(), len(corners))
         planes, apart = [], self.given_back(x, weights.prefix)
@@ -68,15 +61,15 @@ class QuantisedConvolutions(ConvolutionOperations):
             read = self.read(x, weights.prefix, (1 - a, 1 - b, a, b))
             planes.append(self.product(read, weights.prefix, kernel, f"{weights.name('weight')}.{a}{b}"))
         channels = len(kernels[0])
-        ending = Ending(channels=channels, unbiased=unbiased, relu=relu, pad=0, pad_mode=pad_mode)
-        if norm:
+        ending = Ending(channels=channels, options=replace(options, pad=0))
+        if options.norm:
             self.fused.apart[planes[0]] = apart
             made = self.fused.phases(planes, weights, ending)
         else:
             whole = [self.node("Add", *both) for both in zip(planes, apart, strict=True)] if apart else planes
             made = [self.moved(plane, weights, ending) for plane in whole]
         self.phases[made[0]] = made
-        return self.bordered(made[0], pad, pad_mode)
+        return self.bordered(made[0], options.pad, options.pad_mode)
 
     def given_back(self, x: str, place: str) -> list[str]:
         """What rounding took from each phase's kernels, times the mean of what they read, (n, c, 1, 1): a norm over one

@@ -22,7 +22,7 @@ from ugatit_fast.export.row_convolutions import PICTURE_MULTIPLE, RowConvolution
 from ugatit_fast.export.row_norms import RowNorms
 from ugatit_fast.export.row_resampling import RowResampling
 from ugatit_fast.export.row_writer import WIDE, Rows
-from ugatit_fast.graph import (
+from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
@@ -30,6 +30,10 @@ from ugatit_fast.graph import (
     StyleWeights,
     WideUpWeights,
 )
+from ugatit_fast.graph import StageOptions
+
+BY_CONVOLUTIONS = "networks of it are written as convolutions: `Config.by_rows`"
+"""Of what some verb can do and no network needs here."""
 
 
 class RowOperations(RowConvolutions, RowNorms, RowResampling):
@@ -44,69 +48,43 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         self,
         x: Rows,
         weights: StageWeights,
+        options: StageOptions,
         *,
-        stride: int = 1,
         style: tuple[str, str] | None = None,
-        unbiased: bool = False,
-        relu: bool = False,
         residual: Rows | None = None,
-        pad: int = 0,
-        pad_mode: str = "reflect",
-        norm: bool = True,
-        slope: float = 0.0,
-        depthwise: bool = False,
-        residual_border: int = 1,
     ) -> Rows:
-        size = weights.weight.shape[3]
-        alone = norm and weights.rho is None  # each channel, so that its constant doesn't matter
-        if x.channels == 3 and stride == 2:
-            convolved = self.strided_convolution(self.picture_rows(x), weights, norm=alone)
-        elif x.channels == 3:
+        assert not options.slope, BY_CONVOLUTIONS
+        assert not options.depthwise, BY_CONVOLUTIONS
+        alone = options.norm and weights.rho is None  # each channel, so that its constant doesn't matter
+        if x.channels == 3:
             convolved = self.first_convolution(x, weights, norm=alone)
-        elif depthwise:
-            convolved = self.depthwise_convolution(x, weights)
-        elif size == 1:
-            convolved = self.pointwise_convolution(x, weights)
-        elif size == 7:
-            convolved = self.wide_convolution(x, weights)
-        elif stride == 2:
+        elif options.stride == 2:
             convolved = self.strided_convolution(x, weights, norm=alone)
         else:
             convolved = self.convolution(x, weights)
-        convolved = replace(convolved, pad_mode=pad_mode)
-        if norm:
-            normalised = self.norm(convolved, weights, style, unbiased, relu, slope=slope)
+        convolved = replace(convolved, pad_mode=options.pad_mode)
+        if options.norm:
+            normalised = self.norm(convolved, weights, style, options.unbiased, options.relu)
         else:
-            normalised = self.moved(convolved, weights, relu, slope)
+            normalised = self.moved(convolved, weights, options.relu)
         if residual is not None:
             normalised = self.added(residual, normalised)
-        return replace(normalised, pad_mode=pad_mode)
+        return replace(normalised, pad_mode=options.pad_mode)
 
-    def up_stage(
-        self,
-        x: Rows,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> Rows:
+    def up_stage(self, x: Rows, weights: StageWeights, options: StageOptions) -> Rows:
         if x.pad_mode == "zero":  # then phases needn't have taps that add up to the same, and no constant comes of one
             x = self.whole(x)
         wide = x.channels >= WIDE  # then the product is worth the larger transforms
         up = self.up_convolution_by_phase(x, weights) if wide else self.up_convolution(x, weights)
-        up = replace(up, pad_mode=pad_mode)
-        normalised = self.norm(up, weights, None, unbiased, relu) if norm else self.moved(up, weights, relu)
-        return replace(normalised, pad_mode=pad_mode)
+        up = replace(up, pad_mode=options.pad_mode)
+        if options.norm:
+            normalised = self.norm(up, weights, None, options.unbiased, options.relu)
+        else:
+            normalised = self.moved(up, weights, options.relu)
+        return replace(normalised, pad_mode=options.pad_mode)
 
     def joined(self, skipped: Rows, x: Rows) -> Rows:
-        """In the order of pixels, with their constants: neither has the other's rows."""
-        parts = self.node("Relu", self.in_raster_order(skipped)), self.in_raster_order(x)
-        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=1)
-        value = self.node("Concat", *parts, axis=2)
-        return Rows(value, layout, skipped.channels + x.channels, pad_mode=x.pad_mode)
+        raise AssertionError(BY_CONVOLUTIONS)
 
     def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
         up = self.with_edges(self.up_convolution(x, weights), x, weights)
@@ -117,7 +95,8 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         return replace(self.halved(x), pad_mode=pad_mode)
 
     def double(self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Rows:
-        return replace(self.doubled(x, grid), pad_mode=pad_mode)
+        assert grid == "half-pixel", BY_CONVOLUTIONS
+        return replace(self.doubled(x), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
         matrix = self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)

@@ -7,7 +7,8 @@ from safetensors.torch import save
 
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.files import STYLE_ENCODER
-from ugatit_fast.graph import FoldedNetwork, MlpWeights
+from ugatit_fast.folded_weights import MlpWeights
+from ugatit_fast.graph import FoldedNetwork
 
 STYLE = "style"
 """The input: float32 (length,), the same for all pictures of a call."""

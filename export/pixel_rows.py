@@ -220,16 +220,6 @@ class PixelRows:
         )
         return self.index(layout, y, x)
 
-    def between_corners(self, size: str) -> tuple[str, str, str]:
-        """Of twice as many pixels of a line, whose ends meet: the pixel before each, the one after, and how far along
-        it is, float32 (2 size,).
-        """
-        last, steps = self.op("Sub", size, 1), self.op("Sub", self.op("Mul", size, 2), 1)
-        at = self.op("Mul", self.arange(self.op("Mul", size, 2)), last)
-        before = self.op("Div", at, steps)
-        after = self.op("Min", self.op("Add", before, 1), last)
-        return before, after, self.op("Div", self.float(self.op("Mod", at, steps)), self.float(steps))
-
     def strided_windows(self, layout: Layout, size: int, pad_mode: str, bands: int) -> list[str]:
         """Index of every window, of `size` pixels a side, of a convolution of stride 2 with a border of 1, its outputs
         in `tiled` order.

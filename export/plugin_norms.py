@@ -13,7 +13,7 @@ from ugatit_fast.export.onnx_builder import DOMAIN
 from ugatit_fast.export.onnx_functions import CHANNEL_STATS, NORM_APPLY, NORM_APPLY_ADD
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Style
 from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, PLUGIN, STATS, PluginShapes, tiles_of
-from ugatit_fast.graph import StageWeights
+from ugatit_fast.folded_weights import StageWeights
 from ugatit_fast.model import EPS
 
 NO_FLOOR = float(np.finfo(np.float32).min)
@@ -31,10 +31,10 @@ class PluginNorms:
             self.builder.define(text)
 
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        bare = ending.residual is not None and ending.residual_border != 1
+        bare = ending.residual is not None and ending.options.residual_border != 1
         if ending.eps_outside or bare:  # which the kernels of the plugins don't know
             return self.native.norm(x, weights, ending)
-        if ending.slope:
+        if ending.options.slope:
             raise ExportError("our kernels in TensorRT have no LeakyReLU; build with --kernels native")
         channels = ending.channels
         rho = self.filled(1, channels) if weights.rho is None else self.writer.stored(weights, "rho")
@@ -50,10 +50,10 @@ class PluginNorms:
             *(x, parts, layer, *style, rho, bias, *added),
             domain=DOMAIN,
             eps=[EPS],
-            correction=[int(ending.unbiased)],
-            floor=[0.0 if ending.relu else NO_FLOOR],
-            pads=self.writer.borders(ending.pad),
-            mode=ONNX_MODES[ending.pad_mode],
+            correction=[int(ending.options.unbiased)],
+            floor=[0.0 if ending.options.relu else NO_FLOOR],
+            pads=self.writer.borders(ending.options.pad),
+            mode=ONNX_MODES[ending.options.pad_mode],
             **PLUGIN,
         )
 

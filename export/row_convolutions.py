@@ -22,7 +22,7 @@ from ugatit_fast.export.winograd import (
     Matrix,
     plane,
 )
-from ugatit_fast.graph import ConvolutionWeights, StageWeights, WideUpWeights
+from ugatit_fast.folded_weights import ConvolutionWeights, StageWeights, WideUpWeights
 
 POINTS = WINDOW_TRANSFORM.shape[0] ** 2
 PICTURE_MULTIPLE = 16
@@ -158,12 +158,6 @@ class RowConvolutions(RowWriter):
         sums = weights.weight.numpy().sum((2, 3))
         return Rows(value, x.layout, outputs, self.constant_through(colour, weights, sums))
 
-    def picture_rows(self, x: Rows) -> Rows:
-        """A picture as rows in [-1, 1]."""
-        levels = self.reshape(self.node("Cast", x.value, to=TensorProto.FLOAT), 0, -1, x.channels)
-        scaled = self.node("Sub", self.node("Mul", levels, self.scalar(1 / 127.5)), self.scalar(1.0))
-        return replace(x, value=scaled)
-
     def bordered_picture(self, x: Rows, size: int) -> str:
         """With a reflected border of size // 2 rows and `GROUP` columns, as uint8."""
         levels = self.node("Gather", x.value, self.rows.bordered(x.layout.height, size // 2), axis=1)
@@ -202,63 +196,28 @@ class RowConvolutions(RowWriter):
         return Rows(self.node("Concat", *pieces, axis=1), layout, outputs, constant)
 
     def last_convolution(self, x: Rows, weights: ConvolutionWeights) -> str:
-        """To three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom."""
+        """To three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom.
+
+        `GROUP` neighbouring pixels at a time give each kernel row's triple; a gather brings the triples that belong
+        to one pixel together. In bands of the picture, which overlap.
+        """
         weight = weights.weight.numpy()
-        summed = self.by_rows(x, self.row_matrix(weights), weight.shape[3], 3)
+        size = weight.shape[3]
+        matrix = self.row_matrix(weights)
+        reach = (GROUP + size - 1) * x.channels
+        ones = self.shared(np.ones((1, size)))
+        pieces = []
+        for band in self.rows.picture_bands(x.layout, size, GROUP, self.out_bands, x.pad_mode):
+            triples = self.reshape(self.product(x, band.windows, reach, matrix), 0, -1, 3)
+            together = self.reshape(self.node("Gather", triples, band.triples, axis=1), 0, size, -1)
+            pieces.append(self.node("MatMul", ones, together))
+        summed = self.node("Concat", *pieces, axis=2)
         constant = self.constant_through(x, weights, colour_sums(weight))
         for moved in (constant, self.optional(weights, "bias")):
             if moved is not None:
                 wide = self.reshape(summed, 0, -1, 3 * PICTURE_MULTIPLE)
                 summed = self.node("Add", wide, self.repeated(moved, PICTURE_MULTIPLE))
         return summed
-
-    def by_rows(self, x: Rows, matrix: str, size: int, outputs: int) -> str:
-        """A convolution by a matrix as from `row_kernels_of_a_group`: (n, 1, outputs * pixels), left to right and top
-        to bottom.
-
-        `GROUP` neighbouring pixels at a time give what each kernel row adds; a gather brings together what belongs to
-        one pixel. In bands of the picture, which overlap.
-        """
-        reach = (GROUP + size - 1) * x.channels
-        ones = self.shared(np.ones((1, size)))
-        pieces = []
-        for band in self.rows.picture_bands(x.layout, size, GROUP, self.out_bands, x.pad_mode):
-            parts = self.reshape(self.product(x, band.windows, reach, matrix), 0, -1, outputs)
-            together = self.reshape(self.node("Gather", parts, band.triples, axis=1), 0, size, -1)
-            pieces.append(self.node("MatMul", ones, together))
-        return self.node("Concat", *pieces, axis=2)
-
-    def wide_convolution(self, x: Rows, weights: StageWeights) -> Rows:
-        """7x7 between activations with a border of 3, by rows as the last."""
-        weight = weights.weight.numpy()
-        outputs, inputs, size, _ = weight.shape
-        rows = weight.transpose(2, 0, 1, 3).reshape(size * outputs, inputs, 1, size)
-        matrix = self.stored(weights.name("weight"), row_kernels_of_a_group(rows))
-        value = self.reshape(self.by_rows(x, matrix, size, outputs), 0, -1, outputs)
-        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=PICTURE_MULTIPLE)
-        return Rows(value, layout, outputs, self.constant_through(x, weights, weight.sum((2, 3))))
-
-    def pointwise_convolution(self, x: Rows, weights: StageWeights) -> Rows:
-        """1x1, in whatever order the rows are."""
-        matrix = weights.weight.numpy()[:, :, 0, 0]
-        value = self.node("MatMul", x.value, self.stored(weights.name("weight"), matrix.T))
-        return Rows(value, x.layout, len(matrix), self.constant_through(x, weights, matrix))
-
-    def depthwise_convolution(self, x: Rows, weights: StageWeights) -> Rows:
-        """3x3 of each channel by itself, with a border of 1: windows times kernels, added up by a product with ones."""
-        weight = weights.weight.numpy()[:, 0]
-        taps = weight[0].size
-        index = self.rows.raster_windows(x.layout, len(weight[0]), x.pad_mode)
-        windows = self.reshape(self.node("Gather", x.value, index, axis=1), 0, taps, -1, x.channels)
-        kernel = self.stored(weights.name("weight"), weight.reshape(-1, taps).T[:, None])
-        products = self.reshape(self.node("Mul", windows, kernel), 0, taps, -1)
-        summed = self.node("MatMul", self.shared(np.ones((1, taps))), products)
-        layout = self.rows.raster(x.layout.height, x.layout.width, multiple=1)
-        constant = None
-        if x.constant is not None:
-            sums = self.stored(f"{weights.name('weight')}.sums", weight.sum((1, 2))[None, None])
-            constant = self.node("Mul", x.constant, sums)
-        return Rows(self.reshape(summed, 0, -1, x.channels), layout, x.channels, constant)
 
     def row_matrix(self, weights: ConvolutionWeights) -> str:
         """What the last convolution's windows are multiplied by."""

@@ -28,14 +28,13 @@ def kernels_of_a_group(weight: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def row_kernels_of_a_group(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Row form (o k, i, 1, k) -> ((3 + k) * i, 4 * k * o): what k rows add to four neighbouring pixels."""
+    """Row form (3 k, i, 1, k) -> ((3 + k) * i, 4 * k * 3): the k triples of four neighbouring pixels."""
     inputs, size = weight.shape[1], weight.shape[3]
-    outputs = len(weight) // size
-    by_row = weight[:, :, 0].reshape(size, outputs, inputs, size)
-    matrix = np.zeros((GROUP + size - 1, inputs, GROUP, size, outputs), np.float32)
+    by_row = weight[:, :, 0].reshape(size, 3, inputs, size)
+    matrix = np.zeros((GROUP + size - 1, inputs, GROUP, size, 3), np.float32)
     for o in range(GROUP):
         matrix[o : o + size, :, o] = by_row.transpose(3, 2, 0, 1)
-    return matrix.reshape(-1, GROUP * size * outputs)
+    return matrix.reshape(-1, GROUP * size * 3)
 
 
 def colour_sums(weight: NDArray[np.float32]) -> NDArray[np.float32]:

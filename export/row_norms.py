@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ugatit_fast.export.row_writer import Rows, RowWriter
-from ugatit_fast.graph import StageWeights
+from ugatit_fast.folded_weights import StageWeights
 from ugatit_fast.model import EPS
 
 
@@ -19,13 +19,12 @@ class RowNorms(RowWriter):
         relu: bool,
         *,
         eps_outside: bool = False,
-        slope: float = 0.0,
     ) -> Rows:
         """The family of `ugatit_fast.kernels.adalin` on rows; the result leaves `b` to its constant."""
         deviation, mean, variance = self.statistics(x)
         a, b = self.coefficients(x, weights, style, mean, variance, unbiased, eps_outside)
         scaled = replace(x, value=self.per_channel("Mul", x, deviation, a), constant=b)
-        return self.rectified(scaled, b, slope) if relu else scaled
+        return self.rectified(scaled, b) if relu else scaled
 
     def coefficients(
         self,
@@ -54,11 +53,11 @@ class RowNorms(RowWriter):
             b = self.plus(self.node("Mul", layer_part, offset), beta)
         return a, b
 
-    def moved(self, x: Rows, weights: StageWeights, relu: bool, slope: float = 0.0) -> Rows:
+    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
         """What follows a convolution without a normalisation: its bias, and ReLU."""
         bias = self.optional(weights, "bias")
         b = bias if x.constant is None else self.plus(x.constant, bias)
-        return self.rectified(x, b, slope) if relu else replace(x, constant=b)
+        return self.rectified(x, b) if relu else replace(x, constant=b)
 
     def statistics(self, x: Rows) -> tuple[str, str, str]:
         """Deviations from the channel means, these means, and the biased variances (n, 1, c)."""
@@ -66,22 +65,18 @@ class RowNorms(RowWriter):
         deviation = self.per_channel("Sub", x, x.value, mean)
         return deviation, mean, self.mean(self.node("Mul", deviation, deviation), x)
 
-    def rectified(self, x: Rows, b: str | None, slope: float = 0.0) -> Rows:
+    def rectified(self, x: Rows, b: str | None) -> Rows:
         """relu(x + b), with relu(b) left to the constant, so that zero stays exactly zero.
 
         Not where the border is of zeros, and x without its constant never zero throughout: that saves a pass.
         """
         if b is None:
-            return replace(x, value=self.activated(x.value, slope), constant=None)
+            return replace(x, value=self.node("Relu", x.value), constant=None)
         if x.pad_mode == "zero":
-            return replace(x, value=self.activated(self.per_channel("Add", x, x.value, b), slope), constant=None)
-        constant = self.activated(b, slope)
-        active = self.activated(self.per_channel("Add", x, x.value, b), slope)
+            return replace(x, value=self.node("Relu", self.per_channel("Add", x, x.value, b)), constant=None)
+        constant = self.node("Relu", b)
+        active = self.node("Relu", self.per_channel("Add", x, x.value, b))
         return replace(x, value=self.per_channel("Sub", x, active, constant), constant=constant)
-
-    def activated(self, value: str, slope: float) -> str:
-        """ReLU, with a slope below zero."""
-        return self.node("LeakyRelu", value, alpha=slope) if slope else self.node("Relu", value)
 
     def added(self, residual: Rows, x: Rows) -> Rows:
         """The residual addition; constants add up apart."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.pixel_rows import Layout, PixelRows
 from ugatit_fast.export.winograd import Matrix
-from ugatit_fast.graph import Weights
+from ugatit_fast.folded_weights import Weights
 
 WIDE = 256
 """Norms look at few channels as this many by viewing neighbouring pixels as one: narrow rows leave vector units

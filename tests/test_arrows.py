@@ -15,6 +15,7 @@ FLOORS = (
     "choices files machine progress",
     "assets",
     "model kernels media tensor_bundle",
+    "folded_weights",
     "graph",
     "fold",
     "weights architectures",

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tests.conftest import FULL, LIGHT, random_generator
 from ugatit_fast.fold import fold, merge_attention, phase_kernels, row_kernels
-from ugatit_fast.graph import ConvolutionWeights, FoldedGenerator, TorchOperations, Weights
+from ugatit_fast.folded_weights import ConvolutionWeights, Weights
+from ugatit_fast.graph import FoldedGenerator, TorchOperations
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.image import image_of, sum_of_rows
 from ugatit_fast.kernels.padding import pad_reference

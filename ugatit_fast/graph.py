@@ -7,7 +7,8 @@ exporters write it down, the cost model counts it. `FoldedGenerator` is U-GAT-IT
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol, Self, TypeVar
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,14 @@ from torch import Tensor, nn
 
 from ugatit_fast.choices import Upsampling
 from ugatit_fast.files import STYLE_ENCODER
+from ugatit_fast.folded_weights import (
+    AttentionWeights,
+    ConvolutionWeights,
+    MlpWeights,
+    StageWeights,
+    StyleWeights,
+    WideUpWeights,
+)
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
@@ -32,108 +41,25 @@ HALF_TENSORS = ("weight", "first", "top", "bottom", "left", "right")
 """Tensors that a half-precision engine stores as float16, by the last part of their name; all others stay float32."""
 
 
-class Weights(nn.Module):
-    """The tensors of one place in the network, and the prefix of their names in the whole of it."""
+@dataclass(frozen=True, kw_only=True)
+class StageOptions:
+    """What a stage does besides multiplying by its weights."""
 
-    required: ClassVar[tuple[str, ...]]
-    optional: ClassVar[tuple[str, ...]]
-    """A tensor that a checkpoint doesn't have is None."""
-
-    def __init__(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
-        """KeyError where a required tensor is missing."""
-        super().__init__()
-        self.prefix = prefix
-        for name in self.required:
-            self.register_buffer(name, tensors[self.name(name)])
-        for name in self.optional:
-            self.register_buffer(name, tensors.get(self.name(name)))
-
-    def name(self, tensor: str) -> str:
-        """What one of the tensors is called in `FoldedGenerator.tensors`."""
-        return f"{self.prefix}.{tensor}"
-
-    def has(self, tensor: str) -> bool:
-        """Whether this checkpoint has it."""
-        return self._buffers[tensor] is not None
-
-
-class ConvolutionWeights(Weights):
-    """A convolution, and its bias where it has one."""
-
-    weight: Tensor
-    bias: Tensor | None
-    required: ClassVar[tuple[str, ...]] = ("weight",)
-    optional: ClassVar[tuple[str, ...]] = ("bias",)
-
-
-class StageWeights(ConvolutionWeights):
-    """Convolution and normalisation, with what of gamma, beta and rho applies; see `ugatit_fast.kernels.adalin`.
-
-    `bias` is the convolution's, which moves the statistics instead of the pixels.
-    """
-
-    gamma: Tensor | None
-    beta: Tensor | None
-    rho: Tensor | None
-    optional = ("gamma", "beta", "rho", "bias")
-
-
-class WideUpWeights(StageWeights):
-    """Of a stage that doubles the picture with a 5x5 convolution, its 3x3 phases and what their outermost lines lack;
-    see `ugatit_fast.architectures.unit`.
-    """
-
-    top: Tensor
-    bottom: Tensor
-    left: Tensor
-    right: Tensor
-    required = ("weight", "top", "bottom", "left", "right")
-
-
-class AttentionWeights(Weights):
-    """A convolution that always has a bias."""
-
-    weight: Tensor
-    bias: Tensor
-    heat: Tensor | None
-    """What each channel adds to the heat map by the unit, where channels were scaled; 1 where it is None."""
-    required = ("weight", "bias")
-    optional: ClassVar[tuple[str, ...]] = ("heat",)
-
-
-class StyleWeights(Weights):
-    """The linear layers that make gamma and beta; see `ugatit_fast.kernels.style`."""
-
-    first: Tensor
-    second: Tensor
-    heads: Tensor
-    bias1: Tensor | None
-    bias2: Tensor | None
-    bias3: Tensor | None
-    required = ("first", "second", "heads")
-    optional = ("bias1", "bias2", "bias3")
-
-
-class MlpWeights(Weights):
-    """Three linear layers that make scales and shifts of a style that is given."""
-
-    layer1: Tensor
-    layer2: Tensor
-    layer3: Tensor
-    bias1: Tensor
-    bias2: Tensor
-    bias3: Tensor
-    required = ("layer1", "layer2", "layer3", "bias1", "bias2", "bias3")
-    optional = ()
-
-
-class StyleEncoderWeights(Weights):
-    """A layer of what sees the style in a picture, which is no part of the graph: `ugatit_fast.backends.styles`."""
-
-    kernel: Tensor
-    bias: Tensor
-    required = ("kernel", "bias")
-    optional = ()
+    stride: int = 1
+    depthwise: bool = False
+    """Whether each channel is convolved by itself."""
+    norm: bool = True
+    """Whether there is a normalisation that isn't folded into the convolution; else the bias is added."""
+    unbiased: bool = False
+    """Whether variances are divided by count - 1."""
+    relu: bool = False
+    slope: float = 0.0
+    """Of the ReLU below zero."""
+    residual_border: int = 1
+    """Pixels around what is added, which stay out."""
+    pad: int = 0
+    pad_mode: str = "reflect"
+    """Of the result's border: "reflect", "replicate" or "zero"."""
 
 
 class Operations(Protocol[Picture, Value, Style]):
@@ -151,37 +77,14 @@ class Operations(Protocol[Picture, Value, Style]):
         self,
         x: Value,
         weights: StageWeights,
+        options: StageOptions,
         *,
-        stride: int = 1,
         style: Style | None = None,
-        unbiased: bool = False,
-        relu: bool = False,
         residual: Value | None = None,
-        pad: int = 0,
-        pad_mode: str = "reflect",
-        norm: bool = True,
-        slope: float = 0.0,
-        depthwise: bool = False,
-        residual_border: int = 1,
     ) -> Value:
-        """Convolution, normalisation, ReLU, addition of the interior of `residual`, border: "reflect", "replicate" or
-        "zero".
+        """Convolution, normalisation, ReLU, addition of the interior of `residual`, border."""
 
-        norm: False where there is no normalisation, or it is folded into the convolution: the bias is added. slope: of
-        the ReLU below zero. depthwise: each channel is convolved by itself. residual_border: that `residual` has.
-        """
-
-    def up_stage(
-        self,
-        x: Value,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> Value:
+    def up_stage(self, x: Value, weights: StageWeights, options: StageOptions) -> Value:
         """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
 
     def joined(self, skipped: Value, x: Value) -> Value:
@@ -324,23 +227,27 @@ class FoldedGenerator(FoldedNetwork):
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture]:
         last = self.config.n_res - 1
         x = ops.normalise(image, pad=3)
-        x = ops.stage(x, self.stem, relu=True, pad=1)
-        x = ops.stage(x, self.down_stages[0], stride=2, relu=True, pad=1)
-        x = ops.stage(x, self.down_stages[1], stride=2, relu=True, pad=0 if last < 0 else 1)
+        x = ops.stage(x, self.stem, StageOptions(relu=True, pad=1))
+        x = ops.stage(x, self.down_stages[0], StageOptions(stride=2, relu=True, pad=1))
+        x = ops.stage(x, self.down_stages[1], StageOptions(stride=2, relu=True, pad=0 if last < 0 else 1))
         for i, (first, second) in enumerate(self.encoder_blocks):
-            hidden = ops.stage(x, first, relu=True, pad=1)
-            x = ops.stage(hidden, second, residual=x, pad=0 if i == last else 1)
+            hidden = ops.stage(x, first, StageOptions(relu=True, pad=1))
+            x = ops.stage(hidden, second, StageOptions(pad=0 if i == last else 1), residual=x)
 
         x = ops.attend(x, self.attention, pad_mode="replicate" if last < 0 else "reflect")
         heatmap = ops.heatmap(x, self.attention)
         style = ops.style(x, self.style)
 
         for i, (first, second) in enumerate(self.decoder_blocks):
-            hidden = ops.stage(x, first, style=style, unbiased=self.unbiased, relu=True, pad=1)
+            hidden = ops.stage(x, first, StageOptions(unbiased=self.unbiased, relu=True, pad=1), style=style)
             pad_mode = "replicate" if i == last else "reflect"
-            x = ops.stage(hidden, second, style=style, unbiased=self.unbiased, residual=x, pad=1, pad_mode=pad_mode)
-        x = ops.up_stage(x, self.up_stages[0], unbiased=self.unbiased, pad=1, pad_mode="replicate")
-        x = ops.up_stage(x, self.up_stages[1], unbiased=self.unbiased, pad=3, pad_mode="reflect")
+            x = ops.stage(
+                hidden, second, StageOptions(unbiased=self.unbiased, pad=1, pad_mode=pad_mode), style=style, residual=x
+            )
+        x = ops.up_stage(
+            x, self.up_stages[0], StageOptions(relu=True, unbiased=self.unbiased, pad=1, pad_mode="replicate")
+        )
+        x = ops.up_stage(x, self.up_stages[1], StageOptions(relu=True, unbiased=self.unbiased, pad=3))
         return ops.to_image(x, self.out), heatmap
 
 
@@ -365,44 +272,23 @@ class TorchOperations:
         self,
         x: Tensor,
         weights: StageWeights,
+        options: StageOptions,
         *,
-        stride: int = 1,
         style: Tensor | None = None,
-        unbiased: bool = False,
-        relu: bool = False,
         residual: Tensor | None = None,
-        pad: int = 0,
-        pad_mode: str = "reflect",
-        norm: bool = True,
-        slope: float = 0.0,
-        depthwise: bool = False,
-        residual_border: int = 1,
     ) -> Tensor:
-        convolved = self.convolved(x, weights, stride)
-        added = None if residual is None else interior(residual, residual_border)
-        if not norm:
-            return moved(convolved, weights, slope if relu else 1.0, added, pad, pad_mode)
+        convolved = self.convolved(x, weights, options.stride)
+        added = None if residual is None else interior(residual, options.residual_border)
+        if not options.norm:
+            return moved(convolved, weights, options, added)
         style = None if style is None else self.ready(style)
-        return normalised(
-            convolved, weights, style=style, unbiased=unbiased, relu=relu, added=added, pad=pad, pad_mode=pad_mode,
-            slope=slope,
-        )  # fmt: skip
+        return normalised(convolved, weights, options, style=style, added=added)
 
-    def up_stage(
-        self,
-        x: Tensor,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> Tensor:
+    def up_stage(self, x: Tensor, weights: StageWeights, options: StageOptions) -> Tensor:
         phases = self.convolved(x, weights)
-        if not norm:
-            return moved(interleave_phases(phases), weights, 0.0 if relu else 1.0, None, pad, pad_mode)
-        return normalised(phases, weights, unbiased=unbiased, relu=relu, pad=pad, pad_mode=pad_mode, phases=True)
+        if not options.norm:
+            return moved(interleave_phases(phases), weights, options)
+        return normalised(phases, weights, options, phases=True)
 
     def joined(self, skipped: Tensor, x: Tensor) -> Tensor:
         return torch.cat([torch.relu(skipped), x], dim=1)
@@ -410,7 +296,8 @@ class TorchOperations:
     def wide_up_stage(self, x: Tensor, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Tensor:
         image = woven(F.conv2d(x, weights.weight))
         add_edges(image, interior(x, 1), weights)
-        return normalised(image, weights, unbiased=True, relu=True, pad=pad, pad_mode=pad_mode, eps_outside=True)
+        options = StageOptions(unbiased=True, relu=True, pad=pad, pad_mode=pad_mode)
+        return normalised(image, weights, options, eps_outside=True)
 
     def halve(self, x: Tensor, *, pad: int, pad_mode: str) -> Tensor:
         pairs = F.avg_pool2d(x, 2, 1)  # [1, 2, 1] / 4 is [1, 1] / 2 twice
@@ -492,15 +379,11 @@ def edge(line: Tensor, kernel: Tensor, pad_mode: str) -> Tensor:
 def normalised(
     x: Tensor,
     weights: StageWeights,
+    options: StageOptions,
     *,
     style: Tensor | None = None,
-    unbiased: bool,
-    relu: bool,
     added: Tensor | None = None,
-    pad: int,
-    pad_mode: str,
     phases: bool = False,
-    slope: float = 0.0,
     eps_outside: bool = False,
 ) -> Tensor:
     """What follows the convolution of a stage; phases: of an up-sampling one, whose result these are."""
@@ -512,21 +395,22 @@ def normalised(
         weights.rho,
         weights.bias,
         added,
-        relu,
-        pad,
-        pad_mode,
-        unbiased,
+        options.relu,
+        options.pad,
+        options.pad_mode,
+        options.unbiased,
         EPS,
         phases,
-        slope,
+        options.slope,
         eps_outside,
     )
 
 
-def moved(x: Tensor, weights: StageWeights, slope: float, added: Tensor | None, pad: int, pad_mode: str) -> Tensor:
-    """What follows the convolution of a stage without a normalisation; slope: of the ReLU below zero, 1 for none."""
+def moved(x: Tensor, weights: StageWeights, options: StageOptions, added: Tensor | None = None) -> Tensor:
+    """What follows the convolution of a stage without a normalisation."""
+    slope = options.slope if options.relu else 1.0
     bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
-    return bias_relu(x, bias if weights.bias is None else weights.bias, pad, pad_mode, slope, added)
+    return bias_relu(x, bias if weights.bias is None else weights.bias, options.pad, options.pad_mode, slope, added)
 
 
 def own_style(weights: StageWeights) -> tuple[Tensor | None, Tensor | None]:

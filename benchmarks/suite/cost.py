@@ -15,7 +15,7 @@ from torch import Tensor
 from ugatit_fast.architectures import architecture_of, fold
 from ugatit_fast.backends.convolutions import layer_of
 from ugatit_fast.choices import Precision, Upsampling
-from ugatit_fast.graph import (
+from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
@@ -23,6 +23,7 @@ from ugatit_fast.graph import (
     StyleWeights,
     WideUpWeights,
 )
+from ugatit_fast.graph import StageOptions
 from ugatit_fast.kernels.convolution_schedule import tiles_of_split
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.schedule import Gpu, cdiv
@@ -108,44 +109,26 @@ class CountingOperations:
         self,
         x: Activation,
         weights: StageWeights,
+        options: StageOptions,
         *,
-        stride: int = 1,
         style: None = None,
-        unbiased: bool = False,
-        relu: bool = False,
         residual: Activation | None = None,
-        pad: int = 0,
-        pad_mode: str = "reflect",
-        norm: bool = True,
-        slope: float = 0.0,
-        depthwise: bool = False,
-        residual_border: int = 1,
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
-        y = Activation(x.n, k, (x.h - rows) // stride + 1, (x.w - columns) // stride + 1)
-        ours = not (slope or depthwise) and self.is_ours(x, weights.weight, stride)
+        y = Activation(x.n, k, (x.h - rows) // options.stride + 1, (x.w - columns) // options.stride + 1)
+        ours = not (options.slope or options.depthwise) and self.is_ours(x, weights.weight, options.stride)
         partials = self.partials(x, weights.weight) if ours else 0
         self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements, partials)
-        added = None if residual is None else residual.inside(residual_border)
-        self.normalisation(y, added, padded(y, pad), partials)
-        return padded(y, pad)
+        added = None if residual is None else residual.inside(options.residual_border)
+        self.normalisation(y, added, padded(y, options.pad), partials)
+        return padded(y, options.pad)
 
     def joined(self, skipped: Activation, x: Activation) -> Activation:
         both = x._replace(c=skipped.c + x.c)
         self.add("concatenate", 0, [self.size(skipped), self.size(x)], self.size(both))
         return both
 
-    def up_stage(
-        self,
-        x: Activation,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> Activation:
+    def up_stage(self, x: Activation, weights: StageWeights, options: StageOptions) -> Activation:
         """cuDNN's: each of the four phases has one row and column that no pixel of the image comes from."""
         phases = Activation(x.n, len(weights.weight), x.h - 1, x.w - 1)
         y = Activation(x.n, phases.c // 4, 2 * (x.h - 2), 2 * (x.w - 2))
@@ -153,8 +136,8 @@ class CountingOperations:
         partials = self.partials(x, weights.weight, phases=True) if ours else 0
         stored = y if ours else phases
         self.convolution("up-convolution", x, weights.weight, stored, y.elements, partials)
-        self.normalisation(stored, None, padded(y, pad), partials)
-        return padded(y, pad)
+        self.normalisation(stored, None, padded(y, options.pad), partials)
+        return padded(y, options.pad)
 
     def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
         """What the outermost lines lack is two lines and two columns of a convolution of one dimension."""

@@ -104,7 +104,7 @@ def test_a_border_on_one_side_is_a_kernel_of_four(height: int, width: int) -> No
 
 
 @pytest.mark.parametrize("size", [None, (32, 48)], ids=["any size", "fixed"])
-@pytest.mark.parametrize("form", ["rows", "convolutions", "channels last"])
+@pytest.mark.parametrize("form", ["convolutions", "channels last"])
 @pytest.mark.parametrize("grid", GRIDS)
 def test_every_form_draws_the_same(grid: Upsampling, form: Form, size: tuple[int, int] | None, tmp_path: Path) -> None:
     checkpoint, image = file_of(tmp_path, grid), pictures()

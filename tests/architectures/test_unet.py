@@ -75,14 +75,12 @@ def test_it_is_the_published_network_and_folding_is_exact(kind: str, tmp_path: P
     assert (unrounded(fold(generator), image)[0] - expected).abs().max() < 1e-10
 
 
-@pytest.mark.parametrize("form", ["rows", "convolutions", "channels last"])
+@pytest.mark.parametrize("form", ["convolutions", "channels last"])
 @pytest.mark.parametrize("kind", FILES)
-def test_every_form_draws_the_same(kind: str, form: Form, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows too, which a U-Net asks not to have."""
+def test_every_form_draws_the_same(kind: str, form: Form, tmp_path: Path) -> None:
     _, checkpoint = kind_of_file(kind, tmp_path)
     image = pictures()
     exact = (checkpoint.generator(torch.float64)(unit_range(image, torch.float64)) + 1) * 127.5
-    monkeypatch.setattr(UnetConfig, "by_rows", True)
 
     translated = ran(checkpoint.folded(), form, None, image.numpy())
 

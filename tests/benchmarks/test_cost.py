@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.conftest import LIGHT
 from ugatit_fast.bench.cost import Activation, CountingOperations, Work, count, roofline_seconds
 from ugatit_fast.fold import fold
-from ugatit_fast.graph import AttentionWeights, TorchOperations
+from ugatit_fast.folded_weights import AttentionWeights
+from ugatit_fast.graph import StageOptions, TorchOperations
 from ugatit_fast.kernels.schedule import Gpu
 from ugatit_fast.model import Generator, GeneratorConfig
 
@@ -47,7 +48,7 @@ def test_full_generator_reads_its_first_linear_layer_once() -> None:
 def test_bytes_of_one_stage_by_hand() -> None:
     folded = fold(Generator(LIGHT))
     operations = CountingOperations(4)
-    y = operations.stage(Activation(2, 3, 22, 26), folded.stem, pad=1)
+    y = operations.stage(Activation(2, 3, 22, 26), folded.stem, StageOptions(pad=1))
     assert y == Activation(2, 8, 18, 22)
     convolution, normalisation = operations.work
     x_bytes, weight_bytes, conv_bytes = 4 * 2 * 3 * 22 * 26, 4 * 8 * 3 * 49, 4 * 2 * 8 * 16 * 20

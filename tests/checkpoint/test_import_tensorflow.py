@@ -20,7 +20,8 @@ from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import fold
-from ugatit_fast.graph import ConvolutionWeights, TorchOperations
+from ugatit_fast.folded_weights import ConvolutionWeights
+from ugatit_fast.graph import TorchOperations
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.model import Generator

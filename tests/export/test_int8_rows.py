@@ -22,7 +22,8 @@ from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_graph import drop_unused
 from ugatit_fast.export.row_writer import Rows
 from ugatit_fast.fold import fold
-from ugatit_fast.graph import FoldedNetwork, StageWeights
+from ugatit_fast.folded_weights import StageWeights
+from ugatit_fast.graph import FoldedNetwork
 
 BIASED = replace(LIGHT, bias=True, affine_encoder=True, unbiased=False)
 BATCH = ResnetConfig(ngf=8, n_down=2, n_blocks=2, norm="batch-running", block_pad="zero")

@@ -16,16 +16,8 @@ from torch import Tensor, nn
 from ugatit_fast.architectures.architecture import Architecture, Understood
 from ugatit_fast.choices import ArchitectureName, Hints, Upsampling
 from ugatit_fast.fold import row_kernels
-from ugatit_fast.graph import (
-    ConvolutionWeights,
-    FoldedNetwork,
-    Operations,
-    Picture,
-    StageWeights,
-    Style,
-    Value,
-    doubled,
-)
+from ugatit_fast.folded_weights import ConvolutionWeights, StageWeights
+from ugatit_fast.graph import FoldedNetwork, Operations, Picture, StageOptions, Style, Value, doubled
 from ugatit_fast.model import Config, Reference
 
 SLOPE = 0.2
@@ -192,7 +184,9 @@ class FoldedAnimeGan2(FoldedNetwork):
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture | None]:
         def stage(x: Value, place: str, pad: int, *, depthwise: bool = False) -> Value:
             weights, stride = self.stages[place], 2 if place in HALVING else 1
-            return ops.stage(x, weights, stride=stride, relu=True, slope=SLOPE, pad=pad, depthwise=depthwise)
+            return ops.stage(
+                x, weights, StageOptions(stride=stride, relu=True, slope=SLOPE, pad=pad, depthwise=depthwise)
+            )
 
         x = ops.normalise(image, pad=3)
         for place, pad in {"stem": 1, "a1": 1, "a2": 1, "b0": 1, "b1": 1, "c0": 0}.items():
@@ -201,7 +195,7 @@ class FoldedAnimeGan2(FoldedNetwork):
             apart = stage(stage(x, f"c{i}_wider", 1), f"c{i}_apart", 0, depthwise=True)
             narrower = self.stages[f"c{i}_narrower"]
             added, pad = (None if i == 1 else x), (1 if i == BLOCKS else 0)
-            x = ops.stage(apart, narrower, residual=added, residual_border=0, pad=pad)
+            x = ops.stage(apart, narrower, StageOptions(residual_border=0, pad=pad), residual=added)
         x = stage(x, f"c{BLOCKS + 1}", 0)
         x = ops.double(x, pad=1, pad_mode="reflect", grid=self.config.upsample)
         x = stage(stage(x, "d0", 1), "d1", 0)

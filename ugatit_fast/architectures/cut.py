@@ -28,7 +28,7 @@ from ugatit_fast.architectures.normed import norm_of
 from ugatit_fast.architectures.resnet_tensors import LAYER, ResnetTensors, is_resnet
 from ugatit_fast.choices import ArchitectureName, Hints
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.graph import Operations, Picture, Style, Value
+from ugatit_fast.graph import Operations, Picture, StageOptions, Style, Value
 from ugatit_fast.model import Reference
 
 KERNEL = ".filt"
@@ -138,26 +138,26 @@ class FoldedCut(FoldedResnet):
         config, norm = self.config, self.config.normalises
         after_blocks = (0, "zero") if config.blur_up else (1, "zero")
         x = ops.normalise(image, pad=3)
-        x = ops.stage(x, self.stem, relu=True, pad=1, pad_mode="zero", norm=norm)
+        x = ops.stage(x, self.stem, StageOptions(relu=True, pad=1, pad_mode="zero", norm=norm))
         for i, down in enumerate(self.downs, start=1):
             pad_mode = "zero" if i < config.n_down else config.block_pad
             if config.blur_down:
-                x = ops.stage(x, down, relu=True, pad=1, pad_mode="reflect", norm=norm)
+                x = ops.stage(x, down, StageOptions(relu=True, pad=1, norm=norm))
                 x = ops.halve(x, pad=1, pad_mode=pad_mode)
             else:
-                x = ops.stage(x, down, stride=2, relu=True, pad=1, pad_mode=pad_mode, norm=norm)
+                x = ops.stage(x, down, StageOptions(stride=2, relu=True, pad=1, pad_mode=pad_mode, norm=norm))
         for i, (first, second) in enumerate(self.blocks, start=1):
             pad, pad_mode = after_blocks if i == len(self.blocks) else (1, config.block_pad)
-            hidden = ops.stage(x, first, relu=True, pad=1, pad_mode=config.block_pad, norm=norm)
-            x = ops.stage(hidden, second, residual=x, pad=pad, pad_mode=pad_mode, norm=norm)
+            hidden = ops.stage(x, first, StageOptions(relu=True, pad=1, pad_mode=config.block_pad, norm=norm))
+            x = ops.stage(hidden, second, StageOptions(pad=pad, pad_mode=pad_mode, norm=norm), residual=x)
         for i, up in enumerate(self.ups, start=1):
             last = i == config.n_down
             if config.blur_up:
                 x = ops.double(x, pad=1, pad_mode="zero")
-                x = ops.stage(x, up, relu=True, pad=3 if last else 0, norm=norm)
+                x = ops.stage(x, up, StageOptions(relu=True, pad=3 if last else 0, norm=norm))
             else:
                 pad, pad_mode = (3, "reflect") if last else (1, "zero")
-                x = ops.up_stage(x, up, unbiased=False, pad=pad, pad_mode=pad_mode, norm=norm)
+                x = ops.up_stage(x, up, StageOptions(relu=True, pad=pad, pad_mode=pad_mode, norm=norm))
         return ops.to_image(x, self.out), None
 
 

@@ -20,7 +20,8 @@ from ugatit_fast.architectures.rewrites import transposed_phases
 from ugatit_fast.choices import ArchitectureName, Hints, Sides
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import row_kernels
-from ugatit_fast.graph import ConvolutionWeights, FoldedNetwork, Operations, Picture, StageWeights, Style, Value
+from ugatit_fast.folded_weights import ConvolutionWeights, StageWeights
+from ugatit_fast.graph import FoldedNetwork, Operations, Picture, StageOptions, Style, Value
 from ugatit_fast.model import Reference
 
 MOST_NGF, MOST_BLOCKS, HALVINGS = 1024, 64, range(2, 6)
@@ -191,16 +192,16 @@ class FoldedResnet(FoldedNetwork):
         norm, inside = self.config.normalises, self.config.block_pad
         borders = ["zero"] * (self.config.n_down - 1) + [inside if self.blocks else "zero"]
         x = ops.normalise(image, pad=3)
-        x = ops.stage(x, self.stem, relu=True, pad=1, pad_mode="zero", norm=norm)
+        x = ops.stage(x, self.stem, StageOptions(relu=True, pad=1, pad_mode="zero", norm=norm))
         for down, pad_mode in zip(self.downs, borders, strict=True):
-            x = ops.stage(x, down, stride=2, relu=True, pad=1, pad_mode=pad_mode, norm=norm)
+            x = ops.stage(x, down, StageOptions(stride=2, relu=True, pad=1, pad_mode=pad_mode, norm=norm))
         for i, (first, second) in enumerate(self.blocks, start=1):
             pad_mode = "zero" if i == len(self.blocks) else inside
-            hidden = ops.stage(x, first, relu=True, pad=1, pad_mode=inside, norm=norm)
-            x = ops.stage(hidden, second, residual=x, pad=1, pad_mode=pad_mode, norm=norm)
+            hidden = ops.stage(x, first, StageOptions(relu=True, pad=1, pad_mode=inside, norm=norm))
+            x = ops.stage(hidden, second, StageOptions(pad=1, pad_mode=pad_mode, norm=norm), residual=x)
         for up in self.ups[:-1]:
-            x = ops.up_stage(x, up, unbiased=False, pad=1, pad_mode="zero", norm=norm)
-        x = ops.up_stage(x, self.ups[-1], unbiased=False, pad=3, pad_mode="reflect", norm=norm)
+            x = ops.up_stage(x, up, StageOptions(relu=True, pad=1, pad_mode="zero", norm=norm))
+        x = ops.up_stage(x, self.ups[-1], StageOptions(relu=True, pad=3, norm=norm))
         return ops.to_image(x, self.out), None
 
 

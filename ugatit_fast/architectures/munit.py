@@ -29,7 +29,8 @@ from ugatit_fast.architectures.unit import (
 from ugatit_fast.architectures.unit_tensors import UnitTensors, anchors_of
 from ugatit_fast.choices import Hints, drawn_style
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.graph import MlpWeights, Operations, Picture, Style, StyleEncoderWeights, Value
+from ugatit_fast.folded_weights import MlpWeights, StyleEncoderWeights
+from ugatit_fast.graph import Operations, Picture, Style, Value
 from ugatit_fast.model import Reference
 
 Tensors = Mapping[str, Tensor]

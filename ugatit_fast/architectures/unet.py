@@ -19,7 +19,8 @@ from ugatit_fast.architectures.published_options import STATISTICS, RunOptions, 
 from ugatit_fast.architectures.rewrites import transposed_phases
 from ugatit_fast.choices import Hints, Sides
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.graph import ConvolutionWeights, FoldedNetwork, Operations, Picture, StageWeights, Style, Value
+from ugatit_fast.folded_weights import ConvolutionWeights, StageWeights
+from ugatit_fast.graph import FoldedNetwork, Operations, Picture, StageOptions, Style, Value
 from ugatit_fast.model import Reference
 
 Tensors = Mapping[str, Tensor]
@@ -165,16 +166,16 @@ class FoldedUnet(FoldedNetwork):
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture | None]:
         norm = self.config.normalises
         x = ops.normalise(image, pad=1, pad_mode="zero")
-        x = ops.stage(x, self.stem, stride=2, relu=True, slope=SLOPE, pad=1, pad_mode="zero", norm=False)
+        x = ops.stage(x, self.stem, StageOptions(stride=2, relu=True, slope=SLOPE, pad=1, pad_mode="zero", norm=False))
         skipped = [x]
         for down in self.downs[:-1]:
-            x = ops.stage(x, down, stride=2, relu=True, slope=SLOPE, pad=1, pad_mode="zero", norm=norm)
+            x = ops.stage(x, down, StageOptions(stride=2, relu=True, slope=SLOPE, pad=1, pad_mode="zero", norm=norm))
             skipped.append(x)
-        x = ops.stage(x, self.downs[-1], stride=2, relu=True, pad=1, pad_mode="zero", norm=False)
+        x = ops.stage(x, self.downs[-1], StageOptions(stride=2, relu=True, pad=1, pad_mode="zero", norm=False))
         for up in self.ups[:0:-1]:
-            x = ops.up_stage(x, up, unbiased=False, pad=1, pad_mode="zero", norm=norm)
+            x = ops.up_stage(x, up, StageOptions(relu=True, pad=1, pad_mode="zero", norm=norm))
             x = ops.joined(skipped.pop(), x)
-        x = ops.up_stage(x, self.ups[0], unbiased=False, pad=0, pad_mode="zero", norm=False, relu=False)
+        x = ops.up_stage(x, self.ups[0], StageOptions(pad_mode="zero", norm=False))
         return ops.to_image(x, self.out), None
 
 

@@ -18,16 +18,8 @@ from ugatit_fast.architectures.architecture import Architecture, Understood
 from ugatit_fast.architectures.unit_tensors import UnitTensors, anchors_of, source_and_target
 from ugatit_fast.choices import ArchitectureName, Direction, Hints, Sides
 from ugatit_fast.fold import row_kernels
-from ugatit_fast.graph import (
-    ConvolutionWeights,
-    FoldedNetwork,
-    Operations,
-    Picture,
-    StageWeights,
-    Style,
-    Value,
-    WideUpWeights,
-)
+from ugatit_fast.folded_weights import ConvolutionWeights, StageWeights, WideUpWeights
+from ugatit_fast.graph import FoldedNetwork, Operations, Picture, StageOptions, Style, Value
 from ugatit_fast.model import EPS, Config, Reference
 
 Tensors = Mapping[str, Tensor]
@@ -271,14 +263,14 @@ class FoldedUnit(FoldedNetwork):
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture | None]:
         styles = self.styles(ops)
         x = ops.normalise(image, pad=3)
-        x = ops.stage(x, self.stem, relu=True, pad=1)
+        x = ops.stage(x, self.stem, StageOptions(relu=True, pad=1))
         for down in self.downs:
-            x = ops.stage(x, down, stride=2, relu=True, pad=1)
+            x = ops.stage(x, down, StageOptions(stride=2, relu=True, pad=1))
         blocks = [*self.encoder_blocks, *self.decoder_blocks]
         for i, (first, second) in enumerate(blocks, start=1):
             pad_mode = "replicate" if i == len(blocks) else "reflect"
-            hidden = ops.stage(x, first, style=styles[2 * i - 2], relu=True, pad=1)
-            x = ops.stage(hidden, second, style=styles[2 * i - 1], residual=x, pad=1, pad_mode=pad_mode)
+            hidden = ops.stage(x, first, StageOptions(relu=True, pad=1), style=styles[2 * i - 2])
+            x = ops.stage(hidden, second, StageOptions(pad=1, pad_mode=pad_mode), style=styles[2 * i - 1], residual=x)
         for up in self.ups[:-1]:
             x = ops.wide_up_stage(x, up, pad=1, pad_mode="replicate")
         x = ops.wide_up_stage(x, self.ups[-1], pad=3, pad_mode="reflect")

@@ -13,7 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ugatit_fast.graph import AttentionWeights, StageWeights, TorchOperations, own_style
+from ugatit_fast.folded_weights import AttentionWeights, StageWeights
+from ugatit_fast.graph import StageOptions, TorchOperations, own_style
 from ugatit_fast.kernels.adalin_streamed import adalin_from_partials
 from ugatit_fast.kernels.convolution import HALF, convolution, convolution_bias_relu
 from ugatit_fast.kernels.convolution_layout import RowSplits, result_shape
@@ -115,53 +116,32 @@ class ChosenOperations(TorchOperations):
         self,
         x: Tensor,
         weights: StageWeights,
+        options: StageOptions,
         *,
-        stride: int = 1,
         style: Tensor | None = None,
-        unbiased: bool = False,
-        relu: bool = False,
         residual: Tensor | None = None,
-        pad: int = 0,
-        pad_mode: str = "reflect",
-        norm: bool = True,
-        slope: float = 0.0,
-        depthwise: bool = False,
-        residual_border: int = 1,
     ) -> Tensor:
         plain = super().stage
 
         def run(way: Way) -> Tensor:
             if way is None:
-                return plain(
-                    x, weights, stride=stride, style=style, unbiased=unbiased, relu=relu, residual=residual, pad=pad,
-                    pad_mode=pad_mode, norm=norm, slope=slope, depthwise=depthwise, residual_border=residual_border,
-                )  # fmt: skip
-            added = None if residual is None else interior(residual, residual_border)
-            return self.ours(x, weights, way, style, unbiased, relu, added, pad, pad_mode, phases=False)
+                return plain(x, weights, options, style=style, residual=residual)
+            added = None if residual is None else interior(residual, options.residual_border)
+            return self.ours(x, weights, way, options, style, added)
 
-        if stride != 1 or not norm or slope or depthwise:
+        if options.stride != 1 or not options.norm or options.slope or options.depthwise:
             return run(None)
         return self.by_choice(layer_of(norm_of(weights), x.shape, weights.weight), run)
 
-    def up_stage(
-        self,
-        x: Tensor,
-        weights: StageWeights,
-        *,
-        unbiased: bool,
-        pad: int,
-        pad_mode: str,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> Tensor:
+    def up_stage(self, x: Tensor, weights: StageWeights, options: StageOptions) -> Tensor:
         plain = super().up_stage
 
         def run(way: Way) -> Tensor:
             if way is None:
-                return plain(x, weights, unbiased=unbiased, pad=pad, pad_mode=pad_mode, norm=norm, relu=relu)
-            return self.ours(x, weights, way, None, unbiased, relu, None, pad, pad_mode, phases=True)
+                return plain(x, weights, options)
+            return self.ours(x, weights, way, options, phases=True)
 
-        if not norm:
+        if not options.norm:
             return run(None)
         return self.by_choice(layer_of(norm_of(weights), x.shape, weights.weight, phases=True), run)
 
@@ -180,14 +160,11 @@ class ChosenOperations(TorchOperations):
         x: Tensor,
         weights: StageWeights,
         tile: ConvolutionTile,
-        style: Tensor | None,
-        unbiased: bool,
-        relu: bool,
-        residual: Tensor | None,
-        pad: int,
-        pad_mode: str,
+        options: StageOptions,
+        style: Tensor | None = None,
+        residual: Tensor | None = None,
         *,
-        phases: bool,
+        phases: bool = False,
     ) -> Tensor:
         """A stage by our convolution, and the normalisation that combines its statistics."""
         assert self.choices is not None, "who chose a tile knows the GPU"
@@ -199,5 +176,5 @@ class ChosenOperations(TorchOperations):
         gamma, beta = own_style(weights) if style is None else self.ready(style)
         return adalin_from_partials(
             *convolved, x.shape[3], tile.rows * tiles, tile.channels, phases, gamma, beta, weights.rho, weights.bias,
-            residual, relu, pad, pad_mode, unbiased, EPS,
+            residual, options.relu, options.pad, options.pad_mode, options.unbiased, EPS,
         )  # fmt: skip

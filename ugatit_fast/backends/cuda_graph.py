@@ -12,7 +12,8 @@ from ugatit_fast.backends.convolutions import Choices, ChosenOperations
 from ugatit_fast.backends.cudnn import OurConvolutions
 from ugatit_fast.backends.relay import Results
 from ugatit_fast.engine import EngineSpec
-from ugatit_fast.graph import AttentionWeights, FoldedNetwork, StyleWeights
+from ugatit_fast.folded_weights import AttentionWeights, StyleWeights
+from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.kernels.counters import graph_counters
 
 
