@@ -180,7 +180,7 @@ class ConvolutionOperations(ActivationWriter):
         return self.node("ReduceSum", inside, channels, keepdims=0)
 
     def style(self, attended: str, weights: StyleWeights) -> Style:
-        """gamma and beta in float32; a float16 first layer is with_constants, so that its long sums are float32 too."""
+        """gamma and beta in float32; a float16 first layer is widened, so that its long sums are float32 too."""
         channels, inputs = weights.first.shape
         features = self.interior(attended)
         if inputs == channels:

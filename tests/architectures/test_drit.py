@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.architectures.published_drit import Sizes, random_file, style_of, translated
+from tests.architectures.test_architectures import PAGE
 from tests.architectures.test_munit import levels_off
 from tests.conftest import random_pictures
 from tests.test_fold import UnroundedOperations
@@ -21,6 +22,7 @@ from ugatit_fast.architectures.rewrites import transposed_phases
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.backends.styles import style_seen
+from ugatit_fast.bench.cost import count
 from ugatit_fast.checkpoint import read_checkpoint
 from ugatit_fast.checkpoint.convert import convert
 from ugatit_fast.choices import Direction, Form, Precision, drawn_style
@@ -32,6 +34,7 @@ from ugatit_fast.export.stages import walk
 from ugatit_fast.export.verify import verify
 from ugatit_fast.graph import TorchOperations
 from ugatit_fast.kernels.image import unit_range
+from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
 
 EXACT = 1e-12
@@ -58,6 +61,14 @@ def test_constant_channels_before_an_instance_norm_are_dead() -> None:
     expected = F.instance_norm(F.conv2d(F.pad(joined, (1, 1, 1, 1), mode="reflect"), weight))
     without = F.instance_norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight[:, :5]))
     assert (without - expected).abs().max() < EXACT
+
+
+@pytest.mark.parametrize("pad_mode", ["zero", "reflect"])
+def test_constant_channels_have_the_border_of_the_others(pad_mode: str) -> None:
+    x, z = double(2, 5, 4, 3), double(1, 3, seed=1)
+    joined = torch.cat([x, z[:, :, None, None].expand(2, -1, 4, 3)], dim=1)
+    wide = TorchOperations(torch.float64).with_constants(pad_reference(x, 1, pad_mode), 3, z, pad_mode=pad_mode)
+    assert torch.equal(wide, pad_reference(joined, 1, pad_mode))
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (3, 5), (8, 6)])
@@ -190,6 +201,16 @@ def test_every_form_draws_the_same(sizes: Sizes, form: Form, size: tuple[int, in
     assert levels_off(read_checkpoint(saved(tmp_path, sizes)), form, size) < 0.52
 
 
+@pytest.mark.parametrize("sizes", SIZES[:2], ids=str)
+def test_a_picture_of_one_colour_is_exact_among_pixel_rows(
+    sizes: Sizes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where instance norms give 0, and the published code its rounding errors 316-fold a layer."""
+    monkeypatch.setattr(nn.InstanceNorm2d, "forward", lambda _, x: torch.zeros_like(x))
+    plain = np.full((2, 32, 40, 3), [200, 30, 90], np.uint8)
+    assert levels_off(read_checkpoint(saved(tmp_path, sizes)), "rows", None, plain) < 0.501
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("sizes", WIDE, ids=str)
 def test_engines_pass_their_gate_and_see_styles(sizes: Sizes, precision: Precision, tmp_path: Path) -> None:
@@ -216,6 +237,14 @@ def test_a_cuda_engine_means_the_same(sizes: Sizes, tmp_path: Path) -> None:
     exact = (checkpoint.generator().pictures(x, torch.from_numpy(style))[0] + 1) * 127.5
     assert np.abs(drawn.transpose(0, 3, 1, 2) - exact.numpy()).max() < 0.51
     assert walk(built.path, built.spec, checkpoint).first_drift is None
+
+
+@pytest.mark.parametrize(("concat", "billions"), [(True, 47.7), (False, 54.6)])
+def test_it_costs_what_the_page_says(concat: bool, billions: float) -> None:
+    """Zeros in the phases among it: 2.2 and 1.9."""
+    work = count(DritConfig(concat=concat), 1, 256, 256, "fp32")
+    assert round(sum(one.macs for one in work) / 1e9, 1) == billions
+    assert f"folded {billions}" in PAGE
 
 
 def test_eight_bits_are_refused(tmp_path: Path) -> None:

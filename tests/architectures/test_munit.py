@@ -75,11 +75,15 @@ def test_it_is_the_published_network_and_folding_is_exact(sizes: Sizes, directio
     assert (found - expected).abs().max() < 1e-10
 
 
-def levels_off(checkpoint: Checkpoint, form: Form, size: tuple[int, int] | None) -> float:
-    """The largest difference, before rounding, of what a form draws in a style from the reference in float64. size: of
-    the picture, where it is fixed.
+def levels_off(
+    checkpoint: Checkpoint, form: Form, size: tuple[int, int] | None, image: NDArray[np.uint8] | None = None
+) -> float:
+    """The largest difference of what a form draws in a style, which is rounded, from the reference in float64.
+
+    size: of the pictures, where it is fixed; image: of 32x40, random unless given.
     """
-    image, style = random_pictures(2, 32, 40), drawn_style(checkpoint.config.style_length, 7)
+    image = random_pictures(2, 32, 40) if image is None else image
+    style = drawn_style(checkpoint.config.style_length, 7)
     spec = EngineSpec.of(checkpoint, kind="onnxruntime", any_size=size is None, size=(32, 40))
     model = to_onnx(checkpoint.folded(), spec, form=form)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
