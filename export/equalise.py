@@ -115,6 +115,10 @@ class Wiring:
             one.itself().fixed = True
         return self.unscaled()
 
+    def with_constants(self, x: Activation, more: int, shift: Activation | None = None, *, pad_mode: str) -> Activation:
+        x.itself().fixed = True
+        return self.unscaled()
+
     def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
         """Its kernels are of two kinds, and it stays in float32 anyway."""
         x.itself().fixed = True
@@ -137,6 +141,9 @@ class Wiring:
     def given_styles(self, weights: MlpWeights, count: int) -> list[Activation]:
         return [self.unscaled() for _ in range(count)]
 
+    def given_shifts(self, weights: MlpWeights, count: int) -> list[Activation]:
+        return self.given_styles(weights, count)
+
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True
         return attended
@@ -144,7 +151,7 @@ class Wiring:
     def heatmap(self, attended: Activation, weights: AttentionWeights) -> None:
         """Its weights are scaled with the attention's."""
 
-    def to_image(self, x: Activation, weights: ConvolutionWeights) -> None:
+    def to_image(self, x: Activation, weights: ConvolutionWeights, shift: Activation | None = None) -> None:
         x.itself().read_by.append(weights.prefix)
 
 

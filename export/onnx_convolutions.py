@@ -85,11 +85,27 @@ class ConvolutionOperations(ActivationWriter):
         return self.node("Concat", self.node("Relu", skipped), x, axis=self.layout.channels)
 
     def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        """What follows a convolution without a normalisation: bias, ReLU, addition, border."""
+        """What follows a convolution without a normalisation: bias or shift, ReLU, addition, border."""
         y = self.wide(x)
-        if weights.bias is not None:
+        if ending.style is not None:
+            y = self.node("Add", y, self.spread(ending.style))
+        elif weights.bias is not None:
             y = self.node("Add", y, self.per_channel(weights.bias.numpy(), weights.name("bias")))
         return ended(self, y, ending)
+
+    def spread(self, shift: Style) -> str:
+        """A shift, so that it broadcasts over the pixels of an activation."""
+        return self.node("Unsqueeze", shift[1], self.builder.integers(*self.layout.plane))
+
+    def with_constants(self, x: str, more: int, shift: Style | None = None, *, pad_mode: str) -> str:
+        inside, channels = self.inside(x), self.layout.channels
+        constant = self.spread(shift) if shift else self.per_channel(np.zeros(more, np.float32), f"zeros_{more}")
+        sides = [
+            self.builder.integers(more) if axis == channels else self.node("Shape", inside, start=axis, end=axis + 1)
+            for axis in range(4)
+        ]
+        expanded = self.node("Expand", self.narrow(constant), self.node("Concat", *sides, axis=0))
+        return self.bordered(self.node("Concat", inside, expanded, axis=channels), 1, pad_mode)
 
     def wide_up_stage(self, x: str, weights: WideUpWeights, *, pad: int, pad_mode: str) -> str:
         image = self.node("DepthToSpace", self.convolved(x, weights), blocksize=2, mode="DCR")
@@ -180,6 +196,10 @@ class ConvolutionOperations(ActivationWriter):
         numbers = given_numbers(self.builder, weights)
         return [self.norms.style(part) for part in self.split(numbers, count, axis=1)]
 
+    def given_shifts(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        numbers = given_numbers(self.builder, weights)
+        return [("", part) for part in ([numbers] if count == 1 else self.split(numbers, count, axis=1))]
+
     def first_matrix(self, weights: StyleWeights) -> str:
         """Of the style, whose columns are in the order of the activation: theirs is (c, h, w), or c alone."""
         matrix = weights.first.numpy()
@@ -193,13 +213,15 @@ class ConvolutionOperations(ActivationWriter):
         given = [self.stored(weights, bias)] if weights.has(bias) else []
         return self.node("Gemm", x, matrix, *given, transB=1)
 
-    def to_image(self, x: str, weights: ConvolutionWeights) -> str:
+    def to_image(self, x: str, weights: ConvolutionWeights, shift: Style | None = None) -> str:
         """The cast to uint8 comes last: TensorRT has the type for inputs and outputs of a network only."""
         rows = self.wide(self.convolved(x, weights))
         count = len(weights.weight) // COLOURS
         shifted = [self.cut(row, [2], [i], [i - count + 1]) for i, row in enumerate(self.split(rows, count, axis=1))]
         planes = self.node("Sum", *shifted)
-        if weights.bias is not None:
+        if shift is not None:
+            planes = self.node("Add", planes, self.node("Unsqueeze", shift[1], self.builder.integers(2, 3)))
+        elif weights.bias is not None:
             bias = weights.bias.numpy()[:, None, None]
             planes = self.node("Add", planes, self.builder.constant(bias, weights.name("bias")))
         pixels = self.node("Transpose", self.node("Tanh", planes), perm=[0, 2, 3, 1])

@@ -16,7 +16,7 @@ from ugatit_fast.graph import StageOptions
 from ugatit_fast.model import EPS
 
 Style = tuple[str, str]
-"""gamma and beta, as the norms that read them want them."""
+"""gamma and beta, as the norms that read them want them; of a shift nothing, and float32 (1, c)."""
 
 
 @dataclass(frozen=True, kw_only=True)

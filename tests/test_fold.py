@@ -117,12 +117,13 @@ class UnroundedOperations(TorchOperations):
         x = image.permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
         return pad_reference(x, pad, pad_mode)
 
-    def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
+    def to_image(self, x: Tensor, weights: ConvolutionWeights, shift: Tensor | None = None) -> Tensor:
         rows = F.conv2d(x, weights.weight)
         with patch.object(
             Tensor, "float", lambda tensor: tensor
         ):  # keep float64 where the operation would widen to float32
-            return torch.tanh(sum_of_rows(rows, weights.bias, weights.weight.shape[3]))
+            bias = weights.bias if shift is None else shift[0]
+            return torch.tanh(sum_of_rows(rows, bias, weights.weight.shape[3]))
 
 
 def unrounded(folded: FoldedGenerator, pictures: Tensor) -> tuple[Tensor, Tensor]:

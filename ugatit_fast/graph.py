@@ -82,13 +82,21 @@ class Operations(Protocol[Picture, Value, Style]):
         style: Style | None = None,
         residual: Value | None = None,
     ) -> Value:
-        """Convolution, normalisation, ReLU, addition of the interior of `residual`, border."""
+        """Convolution, normalisation, ReLU, addition of the interior of `residual`, border.
+
+        style: of a stage without a normalisation, a shift in place of its bias.
+        """
 
     def up_stage(self, x: Value, weights: StageWeights, options: StageOptions) -> Value:
         """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
 
     def joined(self, skipped: Value, x: Value) -> Value:
         """The channels of `skipped`, rectified, before those of x; both have a border of one zero."""
+
+    def with_constants(self, x: Value, more: int, shift: Style | None = None, *, pad_mode: str) -> Value:
+        """x with so many constant channels after its own: zeros, or a shift. pad_mode: of the border of 1 that x has,
+        and of theirs.
+        """
 
     def wide_up_stage(self, x: Value, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Value:
         """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
@@ -110,11 +118,14 @@ class Operations(Protocol[Picture, Value, Style]):
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
         """gamma and beta of `count` normalisations from the style that comes with the pictures, the same for all."""
 
+    def given_shifts(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        """What `count` stages without a normalisation add, from the same."""
+
     def heatmap(self, attended: Value, weights: AttentionWeights) -> Picture:
         """float32 (n, h, w): the sum of the attended features' interior over channels, each by its `heat`."""
 
-    def to_image(self, x: Value, weights: ConvolutionWeights) -> Picture:
-        """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
+    def to_image(self, x: Value, weights: ConvolutionWeights, shift: Style | None = None) -> Picture:
+        """The last convolution in its row form, with a shift or its bias, tanh, uint8 (n, h, w, 3)."""
 
 
 class FoldedNetwork(nn.Module, ABC):
@@ -141,6 +152,11 @@ class FoldedNetwork(nn.Module, ABC):
     @abstractmethod
     def widths(self) -> tuple[int, ...]:
         """Channels of the activations of a picture's size, of half its sides, of a quarter, ..."""
+
+    @property
+    def decoder_widths(self) -> tuple[int, ...]:
+        """The same of what the decoder normalises, where they are others."""
+        return self.widths
 
     def tensors(self) -> dict[str, Tensor]:
         """The folded tensors by name."""
@@ -279,9 +295,9 @@ class TorchOperations:
     ) -> Tensor:
         convolved = self.convolved(x, weights, options.stride)
         added = None if residual is None else interior(residual, options.residual_border)
-        if not options.norm:
-            return moved(convolved, weights, options, added)
         style = None if style is None else self.ready(style)
+        if not options.norm:
+            return moved(convolved, weights, options, added, style)
         return normalised(convolved, weights, options, style=style, added=added)
 
     def up_stage(self, x: Tensor, weights: StageWeights, options: StageOptions) -> Tensor:
@@ -292,6 +308,13 @@ class TorchOperations:
 
     def joined(self, skipped: Tensor, x: Tensor) -> Tensor:
         return torch.cat([torch.relu(skipped), x], dim=1)
+
+    def with_constants(self, x: Tensor, more: int, shift: Tensor | None = None, *, pad_mode: str) -> Tensor:
+        wide = F.pad(x, (0, 0, 0, 0, 0, more))
+        if shift is not None:
+            shifted = interior(wide, 1) if pad_mode == "zero" else wide
+            shifted[:, -more:] = self.ready(shift)[0][:, None, None]
+        return wide
 
     def wide_up_stage(self, x: Tensor, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Tensor:
         image = woven(F.conv2d(x, weights.weight))
@@ -324,20 +347,28 @@ class TorchOperations:
         return F.conv2d(x, weights.weight, stride=stride, groups=groups)
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
-        mean = weights.layer1.new_zeros(weights.layer1.shape[1])
-        x = (mean if self.given is None else self.given.to(mean))[None]
-        x = torch.relu(F.linear(x, weights.layer1, weights.bias1))
-        x = torch.relu(F.linear(x, weights.layer2, weights.bias2))
-        numbers = F.linear(x, weights.layer3, weights.bias3)
-        return list(numbers.view(count, 2, 1, -1))
+        return list(self.given_numbers(weights).view(count, 2, 1, -1))
+
+    def given_shifts(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
+        return list(self.given_numbers(weights).view(count, 1, -1))
+
+    def given_numbers(self, weights: MlpWeights) -> Tensor:
+        """(numbers,)"""
+        (first, bias), *others = weights.layers
+        mean = first.new_zeros(first.shape[1])
+        x = F.linear(mean if self.given is None else self.given.to(mean), first, bias)
+        for layer, bias in others:
+            x = F.linear(torch.relu(x), layer, bias)
+        return x
 
     def ready(self, style: Tensor) -> Tensor:
         """The style, when a normalisation needs it."""
         return style
 
-    def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
+    def to_image(self, x: Tensor, weights: ConvolutionWeights, shift: Tensor | None = None) -> Tensor:
         kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
-        return rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows)
+        bias = weights.bias if shift is None else self.ready(shift)[0]
+        return rows_to_image(self.convolved(x, weights), bias, kernel_rows)
 
 
 def doubled(x: Tensor, grid: Upsampling) -> Tensor:
@@ -406,11 +437,19 @@ def normalised(
     )
 
 
-def moved(x: Tensor, weights: StageWeights, options: StageOptions, added: Tensor | None = None) -> Tensor:
-    """What follows the convolution of a stage without a normalisation."""
+def moved(
+    x: Tensor,
+    weights: StageWeights,
+    options: StageOptions,
+    added: Tensor | None = None,
+    shift: Tensor | None = None,
+) -> Tensor:
+    """What follows the convolution of a stage without a normalisation. shift: (1, c), in place of its bias."""
     slope = options.slope if options.relu else 1.0
-    bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
-    return bias_relu(x, bias if weights.bias is None else weights.bias, options.pad, options.pad_mode, slope, added)
+    bias = weights.bias if shift is None else shift[0]
+    if bias is None:
+        bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+    return bias_relu(x, bias, options.pad, options.pad_mode, slope, added)
 
 
 def own_style(weights: StageWeights) -> tuple[Tensor | None, Tensor | None]:

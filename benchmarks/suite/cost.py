@@ -116,7 +116,8 @@ class CountingOperations:
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // options.stride + 1, (x.w - columns) // options.stride + 1)
-        ours = not (options.slope or options.depthwise) and self.is_ours(x, weights.weight, options.stride)
+        normed = options.norm and not (options.slope or options.depthwise)
+        ours = normed and self.is_ours(x, weights.weight, options.stride)
         partials = self.partials(x, weights.weight) if ours else 0
         self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements, partials)
         added = None if residual is None else residual.inside(options.residual_border)
@@ -127,6 +128,11 @@ class CountingOperations:
         both = x._replace(c=skipped.c + x.c)
         self.add("concatenate", 0, [self.size(skipped), self.size(x)], self.size(both))
         return both
+
+    def with_constants(self, x: Activation, more: int, shift: None = None, *, pad_mode: str) -> Activation:
+        wide = x._replace(c=x.c + more)
+        self.add("constant channels", 0, [self.size(x)], self.size(wide))
+        return wide
 
     def up_stage(self, x: Activation, weights: StageWeights, options: StageOptions) -> Activation:
         """cuDNN's: each of the four phases has one row and column that no pixel of the image comes from."""
@@ -180,16 +186,19 @@ class CountingOperations:
 
     def given_styles(self, weights: MlpWeights, count: int) -> list[None]:
         """Once for all pictures of a batch."""
-        matrices = (weights.layer1, weights.layer2, weights.layer3)
+        matrices = [matrix for matrix, _ in weights.layers]
         macs, read = sum(matrix.numel() for matrix in matrices), [matrix.nbytes for matrix in matrices]
-        self.add("style", macs, read, len(weights.layer3) * FLOAT32_BYTES)
+        self.add("style", macs, read, len(matrices[-1]) * FLOAT32_BYTES)
         return [None] * count
+
+    def given_shifts(self, weights: MlpWeights, count: int) -> list[None]:
+        return self.given_styles(weights, count)
 
     def heatmap(self, attended: Activation, weights: AttentionWeights) -> Activation:
         """Nothing: an engine for pictures leaves it out."""
         return attended._replace(c=1)
 
-    def to_image(self, x: Activation, weights: ConvolutionWeights) -> Activation:
+    def to_image(self, x: Activation, weights: ConvolutionWeights, shift: None = None) -> Activation:
         channels, _, _, columns = weights.weight.shape
         kernel_rows = channels // COLOURS
         rows = Activation(x.n, channels, x.h, x.w - columns + 1)

@@ -9,6 +9,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from tests.architectures import published_drit
 from tests.architectures.published import Published, randomised
 from tests.architectures.published_unet import PublishedUnet
 from tests.architectures.published_unit import Sizes, random_state
@@ -33,6 +34,8 @@ NETWORKS: dict[str, object] = {
     "animegan2": randomised(AnimeGan2Generator(AnimeGan2Config())).state_dict(),
     "unit": {domain: random_state(Sizes(dim=8, n_res=1), seed) for seed, domain in enumerate("ab")},
     "munit": {domain: random_state(Sizes(dim=8, n_res=1, style=8), seed) for seed, domain in enumerate("ab")},
+    "drit": published_drit.random_file(published_drit.Sizes(1, 16, 8)),
+    "drit, concat 0": published_drit.random_file(published_drit.Sizes(0, 16, 8)),
     "U-Net": randomised(PublishedUnet(ngf=8, num_downs=4)).state_dict(),
 }
 

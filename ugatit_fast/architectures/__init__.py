@@ -11,6 +11,7 @@
     animegan2.py     AnimeGANv2
     unit.py          UNIT
     munit.py         MUNIT, which draws in styles
+    drit.py          DRIT and DRIT++, which do, too
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
     rewrites.py      exact rewrites that several of them share
     foreign.py       what is known by its tensors' names and isn't read
@@ -24,6 +25,7 @@ from ugatit_fast.architectures.animegan2 import AnimeGan2
 from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
 from ugatit_fast.architectures.cut import Cut
 from ugatit_fast.architectures.cyclegan import CycleGan
+from ugatit_fast.architectures.drit import Drit
 from ugatit_fast.architectures.munit import Munit
 from ugatit_fast.architectures.ugatit import Ugatit
 from ugatit_fast.architectures.unet import Unet
@@ -39,6 +41,7 @@ ARCHITECTURES: tuple[Architecture[Any], ...] = (
     Unet(),
     Unit(),
     Munit(),
+    Drit(),
 )
 """In the order in which they are looked for."""
 

@@ -13,6 +13,8 @@ from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
 C = TypeVar("C", bound=Config)
+T = TypeVar("T")
+"""A tensor, or one that is still in its file."""
 Shapes = Mapping[str, tuple[int, ...]]
 """Of tensors by their names."""
 
@@ -47,6 +49,9 @@ class Architecture(ABC, Generic[C]):
     both_ways: ClassVar[bool] = False
     """Whether the tensors where an anchor is are those of both directions, which share some."""
 
+    parts: ClassVar[tuple[str, ...]] = ("",)
+    """What the names of its tensors begin with; what else stands beside them isn't its."""
+
     about_old_files: ClassVar[str] = ""
     """What a file that PyTorch older than 1.6 saved may be instead, where its tensors can't tell."""
 
@@ -54,7 +59,7 @@ class Architecture(ABC, Generic[C]):
         """Whether tensors that an anchor is among are a generator of this family, or nearly one: `understand` says."""
         return True
 
-    def towards(self, direction: Direction, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def towards(self, direction: Direction, tensors: Mapping[str, T]) -> Mapping[str, T]:
         """Of tensors for both ways, those that translate in this direction; else all."""
         return tensors
 

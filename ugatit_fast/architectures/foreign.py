@@ -8,11 +8,16 @@ NAMED_IN_MESSAGES = 3
 ITS_GENERATOR = "the generator is in the file with net_G in its name"
 ITS_BOTH = "the generators are in the gen_*.pt beside it"
 OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
+OF_DRIT = "of which a direction takes enc_c, enc_a and gen: expected the file as its training saves it"
 NEIGHBOURS = (
     (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
     (r"^[ab]\.enc_content\.|(^|\.)(enc_style|mlp)\.model\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
     (r"(^|\.)enc_content\.", "it looks like CUT's netG resnet_cat, which isn't served; expected resnet_9blocks"),
-    (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
+    (r"(^|\.)enc_c\.conv\.", "it looks like MDMM, the network of DRIT's authors for many domains, which isn't served"),
+    (
+        r"(^|\.)(enc_[ca]|conv_share|dec_share|dec[AB]\d|mlp[AB]|(conv|fc)_[AB]|model_[ab])\.",
+        f"it looks like a part of DRIT, {OF_DRIT}",
+    ),
     (r"(^|\.)enc\.model\.", f"it looks like one domain of UNIT, and {OF_BOTH}"),
     (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),
     (r"(^|\.)state\.\d+\.exp_avg", f"it looks like the state of an optimiser (optimizer.pt); {ITS_BOTH}"),

@@ -31,8 +31,8 @@ class Asked:
 def understood(path: Path, choice: Choice, asked: Asked) -> Understood[Config]:
     """Read the tensors of the generator that was found, and what they say."""
     architecture: Architecture[Config] = choice.candidate.architecture
-    every: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
-    tensors = architecture.towards(asked.direction or "A2B", every)
+    wanted = architecture.towards(asked.direction or "A2B", choice.candidate.tensors)
+    tensors: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in wanted.items()}
     found = architecture.understand(path, tensors, asked.hints)
     refuse_idle(path, architecture, found, asked.hints)
     return found
