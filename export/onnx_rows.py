@@ -31,6 +31,7 @@ from ugatit_fast.folded_weights import (
     WideUpWeights,
 )
 from ugatit_fast.graph import StageOptions
+from ugatit_fast.model import EPS
 
 BY_CONVOLUTIONS = "networks of it are written as convolutions: `Config.by_rows`"
 """Of what some verb can do and no network needs here."""
@@ -55,6 +56,7 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     ) -> Rows:
         assert not options.slope, BY_CONVOLUTIONS
         assert not options.depthwise, BY_CONVOLUTIONS
+        assert options.eps == EPS, BY_CONVOLUTIONS
         alone = options.norm and weights.rho is None  # each channel, so that its constant doesn't matter
         if x.channels == 3:
             convolved = self.first_convolution(x, weights, norm=alone)

@@ -113,7 +113,8 @@ class Hints:
     norm: BatchStatistics | None = None
     """Of a generator with batch norm, whose statistics: each picture's own unless given, or the training's."""
     upsample: Upsampling | None = None
-    """Of AnimeGANv2's, how it doubles: align-corners unless given, as its torch.hub entry does."""
+    """Of AnimeGANv2's, how it doubles: unless given align-corners, as its torch.hub entry does, or tensorflow of
+    TensorFlow's checkpoints."""
 
     @property
     def alone(self) -> "Hints":

@@ -53,6 +53,8 @@ class StageOptions:
     unbiased: bool = False
     """Whether variances are divided by count - 1."""
     relu: bool = False
+    eps: float = EPS
+    """Added to variances."""
     slope: float = 0.0
     """Of the ReLU below zero."""
     residual_border: int = 1
@@ -399,7 +401,7 @@ def normalised(
         options.pad,
         options.pad_mode,
         options.unbiased,
-        EPS,
+        options.eps,
         phases,
         options.slope,
         eps_outside,

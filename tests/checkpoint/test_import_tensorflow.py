@@ -199,7 +199,7 @@ Change = dict[str, NDArray[Any] | None]
         ({"generator_B/conv/conv2d/bias": np.full(4, np.nan, np.float32)}, None, "NaN or infinite"),
         ({"generator_B/MLP/linear_0/dense/kernel": np.zeros((17, 16), np.float32)}, None, "takes 17 features"),
         ({"generator_A": None}, "B2A", "has no generator_A, only generator_B; ask for the other --direction"),
-        ({"generator_": None, "x/w": np.zeros(3, np.float32)}, None, "no checkpoint of U-GAT-IT"),
+        ({"generator_": None, "x/w": np.zeros(3, np.float32)}, None, "holds no generator of U-GAT-IT"),
     ],
 )
 def test_refused(tmp_path: Path, change: Change, direction: Direction | None, message: str) -> None:
@@ -216,7 +216,7 @@ def test_refused(tmp_path: Path, change: Change, direction: Direction | None, me
 
 
 def test_smoothing_is_no_choice_for_others(light_checkpoint: Path) -> None:
-    with pytest.raises(CheckpointError, match="no TensorFlow checkpoint; smoothing"):
+    with pytest.raises(CheckpointError, match="no TensorFlow checkpoint of U-GAT-IT; smoothing"):
         read_checkpoint(light_checkpoint, smoothing=True)
 
 

@@ -9,6 +9,7 @@
     resnet_tensors.py  what the tensors of such a generator say
     cut.py           CUT, FastCUT and DCLGAN, which are such a generator with blurs
     animegan2.py     AnimeGANv2
+    animegan2_variables.py  what its TensorFlow code calls its tensors
     unit.py          UNIT
     munit.py         MUNIT, which draws in styles
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
