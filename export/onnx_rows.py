@@ -96,8 +96,11 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     def halve(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
         return replace(self.halved(x), pad_mode=pad_mode)
 
-    def double(self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Rows:
+    def double(
+        self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Rows | None = None
+    ) -> Rows:
         assert grid == "half-pixel", BY_CONVOLUTIONS
+        assert residual is None, BY_CONVOLUTIONS
         return replace(self.doubled(x), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
@@ -142,6 +145,9 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         levels = self.node("Mul", self.node("Add", self.node("Tanh", summed), self.scalar(1.0)), self.scalar(127.5))
         image = self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)
         return self.node("Reshape", image, self.shape_of(x.layout.height, x.layout.width, 3))
+
+    def to_guided_image(self, x: Rows, weights: ConvolutionWeights, image: str) -> str:
+        raise AssertionError(BY_CONVOLUTIONS)
 
     def linear(self, x: str, weights: StyleWeights, *names: str) -> str:
         """One layer: its matrix, and its bias where it has one."""

@@ -14,6 +14,7 @@
     munit.py         MUNIT, which draws in styles
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
     rewrites.py      exact rewrites that several of them share
+    whitebox.py      white-box cartoonization
     foreign.py       what is known by its tensors' names and isn't read
 
 An architecture is recognised by names and shapes of tensors, never by a file's name.
@@ -29,6 +30,7 @@ from ugatit_fast.architectures.munit import Munit
 from ugatit_fast.architectures.ugatit import Ugatit
 from ugatit_fast.architectures.unet import Unet
 from ugatit_fast.architectures.unit import Unit
+from ugatit_fast.architectures.whitebox import Whitebox
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
@@ -40,6 +42,7 @@ ARCHITECTURES: tuple[Architecture[Any], ...] = (
     Unet(),
     Unit(),
     Munit(),
+    Whitebox(),
 )
 """In the order in which they are looked for."""
 
