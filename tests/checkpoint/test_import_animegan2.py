@@ -136,8 +136,9 @@ ALONE: Changes = {"": None}
         (ALONE | {f"{SCOPE}/b1/Conv/weights": NOTHING}, {}, "AnimeGAN's first generator"),
         (ALONE | {"generator/base/Conv/weights": NOTHING}, {}, "AnimeGANv3's generator"),
         (ALONE | {"generator_X/w": NOTHING}, {}, "its first tensors are generator_X/w"),
-        ({}, {"architecture": "ugatit"}, "holds no generator of U-GAT-IT as TensorFlow saves it"),
-        ({}, {"architecture": "cyclegan"}, "as TensorFlow saves it"),
+        ({}, {"architecture": "ugatit"}, "holds a generator of AnimeGANv2; leave --architecture ugatit out"),
+        ({}, {"architecture": "cyclegan"}, "leave --architecture cyclegan out"),
+        (dict.fromkeys(("g",)), {"architecture": "animegan2"}, "there are no variables in it"),
         ({}, {"norm": "batch-image"}, "about which norm batch-image decides nothing"),
     ],
 )

@@ -17,7 +17,7 @@ from torch import Tensor
 from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel, translate
 from tests.tensor_bundle.bundle_writer import Layout, write_bundle
 from ugatit_fast.checkpoint import read_checkpoint
-from ugatit_fast.choices import Direction
+from ugatit_fast.choices import Direction, Hints
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import fold
 from ugatit_fast.folded_weights import ConvolutionWeights
@@ -213,6 +213,14 @@ def test_refused(tmp_path: Path, change: Change, direction: Direction | None, me
     with pytest.raises(CheckpointError, match=re.escape(message)) as raised:
         read_checkpoint(path, direction)
     assert "\n" not in str(raised.value)
+
+
+def test_hints_about_others_are_refused(small: Path) -> None:
+    assert read_checkpoint(small, hints=Hints(architecture="ugatit")).config == read_checkpoint(small).config
+    with pytest.raises(CheckpointError, match="holds a generator of U-GAT-IT; leave --architecture animegan2 out"):
+        read_checkpoint(small, hints=Hints(architecture="animegan2"))
+    with pytest.raises(CheckpointError, match="about which upsample tensorflow decides nothing"):
+        read_checkpoint(small, hints=Hints(upsample="tensorflow"))
 
 
 def test_smoothing_is_no_choice_for_others(light_checkpoint: Path) -> None:

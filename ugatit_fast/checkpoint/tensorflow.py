@@ -6,14 +6,14 @@ variable is one tensor under another name (`InTensorFlow`):
     convolutions are (h, w, in, out), or (h, w, c, 1) where each channel has its own
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ugatit_fast.architectures import ARCHITECTURES, Architecture, architecture_called
+from ugatit_fast.architectures import ARCHITECTURES, Architecture
 from ugatit_fast.architectures.architecture import InTensorFlow
 from ugatit_fast.architectures.foreign import kin
 from ugatit_fast.checkpoint.contents import Checkpoint
@@ -27,7 +27,8 @@ from ugatit_fast.model import Config
 from ugatit_fast.tensor_bundle import TensorBundle
 from ugatit_fast.tensor_bundle.bundle import AnyArray
 
-UGATIT = architecture_called("ugatit")
+READ = tuple(one for one in ARCHITECTURES if one.tensorflow or one.name == "ugatit")
+"""The families whose checkpoints are read, U-GAT-IT's as the only one whose variables aren't tensors."""
 
 
 def from_tensorflow(path: Path, asked: Asked, smoothing: bool | None, verify: bool) -> Checkpoint:
@@ -48,19 +49,23 @@ def from_tensorflow(path: Path, asked: Asked, smoothing: bool | None, verify: bo
 
 
 def family_in(bundle: TensorBundle, hints: Hints) -> Architecture[Config]:
-    """The family that the names of the variables tell; CheckpointError where they tell none that is looked for."""
+    """The family that the names of the variables tell. CheckpointError where they tell none, or one not asked for."""
     names = all_names(bundle)
-    read = [one for one in ARCHITECTURES if one.tensorflow or one is UGATIT]
-    among = [one for one in read if hints.architecture in (None, one.name)]
-    for one in among:
-        if one.tensorflow is None:
-            if directions_in(bundle):
-                return one
-        elif f"{one.tensorflow.scope}/{one.tensorflow.anchor}" in names:
-            return one
-    titles = ", ".join(one.title for one in among or read)
-    what = kin(names) if names else "there are no variables in it"
-    raise CheckpointError(f"{bundle.prefix} holds no generator of {titles} as TensorFlow saves it: {what}")
+    found = next((one for one in READ if is_of(bundle, names, one)), None)
+    if found is None:
+        what = kin(names) if names else "there are no variables in it"
+        titles = ", ".join(one.title for one in READ)
+        raise CheckpointError(f"{bundle.prefix} holds no generator of {titles} as TensorFlow saves it: {what}")
+    if hints.architecture not in (None, found.name):
+        raise CheckpointError(
+            f"{bundle.prefix} holds a generator of {found.title}; leave --architecture {hints.architecture} out"
+        )
+    return found
+
+
+def is_of(bundle: TensorBundle, names: Collection[str], architecture: Architecture[Config]) -> bool:
+    saved = architecture.tensorflow
+    return bool(directions_in(bundle)) if saved is None else f"{saved.scope}/{saved.anchor}" in names
 
 
 def from_variables(
