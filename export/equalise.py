@@ -129,7 +129,17 @@ class Wiring:
     def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
         return x
 
-    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
+    def double(
+        self,
+        x: Activation,
+        *,
+        pad: int,
+        pad_mode: str,
+        grid: Upsampling = "half-pixel",
+        residual: Activation | None = None,
+    ) -> Activation:
+        if residual is not None:
+            x.join(residual)
         return x
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
@@ -153,6 +163,9 @@ class Wiring:
 
     def to_image(self, x: Activation, weights: ConvolutionWeights, shift: Activation | None = None) -> None:
         x.itself().read_by.append(weights.prefix)
+
+    def to_guided_image(self, x: Activation, weights: ConvolutionWeights, image: None) -> None:
+        self.to_image(x, weights)
 
 
 def activations(folded: FoldedNetwork) -> list[Activation]:

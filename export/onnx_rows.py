@@ -32,6 +32,7 @@ from ugatit_fast.folded_weights import (
     WideUpWeights,
 )
 from ugatit_fast.graph import StageOptions
+from ugatit_fast.model import EPS
 
 BY_CONVOLUTIONS = "networks of it are written as convolutions: `Config.by_rows`"
 """Of what some verb can do and no network needs here."""
@@ -56,6 +57,7 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     ) -> Rows:
         assert not (options.slope and options.norm), BY_CONVOLUTIONS
         assert not options.depthwise, BY_CONVOLUTIONS
+        assert options.eps == EPS, BY_CONVOLUTIONS
         alone = options.norm and weights.rho is None  # each channel, so that its constant doesn't matter
         if x.channels == 3:
             convolved = self.first_convolution(x, weights, norm=alone)
@@ -107,8 +109,11 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     def halve(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
         return replace(self.halved(x), pad_mode=pad_mode)
 
-    def double(self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Rows:
+    def double(
+        self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Rows | None = None
+    ) -> Rows:
         assert grid == "half-pixel", BY_CONVOLUTIONS
+        assert residual is None, BY_CONVOLUTIONS
         return replace(self.doubled(x), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
@@ -159,6 +164,9 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         levels = self.node("Mul", self.node("Add", self.node("Tanh", summed), self.scalar(1.0)), self.scalar(127.5))
         image = self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)
         return self.node("Reshape", image, self.shape_of(x.layout.height, x.layout.width, 3))
+
+    def to_guided_image(self, x: Rows, weights: ConvolutionWeights, image: str) -> str:
+        raise AssertionError(BY_CONVOLUTIONS)
 
     def linear(self, x: str, weights: StyleWeights, *names: str) -> str:
         """One layer: its matrix, and its bias where it has one."""

@@ -56,7 +56,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit", "drit"]
+ArchitectureName = Literal["ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit", "drit", "whitebox"]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -113,7 +113,8 @@ class Hints:
     norm: BatchStatistics | None = None
     """Of a generator with batch norm, whose statistics: each picture's own unless given, or the training's."""
     upsample: Upsampling | None = None
-    """Of AnimeGANv2's, how it doubles: align-corners unless given, as its torch.hub entry does."""
+    """Of AnimeGANv2's, how it doubles: unless given align-corners, as its torch.hub entry does, or tensorflow of
+    TensorFlow's checkpoints."""
 
     @property
     def alone(self) -> "Hints":

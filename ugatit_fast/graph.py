@@ -26,6 +26,7 @@ from ugatit_fast.folded_weights import (
 )
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
+from ugatit_fast.kernels.guided import guided_rows_to_image
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior, pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
@@ -52,6 +53,8 @@ class StageOptions:
     """Whether there is a normalisation that isn't folded into the convolution; else the bias is added."""
     unbiased: bool = False
     """Whether variances are divided by count - 1."""
+    eps: float = EPS
+    """Added to variances."""
     relu: bool = False
     slope: float = 0.0
     """Of the ReLU below zero."""
@@ -106,8 +109,10 @@ class Operations(Protocol[Picture, Value, Style]):
     def halve(self, x: Value, *, pad: int, pad_mode: str) -> Value:
         """Blur of x (with a border of 1) by [1, 2, 1] / 4 both ways, of which every second pixel is kept; border."""
 
-    def double(self, x: Value, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Value:
-        """Bilinear x2 of x (without a border); border."""
+    def double(
+        self, x: Value, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Value | None = None
+    ) -> Value:
+        """Bilinear x2 of x (without a border), addition of the interior of `residual` (with a border of 1), border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -126,6 +131,11 @@ class Operations(Protocol[Picture, Value, Style]):
 
     def to_image(self, x: Value, weights: ConvolutionWeights, shift: Style | None = None) -> Picture:
         """The last convolution in its row form, with a shift or its bias, tanh, uint8 (n, h, w, 3)."""
+
+    def to_guided_image(self, x: Value, weights: ConvolutionWeights, image: Picture) -> Picture:
+        """The last convolution in its row form, smoothed but for the edges of the image that the network was given,
+        uint8 (n, h, w, 3); see `ugatit_fast.kernels.guided`.
+        """
 
 
 class FoldedNetwork(nn.Module, ABC):
@@ -326,8 +336,11 @@ class TorchOperations:
         pairs = F.avg_pool2d(x, 2, 1)  # [1, 2, 1] / 4 is [1, 1] / 2 twice
         return pad_reference(F.avg_pool2d(pairs, 2, 2), pad, pad_mode)
 
-    def double(self, x: Tensor, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Tensor:
-        return pad_reference(doubled(x, grid), pad, pad_mode)
+    def double(
+        self, x: Tensor, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Tensor | None = None
+    ) -> Tensor:
+        y = doubled(x, grid)
+        return pad_reference(y if residual is None else y + interior(residual, 1), pad, pad_mode)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)
@@ -369,6 +382,10 @@ class TorchOperations:
         kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
         bias = weights.bias if shift is None else self.ready(shift)[0]
         return rows_to_image(self.convolved(x, weights), bias, kernel_rows)
+
+    def to_guided_image(self, x: Tensor, weights: ConvolutionWeights, image: Tensor) -> Tensor:
+        kernel_rows = weights.weight.shape[3]
+        return guided_rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows, image)
 
 
 def doubled(x: Tensor, grid: Upsampling) -> Tensor:
@@ -430,7 +447,7 @@ def normalised(
         options.pad,
         options.pad_mode,
         options.unbiased,
-        EPS,
+        options.eps,
         phases,
         options.slope,
         eps_outside,

@@ -160,13 +160,25 @@ class CountingOperations:
     def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
         return self.resampled("blur, every second pixel", x, x.h // 2 - 1, x.w // 2 - 1, pad)
 
-    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
-        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad)
+    def double(
+        self,
+        x: Activation,
+        *,
+        pad: int,
+        pad_mode: str,
+        grid: Upsampling = "half-pixel",
+        residual: Activation | None = None,
+    ) -> Activation:
+        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad, residual)
 
-    def resampled(self, name: str, x: Activation, height: int, width: int, pad: int) -> Activation:
+    def resampled(
+        self, name: str, x: Activation, height: int, width: int, pad: int, residual: Activation | None = None
+    ) -> Activation:
         """A few additions a pixel, and no more reading than once."""
-        y = padded(x._replace(h=height, w=width), pad)
-        self.add(name, 0, [self.size(x)], self.size(y))
+        image = x._replace(h=height, w=width)
+        added = [] if residual is None else [self.size(image)]
+        y = padded(image, pad)
+        self.add(name, 0, [self.size(x), *added], self.size(y))
         return y
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
@@ -206,6 +218,12 @@ class CountingOperations:
         self.convolution("last convolution, rows", x, weights.weight, rows, image.elements * kernel_rows)
         self.add("rows to picture", 0, [self.size(rows)], image.elements)
         return image
+
+    def to_guided_image(self, x: Activation, weights: ConvolutionWeights, image: Activation) -> Activation:
+        """The filter, if it were one operation."""
+        made = self.to_image(x, weights)
+        self.add("guided filter", 0, [image.elements, made.elements * FLOAT32_BYTES], made.elements)
+        return made
 
 
 def padded(x: Activation, pad: int) -> Activation:

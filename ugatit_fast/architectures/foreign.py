@@ -34,7 +34,16 @@ NEIGHBOURS = (
     (r"(^|\.)(scale\d+_)?layer\d+\.\d+\.", f"it looks like a discriminator of pix2pixHD; {ITS_GENERATOR}"),
     (r"(^|\.)model\.0\.(weight|bias)$", f"it looks like a discriminator of CycleGAN, pix2pix or CUT; {ITS_GENERATOR}"),
     (r"(^|\.)model\.\d+\.", "it looks like a part of a CycleGAN, pix2pix or CUT network"),
-    (r"^generator(_[AB])?/", "it looks like a TensorFlow network"),
+    (r"^generator/G_MODEL/b\d/", "it looks like AnimeGAN's first generator, which isn't served; expected AnimeGANv2's"),
+    (
+        r"^generator/G_MODEL/(Conv|res\d)",
+        "it looks like AnimeGANv2's light generator (generator_lite.py), which isn't served",
+    ),
+    (r"^generator/G_MODEL/", "it looks like a part of an AnimeGANv2 generator"),
+    (r"^generator/(base|support|main)/", "it looks like AnimeGANv3's generator, which isn't served"),
+    (r"^generator/(Conv|block_\d)", "it looks like a part of a generator of white-box cartoonization"),
+    (r"^generator(_[AB])?/", "it looks like another TensorFlow network"),
+    (r"^disc(riminator|_)", "it looks like a discriminator; the generator is in another checkpoint"),
 )
 """What in a tensor's name tells a network of another kind."""
 
