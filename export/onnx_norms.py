@@ -51,6 +51,9 @@ class Norms(Protocol):
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows the convolution of a stage, whose result is x."""
 
+    def activated(self, x: str, pad: int) -> str:
+        """Instance norm, ReLU and border of x, whatever it is the result of."""
+
     def style(self, both: str) -> Style:
         """From gamma and beta side by side, float32 (n, 2 c)."""
 
@@ -70,15 +73,25 @@ class NativeNorms:
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """In float32."""
-        node, writer = self.node, self.writer
-        wide = writer.wide(x)
-        mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
-        deviation = node("Sub", wide, mean)
-        variance = writer.reduced("ReduceMean", node("Mul", deviation, deviation), *writer.layout.plane)
+        node = self.node
+        mean, deviation, variance = self.statistics(x)
         if weights.rho is None:
             return self.instance_norm(deviation, variance, weights, ending.style)
         scale, shift = self.mixed_norm(x, mean, variance, weights, ending)
         return node("Add", node("Mul", deviation, scale), shift)
+
+    def activated(self, x: str, pad: int) -> str:
+        _, deviation, variance = self.statistics(x)
+        return self.writer.finished(self.node("Div", deviation, self.root(variance)), 0.0, None, pad, "reflect")
+
+    def statistics(self, x: str) -> tuple[str, str, str]:
+        """Each channel's mean, the deviations from it, and their mean square, in float32."""
+        writer = self.writer
+        wide = writer.wide(x)
+        mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
+        deviation = self.node("Sub", wide, mean)
+        variance = writer.reduced("ReduceMean", self.node("Mul", deviation, deviation), *writer.layout.plane)
+        return mean, deviation, variance
 
     def instance_norm(self, deviation: str, variance: str, weights: StageWeights, style: Style | None) -> str:
         """The convolution's bias cancels."""

@@ -57,6 +57,10 @@ class PluginNorms:
             **PLUGIN,
         )
 
+    def activated(self, x: str, pad: int) -> str:
+        """Of any channels at any resolution, which the plugins' splits aren't for."""
+        return self.native.activated(x, pad)
+
     def style(self, both: str) -> Style:
         gamma, beta = self.writer.split(both, 2, axis=1)
         return gamma, beta

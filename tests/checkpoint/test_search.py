@@ -312,7 +312,7 @@ NOT_OURS: dict[str, tuple[Any, str]] = {
     "unit": ({"a": {"enc.model.0.weight": torch.zeros(2)}}, "one domain of UNIT"),
     "drit": ({"enc_c": {"conv.weight": torch.zeros(2)}}, "a DRIT network"),
     "animegan": ({"block_a.0.1.weight": torch.zeros(2)}, "a part of an AnimeGANv2 generator"),
-    "photo2cartoon": ({"genA2B": {"HourGlass1.HG.weight": torch.zeros(2)}}, "photo2cartoon's network"),
+    "photo2cartoon": ({"genA2B": {"HourGlass1.HG.weight": torch.zeros(2)}}, "a part of a photo2cartoon generator"),
     "optimiser": ({"state": {0: {"exp_avg": torch.zeros(2)}}}, "its first tensors are state.0.exp_avg"),
     "many": ({f"layer{i}": torch.zeros(1) for i in range(9)}, "layer0, layer1, layer2 and 6 more"),
     "objects": ({"genA2B": SimpleNamespace(a=1)}, "Python objects (types.SimpleNamespace)"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.architectures.published import Published, randomised
+from tests.architectures.published_photo2cartoon import random_state as photo2cartoon_state
 from tests.architectures.published_unet import PublishedUnet
 from tests.architectures.published_unit import Sizes, random_state
 from tests.conftest import random_pictures
@@ -33,6 +34,7 @@ NETWORKS: dict[str, object] = {
     "animegan2": randomised(AnimeGan2Generator(AnimeGan2Config())).state_dict(),
     "unit": {domain: random_state(Sizes(dim=8, n_res=1), seed) for seed, domain in enumerate("ab")},
     "munit": {domain: random_state(Sizes(dim=8, n_res=1, style=8), seed) for seed, domain in enumerate("ab")},
+    "photo2cartoon": {"genA2B": photo2cartoon_state(8)},
     "U-Net": randomised(PublishedUnet(ngf=8, num_downs=4)).state_dict(),
 }
 

@@ -11,6 +11,7 @@
     animegan2.py     AnimeGANv2
     unit.py          UNIT
     munit.py         MUNIT, which draws in styles
+    photo2cartoon.py  photo2cartoon: U-GAT-IT with hourglasses
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
     rewrites.py      exact rewrites that several of them share
     foreign.py       what is known by its tensors' names and isn't read
@@ -25,6 +26,7 @@ from ugatit_fast.architectures.architecture import Architecture, Shapes, Underst
 from ugatit_fast.architectures.cut import Cut
 from ugatit_fast.architectures.cyclegan import CycleGan
 from ugatit_fast.architectures.munit import Munit
+from ugatit_fast.architectures.photo2cartoon import Photo2Cartoon
 from ugatit_fast.architectures.ugatit import Ugatit
 from ugatit_fast.architectures.unet import Unet
 from ugatit_fast.architectures.unit import Unit
@@ -39,6 +41,7 @@ ARCHITECTURES: tuple[Architecture[Any], ...] = (
     Unet(),
     Unit(),
     Munit(),
+    Photo2Cartoon(),
 )
 """In the order in which they are looked for."""
 

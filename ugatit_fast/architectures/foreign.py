@@ -9,7 +9,7 @@ ITS_GENERATOR = "the generator is in the file with net_G in its name"
 ITS_BOTH = "the generators are in the gen_*.pt beside it"
 OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
 NEIGHBOURS = (
-    (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
+    (r"(^|\.)HourGlass\d", "it looks like a part of a photo2cartoon generator"),
     (r"^[ab]\.enc_content\.|(^|\.)(enc_style|mlp)\.model\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
     (r"(^|\.)enc_content\.", "it looks like CUT's netG resnet_cat, which isn't served; expected resnet_9blocks"),
     (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
