@@ -120,7 +120,7 @@ class Wiring:
             one.itself().fixed = True
         return self.unscaled()
 
-    def activated(self, x: Activation, *, pad: int) -> Activation:
+    def preactivated(self, x: Activation, weights: StageWeights) -> Activation:
         return self.of_fixed(x)
 
     def spread(self, x: Activation, parts: Sequence[Activation]) -> Activation:

@@ -27,7 +27,7 @@ from ugatit_fast.folded_weights import (
     StyleWeights,
     WideUpWeights,
 )
-from ugatit_fast.graph import FoldedNetwork, StageOptions, is_bare
+from ugatit_fast.graph import FoldedNetwork, StageOptions
 from ugatit_fast.kernels.image import COLOURS
 
 GRIDS: Mapping[Upsampling, str] = {
@@ -88,8 +88,9 @@ class ConvolutionOperations(ActivationWriter):
     def joined(self, skipped: str, x: str) -> str:
         return self.node("Concat", self.node("Relu", skipped), x, axis=self.layout.channels)
 
-    def activated(self, x: str, *, pad: int) -> str:
-        return self.norms.activated(x, pad)
+    def preactivated(self, x: str, weights: StageWeights) -> str:
+        activated = self.norms.activated(x, weights.weight.shape[1])
+        return self.from_planes(self.convolved(activated, weights))
 
     def spread(self, x: str, parts: Sequence[str]) -> str:
         return self.node("Add", x, self.node("Concat", *parts, axis=self.layout.channels))
@@ -108,8 +109,6 @@ class ConvolutionOperations(ActivationWriter):
 
     def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows a convolution without a normalisation: bias, ReLU, addition, border."""
-        if is_bare(weights, ending.options, ending.residual):
-            return x
         y = self.wide(x)
         if weights.bias is not None:
             y = self.node("Add", y, self.per_channel(weights.bias.numpy(), weights.name("bias")))

@@ -87,7 +87,7 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     def joined(self, skipped: Rows, x: Rows) -> Rows:
         raise AssertionError(BY_CONVOLUTIONS)
 
-    def activated(self, x: Rows, *, pad: int) -> Rows:
+    def preactivated(self, x: Rows, weights: StageWeights) -> Rows:
         raise AssertionError(BY_CONVOLUTIONS)
 
     def spread(self, x: Rows, parts: Sequence[Rows]) -> Rows:

@@ -91,10 +91,8 @@ class Operations(Protocol[Picture, Value, Style]):
     def joined(self, skipped: Value, x: Value) -> Value:
         """The channels of `skipped`, rectified, before those of x; both have a border of one zero."""
 
-    def activated(self, x: Value, *, pad: int) -> Value:
-        """Instance norm of x (without a border), ReLU, reflected border: what comes before a convolution that is
-        activated first.
-        """
+    def preactivated(self, x: Value, weights: StageWeights) -> Value:
+        """Instance norm of x (without a border), ReLU, a reflected border of 1, and then the convolution."""
 
     def spread(self, x: Value, parts: Sequence[Value]) -> Value:
         """x, to whose channels the parts' are added, one part after the other; none has a border."""
@@ -313,8 +311,8 @@ class TorchOperations:
     def joined(self, skipped: Tensor, x: Tensor) -> Tensor:
         return torch.cat([torch.relu(skipped), x], dim=1)
 
-    def activated(self, x: Tensor, *, pad: int) -> Tensor:
-        return adalin(x, relu=True, pad=pad, unbiased=False, eps=EPS)
+    def preactivated(self, x: Tensor, weights: StageWeights) -> Tensor:
+        return self.convolved(adalin(x, relu=True, pad=1, unbiased=False, eps=EPS), weights)
 
     def spread(self, x: Tensor, parts: Sequence[Tensor]) -> Tensor:
         return x + torch.cat(list(parts), dim=1)
@@ -452,16 +450,8 @@ def normalised(
     )
 
 
-def is_bare(weights: StageWeights, options: StageOptions, residual: object) -> bool:
-    """Whether a stage is its convolution and nothing else."""
-    followed = options.norm or options.relu or options.pad or weights.has("bias")
-    return not followed and residual is None
-
-
 def moved(x: Tensor, weights: StageWeights, options: StageOptions, added: Tensor | None = None) -> Tensor:
     """What follows the convolution of a stage without a normalisation."""
-    if is_bare(weights, options, added):
-        return x
     slope = options.slope if options.relu else 1.0
     bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
     return bias_relu(x, bias if weights.bias is None else weights.bias, options.pad, options.pad_mode, slope, added)

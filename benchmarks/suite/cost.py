@@ -24,7 +24,7 @@ from ugatit_fast.folded_weights import (
     StyleWeights,
     WideUpWeights,
 )
-from ugatit_fast.graph import StageOptions, is_bare
+from ugatit_fast.graph import StageOptions
 from ugatit_fast.kernels.convolution_schedule import tiles_of_split
 from ugatit_fast.kernels.image import COLOURS
 from ugatit_fast.kernels.schedule import Gpu, cdiv
@@ -121,8 +121,6 @@ class CountingOperations:
         ours = followed and self.is_ours(x, weights.weight, options.stride)
         partials = self.partials(x, weights.weight) if ours else 0
         self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements, partials)
-        if is_bare(weights, options, residual):
-            return y
         added = None if residual is None else residual.inside(options.residual_border)
         self.normalisation(y, added, padded(y, options.pad), partials)
         return padded(y, options.pad)
@@ -132,9 +130,10 @@ class CountingOperations:
         self.add("concatenate", 0, [self.size(skipped), self.size(x)], self.size(both))
         return both
 
-    def activated(self, x: Activation, *, pad: int) -> Activation:
-        y = padded(x, pad)
-        self.add("normalise", 0, [self.size(x)], self.size(y))
+    def preactivated(self, x: Activation, weights: StageWeights) -> Activation:
+        y, bordered = x._replace(c=len(weights.weight)), padded(x, 1)
+        self.add("normalise", 0, [self.size(x)], self.size(bordered))
+        self.convolution("convolution 3x3", bordered, weights.weight, y, y.elements)
         return y
 
     def spread(self, x: Activation, parts: Sequence[Activation]) -> Activation:

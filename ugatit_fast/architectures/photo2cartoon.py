@@ -350,10 +350,6 @@ def fold_tensors(tensors: Tensors) -> dict[str, Tensor]:
     return folded | {"out.weight": row_kernels(tensors["ConvBlock2.1.weight"])}
 
 
-BARE = StageOptions(norm=False)
-"""A convolution alone: what is made of it sees it before any norm."""
-
-
 class FoldedPhoto2Cartoon(FoldedNetwork):
     """The inference graph."""
 
@@ -429,7 +425,7 @@ class FoldedPhoto2Cartoon(FoldedNetwork):
     def block(self, ops: Operations[Picture, Value, Style], x: Value, place: str) -> Value:
         made, parts = x, []
         for i in range(3):
-            made = ops.stage(ops.activated(made, pad=1), self.stages[f"{place}_{i}"], BARE)
+            made = ops.preactivated(made, self.stages[f"{place}_{i}"])
             parts.append(made)
         return ops.spread(x, parts)
 
