@@ -84,7 +84,7 @@ class StyleWeights(Weights):
     bias1: Tensor | None
     bias2: Tensor | None
     bias3: Tensor | None
-    required = ("first", "second", "heads")
+    required: ClassVar[tuple[str, ...]] = ("first", "second", "heads")
     optional = ("bias1", "bias2", "bias3")
 
 
