@@ -23,6 +23,7 @@ from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
+    SoftStyleWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -35,6 +36,9 @@ GRIDS: Mapping[Upsampling, str] = {
     "half-pixel": "half_pixel",
     "tensorflow": "asymmetric",
 }
+
+
+NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
 class ConvolutionOperations(ActivationWriter):
@@ -86,6 +90,25 @@ class ConvolutionOperations(ActivationWriter):
 
     def joined(self, skipped: str, x: str) -> str:
         return self.node("Concat", self.node("Relu", skipped), x, axis=self.layout.channels)
+
+    def preactivated(self, x: str, weights: StageWeights) -> str:
+        activated = self.norms.activated(x, weights.weight.shape[1])
+        return self.from_planes(self.convolved(activated, weights))
+
+    def joined_onto(self, x: str, parts: Sequence[str]) -> str:
+        return self.node("Add", x, self.node("Concat", *parts, axis=self.layout.channels))
+
+    def pooled(self, x: str) -> str:
+        means = self.node("AveragePool", self.planes(x), kernel_shape=[2, 2], strides=[2, 2])
+        return self.from_planes(means)
+
+    def doubled_onto(self, x: str, skipped: str) -> str:
+        repeated = self.node("Resize", self.planes(x), "", self.twice(), **NEAREST)
+        return self.node("Add", self.from_planes(repeated), skipped)
+
+    def twice(self) -> str:
+        """The scales of `Resize`."""
+        return self.builder.constant(np.array([1, 1, 2, 2], np.float32), "twice")
 
     def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows a convolution without a normalisation: bias or shift, ReLU, addition, border."""
@@ -159,9 +182,8 @@ class ConvolutionOperations(ActivationWriter):
     def double(
         self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: str | None = None
     ) -> str:
-        twice = self.builder.constant(np.array([1, 1, 2, 2], np.float32), "twice")
         doubled = self.node(
-            "Resize", self.planes(x), "", twice, mode="linear", coordinate_transformation_mode=GRIDS[grid]
+            "Resize", self.planes(x), "", self.twice(), mode="linear", coordinate_transformation_mode=GRIDS[grid]
         )
         y = self.from_planes(doubled)
         if residual is None:
@@ -188,7 +210,11 @@ class ConvolutionOperations(ActivationWriter):
         return self.node("ReduceSum", inside, channels, keepdims=0)
 
     def style(self, attended: str, weights: StyleWeights) -> Style:
-        """gamma and beta in float32; a float16 first layer is widened, so that its long sums are float32 too."""
+        """gamma and beta in float32."""
+        return self.norms.style(self.style_numbers(attended, weights))
+
+    def style_numbers(self, attended: str, weights: StyleWeights) -> str:
+        """(n, rows of the heads); a float16 first layer is widened, so that its long sums are float32 too."""
         channels, inputs = weights.first.shape
         features = self.interior(attended)
         if inputs == channels:
@@ -198,7 +224,18 @@ class ConvolutionOperations(ActivationWriter):
         first = self.wide(self.first_matrix(weights))
         hidden = self.node("Relu", self.linear(features, first, weights, "bias1"))
         hidden = self.node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
-        return self.norms.style(self.linear(hidden, self.stored(weights, "heads"), weights, "bias3"))
+        return self.linear(hidden, self.stored(weights, "heads"), weights, "bias3")
+
+    def soft_styles(self, attended: str, content: str, weights: SoftStyleWeights) -> Sequence[Style]:
+        heads, channels, _ = weights.content_second.shape
+        mean = self.node("ReduceMean", self.interior(content), self.builder.integers(*self.layout.plane), keepdims=0)
+        inner = self.linear(mean, self.stored(weights, "content_first"), weights, "content_bias")
+        rows = self.node("Reshape", self.node("Relu", inner), self.builder.integers(0, heads, 1, channels))
+        matrices = weights.content_second.transpose(1, 2)[None].numpy()
+        by_content = self.node("MatMul", rows, self.builder.constant(matrices, weights.name("content_second")))
+        flat = self.node("Reshape", by_content, self.builder.integers(0, heads * channels))
+        numbers = self.node("Add", self.style_numbers(attended, weights), flat)
+        return [self.norms.style(part) for part in self.split(numbers, heads // 2, axis=1)]
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
         numbers = given_numbers(self.builder, weights)

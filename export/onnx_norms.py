@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from ugatit_fast.export.onnx_activations import ActivationWriter
+from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ActivationWriter
 from ugatit_fast.folded_weights import StageWeights
 from ugatit_fast.graph import StageOptions
+from ugatit_fast.model import EPS
 
 Style = tuple[str, str]
 """gamma and beta, as the norms that read them want them; of a shift nothing, and float32 (1, c)."""
@@ -50,6 +51,9 @@ class Norms(Protocol):
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows the convolution of a stage, whose result is x."""
 
+    def activated(self, x: str, channels: int) -> str:
+        """Instance norm, ReLU and a border of 1, of x, whatever it is the result of."""
+
     def style(self, both: str) -> Style:
         """From gamma and beta side by side, float32 (n, 2 c)."""
 
@@ -69,15 +73,43 @@ class NativeNorms:
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """In float32."""
-        node, writer = self.node, self.writer
-        wide = writer.wide(x)
-        mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
-        deviation = node("Sub", wide, mean)
-        variance = writer.reduced("ReduceMean", node("Mul", deviation, deviation), *writer.layout.plane)
+        node = self.node
+        mean, deviation, variance = self.statistics(x)
         if weights.rho is None:
             return self.instance_norm(deviation, variance, weights, ending)
         scale, shift = self.mixed_norm(x, mean, variance, weights, ending)
         return node("Add", node("Mul", deviation, scale), shift)
+
+    def activated(self, x: str, channels: int) -> str:
+        """Where channels come first, ONNX Runtime's own operator takes half the time."""
+        if self.writer.layout == CHANNELS_FIRST:
+            return self.rectified(self.by_operator(x, channels))
+        return self.rectified(self.by_steps(x))
+
+    def by_operator(self, x: str, channels: int) -> str:
+        """Instance norm in float32, as one node."""
+        ones, zeros = (
+            self.writer.builder.constant(np.full(channels, value, np.float32), f"{name}_{channels}")
+            for name, value in (("ones", 1), ("zeros", 0))
+        )
+        return self.node("InstanceNormalization", self.writer.wide(x), ones, zeros, epsilon=EPS)
+
+    def by_steps(self, x: str) -> str:
+        _, deviation, variance = self.statistics(x)
+        root = self.node("Sqrt", self.node("Add", variance, self.scalar(EPS)))
+        return self.node("Div", deviation, root)
+
+    def rectified(self, y: str) -> str:
+        return self.writer.finished(y, 0.0, None, 1, "reflect")
+
+    def statistics(self, x: str) -> tuple[str, str, str]:
+        """Each channel's mean, the deviations from it, and their mean square, in float32."""
+        writer = self.writer
+        wide = writer.wide(x)
+        mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
+        deviation = self.node("Sub", wide, mean)
+        variance = writer.reduced("ReduceMean", self.node("Mul", deviation, deviation), *writer.layout.plane)
+        return mean, deviation, variance
 
     def instance_norm(self, deviation: str, variance: str, weights: StageWeights, ending: Ending) -> str:
         """The convolution's bias cancels."""

@@ -27,6 +27,7 @@ from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
+    SoftStyleWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -101,6 +102,18 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         value = self.node("Concat", x.value, self.node("Expand", constant, shape), axis=2)
         return replace(x, value=value, channels=x.channels + more)
 
+    def preactivated(self, x: Rows, weights: StageWeights) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
+    def joined_onto(self, x: Rows, parts: Sequence[Rows]) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
+    def pooled(self, x: Rows) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
+    def doubled_onto(self, x: Rows, skipped: Rows) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
     def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
         up = self.with_edges(self.up_convolution(x, weights), x, weights)
         normalised = self.norm(up, weights, None, unbiased=True, relu=True, eps_outside=True)
@@ -129,6 +142,9 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         both = self.node("Unsqueeze", self.linear(hidden, weights, "heads", "bias3"), self.builder.integers(1))
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
         return gamma, beta
+
+    def soft_styles(self, attended: Rows, content: Rows, weights: SoftStyleWeights) -> Sequence[tuple[str, str]]:
+        raise AssertionError(BY_CONVOLUTIONS)
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[tuple[str, str]]:
         numbers = given_numbers(self.builder, weights)

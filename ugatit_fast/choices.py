@@ -56,7 +56,9 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit", "drit", "whitebox"]
+ArchitectureName = Literal[
+    "ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit", "drit", "photo2cartoon", "whitebox"
+]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]

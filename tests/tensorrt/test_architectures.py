@@ -11,6 +11,7 @@ import torch
 
 from tests.architectures import published_drit
 from tests.architectures.published import Published, randomised
+from tests.architectures.published_photo2cartoon import random_state as photo2cartoon_state
 from tests.architectures.published_unet import PublishedUnet
 from tests.architectures.published_unit import Sizes, random_state
 from tests.conftest import random_pictures
@@ -38,6 +39,7 @@ NETWORKS: dict[str, object] = {
     "drit": published_drit.random_file(published_drit.Sizes(1, 16, 8)),
     "drit, concat 0": published_drit.random_file(published_drit.Sizes(0, 16, 8)),
     "white-box": randomised(WhiteboxGenerator(WhiteboxConfig(channel=8, num_blocks=1))).state_dict(),
+    "photo2cartoon": {"genA2B": photo2cartoon_state(8)},
     "U-Net": randomised(PublishedUnet(ngf=8, num_downs=4)).state_dict(),
 }
 

@@ -13,6 +13,7 @@
     unit.py          UNIT
     munit.py         MUNIT, which draws in styles
     drit.py          DRIT and DRIT++, which do, too
+    photo2cartoon.py  photo2cartoon: U-GAT-IT with hourglasses
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
     rewrites.py      exact rewrites that several of them share
     whitebox.py      white-box cartoonization
@@ -29,6 +30,7 @@ from ugatit_fast.architectures.cut import Cut
 from ugatit_fast.architectures.cyclegan import CycleGan
 from ugatit_fast.architectures.drit import Drit
 from ugatit_fast.architectures.munit import Munit
+from ugatit_fast.architectures.photo2cartoon import Photo2Cartoon
 from ugatit_fast.architectures.ugatit import Ugatit
 from ugatit_fast.architectures.unet import Unet
 from ugatit_fast.architectures.unit import Unit
@@ -46,6 +48,7 @@ ARCHITECTURES: tuple[Architecture[Any], ...] = (
     Munit(),
     Drit(),
     Whitebox(),
+    Photo2Cartoon(),
 )
 """In the order in which they are looked for."""
 

@@ -10,7 +10,7 @@ ITS_BOTH = "the generators are in the gen_*.pt beside it"
 OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
 OF_DRIT = "of which a direction takes enc_c, enc_a and gen: expected the file as its training saves it"
 NEIGHBOURS = (
-    (r"(^|\.)HourGlass\d", "it looks like photo2cartoon's network, which has hourglass blocks besides"),
+    (r"(^|\.)HourGlass\d", "it looks like a part of a photo2cartoon generator"),
     (r"^[ab]\.enc_content\.|(^|\.)(enc_style|mlp)\.model\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
     (r"(^|\.)enc_content\.", "it looks like CUT's netG resnet_cat, which isn't served; expected resnet_9blocks"),
     (r"(^|\.)enc_c\.conv\.", "it looks like MDMM, the network of DRIT's authors for many domains, which isn't served"),
