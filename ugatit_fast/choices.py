@@ -1,7 +1,9 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import count
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
@@ -158,6 +160,13 @@ def drawn_style(length: int, seed: int = DEFAULT_SEED) -> "NDArray[np.float32]":
 
     stream = np.random.RandomState(seed)  # its numbers, unlike a Generator's, never change
     return stream.standard_normal(length).astype(np.float32)
+
+
+def styles_in_turn(length: int) -> Iterator["NDArray[np.float32] | None"]:
+    """Styles for the pictures that an engine is tried on, one after the other: of seeds 0, 1, 2, ... without end; None
+    where it draws in one style only.
+    """
+    return (drawn_style(length, seed) if length else None for seed in count(DEFAULT_SEED))
 
 
 class Box(NamedTuple):
