@@ -7,7 +7,7 @@ pass a factor above zero on, so it costs nothing (Nagel et al., arXiv 1906.04721
 the factor). 2 dB on the shipped pair, whose kernels have bits to spare: one scale an output channel.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
+    SoftStyleWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -117,9 +118,32 @@ class Wiring:
 
     def joined(self, skipped: Activation, x: Activation) -> Activation:
         """Two activations with factors of their own are no one that has any."""
-        for one in (skipped, x):
+        return self.of_fixed(skipped, x)
+
+    def of_fixed(self, *read: Activation) -> Activation:
+        """What is made of activations that it can't divide by factors, and has none itself."""
+        for one in read:
             one.itself().fixed = True
         return self.unscaled()
+
+    def with_constants(self, x: Activation, more: int, shift: Activation | None = None, *, pad_mode: str) -> Activation:
+        x.itself().fixed = True
+        return self.unscaled()
+
+    def preactivated(self, x: Activation, weights: StageWeights) -> Activation:
+        return self.of_fixed(x)
+
+    def joined_onto(self, x: Activation, parts: Sequence[Activation]) -> Activation:
+        return self.of_fixed(x, *parts)
+
+    def pooled(self, x: Activation) -> Activation:
+        return x
+
+    def doubled_onto(self, x: Activation, skipped: Activation) -> Activation:
+        return self.of_fixed(x, skipped)
+
+    def soft_styles(self, attended: Activation, content: Activation, weights: SoftStyleWeights) -> list[Activation]:
+        return [self.of_fixed(attended, content) for _ in range(len(weights.content_second) // 2)]
 
     def wide_up_stage(self, x: Activation, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Activation:
         """Its kernels are of two kinds, and it stays in float32 anyway."""
@@ -131,7 +155,17 @@ class Wiring:
     def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
         return x
 
-    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
+    def double(
+        self,
+        x: Activation,
+        *,
+        pad: int,
+        pad_mode: str,
+        grid: Upsampling = "half-pixel",
+        residual: Activation | None = None,
+    ) -> Activation:
+        if residual is not None:
+            x.join(residual)
         return x
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
@@ -146,6 +180,9 @@ class Wiring:
             one.given.append((weights.prefix, number))
         return made
 
+    def given_shifts(self, weights: MlpWeights, count: int) -> list[Activation]:
+        return self.given_styles(weights, count)
+
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True
         return attended
@@ -153,8 +190,11 @@ class Wiring:
     def heatmap(self, attended: Activation, weights: AttentionWeights) -> None:
         """Its weights are scaled with the attention's."""
 
-    def to_image(self, x: Activation, weights: ConvolutionWeights) -> None:
+    def to_image(self, x: Activation, weights: ConvolutionWeights, shift: Activation | None = None) -> None:
         x.itself().read_by.append(weights.prefix)
+
+    def to_guided_image(self, x: Activation, weights: ConvolutionWeights, image: None) -> None:
+        self.to_image(x, weights)
 
 
 def activations(folded: FoldedNetwork) -> list[Activation]:

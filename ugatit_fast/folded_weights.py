@@ -84,21 +84,41 @@ class StyleWeights(Weights):
     bias1: Tensor | None
     bias2: Tensor | None
     bias3: Tensor | None
-    required = ("first", "second", "heads")
+    required: ClassVar[tuple[str, ...]] = ("first", "second", "heads")
     optional = ("bias1", "bias2", "bias3")
 
 
-class MlpWeights(Weights):
-    """Three linear layers that make scales and shifts of a style that is given."""
+class SoftStyleWeights(StyleWeights):
+    """The same for many normalisations, `heads` one after the other, each gamma's rows and then beta's; and what each
+    adds that it makes of the mean of other features: see `ugatit_fast.architectures.photo2cartoon`.
+    """
 
-    layer1: Tensor
-    layer2: Tensor
-    layer3: Tensor
-    bias1: Tensor
-    bias2: Tensor
-    bias3: Tensor
-    required = ("layer1", "layer2", "layer3", "bias1", "bias2", "bias3")
+    content_first: Tensor
+    """(k c, c) for k heads of c rows."""
+    content_bias: Tensor
+    content_second: Tensor
+    """(k, c, c): a matrix for each head's part of the layer before."""
+    required = ("first", "second", "heads", "content_first", "content_bias", "content_second")
+
+
+class MlpWeights(Weights):
+    """Linear layers, a ReLU between one and the next, that make scales and shifts of a style that is given."""
+
+    required = ()
     optional = ()
+
+    def __init__(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
+        """As many as there are tensors for: `layer1` and `bias1`, `layer2` and `bias2`, ..."""
+        super().__init__(tensors, prefix)
+        self.count = sum(name.startswith(f"{prefix}.layer") for name in tensors)
+        for name in (f"{kind}{i + 1}" for i in range(self.count) for kind in ("layer", "bias")):
+            self.register_buffer(name, tensors[self.name(name)])
+
+    @property
+    def layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight (outputs, inputs) and bias (outputs,) of each."""
+        numbers = range(1, self.count + 1)
+        return [(self.get_buffer(f"layer{i}"), self.get_buffer(f"bias{i}")) for i in numbers]
 
 
 class StyleEncoderWeights(Weights):
@@ -106,5 +126,9 @@ class StyleEncoderWeights(Weights):
 
     kernel: Tensor
     bias: Tensor
+    shortcut: Tensor | None
+    """(o, c, 1, 1): adds the means of four pixels of what the layer before it took, before its ReLU."""
+    slope: Tensor | None
+    """(), of the ReLU after it, below zero; 0 where it is None."""
     required = ("kernel", "bias")
-    optional = ()
+    optional = ("shortcut", "slope")
