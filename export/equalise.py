@@ -181,7 +181,7 @@ class Wiring:
         return made
 
     def given_shifts(self, weights: MlpWeights, count: int) -> list[Activation]:
-        return self.given_styles(weights, count)
+        return [self.unscaled() for _ in range(count)]
 
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True

@@ -57,6 +57,10 @@ class WhiteboxConfig(Config):
         return False
 
     @property
+    def eight_bits(self) -> bool:
+        return False
+
+    @property
     def words(self) -> str:
         return f"channel {self.channel}, {self.num_blocks} blocks"
 
