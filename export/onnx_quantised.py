@@ -7,6 +7,7 @@ Each phase is a convolution of its own whose border is where it needs one: cut o
 around, they would be copied once more, in float32.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,18 @@ class QuantisedConvolutions(ConvolutionOperations):
     def joined(self, skipped: str, x: str) -> str:
         return self.bordered(super().joined(self.interior(skipped), self.interior(x)), *self.frames[x])
 
+    def preactivated(self, x: str, weights: StageWeights) -> str:
+        return super().preactivated(self.inside(x), weights)
+
+    def joined_onto(self, x: str, parts: Sequence[str]) -> str:
+        return super().joined_onto(self.inside(x), parts)
+
+    def pooled(self, x: str) -> str:
+        return super().pooled(self.inside(x))
+
+    def doubled_onto(self, x: str, skipped: str) -> str:
+        return super().doubled_onto(self.inside(x), self.inside(skipped))
+
     def halve(self, x: str, *, pad: int, pad_mode: str) -> str:
         return super().halve(self.whole(x), pad=pad, pad_mode=pad_mode)
 
@@ -124,23 +137,35 @@ class QuantisedConvolutions(ConvolutionOperations):
         self.frames[x] = (pad, mode)
         return x
 
-    def interior(self, x: str) -> str:
-        return self.woven(self.phases.get(x, [x]))
+    def inside(self, x: str) -> str:
+        if x not in self.interiors:
+            self.interiors[x] = self.woven(self.phases.get(x, [x]))
+        return self.interiors[x]
+
+    def finished(
+        self, y: str, slope: float | None, residual: str | None, pad: int, pad_mode: str, residual_border: int = 1
+    ) -> str:
+        added = None if residual is None else self.inside(residual)
+        return super().finished(y, slope, added, pad, pad_mode, residual_border=0)
 
     def low(self, x: str) -> str:
         return self.interior(x)
 
     def whole(self, x: str) -> str:
         """x in float32, with its border."""
-        pad, mode = self.frames[x]
+        pad, mode = self.frame(x)
         return self.framed(self.interior(x), (pad, pad, pad, pad), mode)
+
+    def frame(self, x: str) -> tuple[int, str]:
+        """The border that x has, which isn't stored."""
+        return self.frames.get(x, (0, "reflect"))
 
     def read(self, x: str, place: str, edges: Edges | None = None) -> list[str]:
         """What the convolution of a place reads of an activation: float32, a dequantised byte, or two that add up.
 
         edges: of the border, where it isn't the same on all sides.
         """
-        pad, mode = self.frames[x]
+        pad, mode = self.frame(x)
         edges = edges or (pad, pad, pad, pad)
         if x == self.picture:
             return [self.read_picture(edges, mode, place)]

@@ -55,9 +55,9 @@ class Config(ABC):
         return True
 
     @property
-    def eight_bits(self) -> bool:
-        """Whether it has a form in eight bits: rows where it is written as those, and convolutions."""
-        return True
+    def bytes_by_rows(self) -> bool:
+        """Whether it has eight bits as rows of pixels, too, which it always has as convolutions."""
+        return self.by_rows
 
     @property
     def style_length(self) -> int:

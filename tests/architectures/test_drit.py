@@ -247,8 +247,8 @@ def test_it_costs_what_the_page_says(concat: bool, billions: float) -> None:
     assert f"folded {billions}" in PAGE
 
 
-def test_eight_bits_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a DRIT generator has no form in eight bits; choose fp32 or fp16"):
+def test_eight_bits_by_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="generator has none of bytes; choose fp32 or fp16, or --backend openvino"):
         build_engine(saved(tmp_path, Sizes()), precision="int8", backend="onnxruntime")
 
 

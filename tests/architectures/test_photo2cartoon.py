@@ -246,8 +246,8 @@ def test_layers_that_have_a_choice_are_those_with_a_norm_behind(checkpoint: Chec
     assert len(layers_of(checkpoint.folded().half_precision(), 1, 64, 64)) == 1 + 4 + 16 + 2 + 1
 
 
-def test_eight_bits_are_refused(checkpoint: Checkpoint) -> None:
-    with pytest.raises(InputError, match="a photo2cartoon generator has no form in eight bits; choose fp32 or fp16"):
+def test_eight_bits_by_rows_are_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InputError, match="generator has none of bytes; choose fp32 or fp16, or --backend openvino"):
         build_engine(checkpoint, precision="int8", backend="onnxruntime")
 
 

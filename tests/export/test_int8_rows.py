@@ -18,9 +18,12 @@ from ugatit_fast.architectures.animegan2 import AnimeGan2Config
 from ugatit_fast.architectures.cut import CutConfig
 from ugatit_fast.architectures.cyclegan import FoldedResnet, ResnetConfig, ResnetGenerator
 from ugatit_fast.architectures.cyclegan import fold_tensors as fold_resnet
+from ugatit_fast.architectures.drit_network import DritConfig
 from ugatit_fast.architectures.munit import MunitConfig
+from ugatit_fast.architectures.photo2cartoon import Photo2CartoonConfig
 from ugatit_fast.architectures.unet import UnetConfig
 from ugatit_fast.architectures.unit import UnitConfig
+from ugatit_fast.architectures.whitebox import WhiteboxConfig
 from ugatit_fast.choices import styles_in_turn
 from ugatit_fast.export.calibration import STYLE, calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, eight_bit_kernels, emulate
@@ -69,8 +72,12 @@ NETWORKS: dict[str, FoldedNetwork] = {
 BY_CONVOLUTIONS: dict[str, FoldedNetwork] = {
     "animegan2": of_random(AnimeGan2Config(upsample="tensorflow")),
     "unet": of_random(UnetConfig(ngf=8, num_downs=4)),
+    "whitebox": of_random(WhiteboxConfig(channel=8, num_blocks=2)),
+    "photo2cartoon": of_random(Photo2CartoonConfig(ngf=8)),
+    "drit": of_random(DritConfig(dim=4)),
+    "drit, mixing": of_random(DritConfig(dim=4, concat=False)),
 }
-"""Those that aren't written as rows."""
+"""Those that have no rows of bytes."""
 
 
 def eight_bits(folded: FoldedNetwork, side: int = 32) -> EightBits:

@@ -75,12 +75,12 @@ def test_they_become_plans(real_tensorrt: Real, checkpoint: Checkpoint, precisio
 def test_their_convolutions_of_bytes_are_kernels_of_bytes(
     real_tensorrt: Real, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    """In the network without norms and in AnimeGANv2 the scale behind one of them is part of another kernel."""
+    """The scale behind some, mostly where no norm follows, is part of another kernel."""
     path = tmp_path / "x.engine"
     said, places = real_tensorrt.call(under_real.eight_bit_engine, checkpoint.path, path, "int8", (SIDE, SIDE))
     assert places > 0
     (found,) = behind_eight_bits(path)
-    assert max(places - 1, 1) <= found <= places
+    assert places / 2 < found <= places
     assert not [line for line in said.log if "scales to fp32" not in line]
 
 

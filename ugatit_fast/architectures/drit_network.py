@@ -41,8 +41,8 @@ class DritConfig(Config):
         return self.img_size
 
     @property
-    def eight_bits(self) -> bool:
-        """Its 1x1 convolutions and constant channels have no form of bytes."""
+    def bytes_by_rows(self) -> bool:
+        """Its 1x1 convolutions and constant channels have no rows of bytes."""
         return False
 
     @property

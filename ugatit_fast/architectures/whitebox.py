@@ -57,10 +57,6 @@ class WhiteboxConfig(Config):
         return False
 
     @property
-    def eight_bits(self) -> bool:
-        return False
-
-    @property
     def words(self) -> str:
         return f"channel {self.channel}, {self.num_blocks} blocks"
 

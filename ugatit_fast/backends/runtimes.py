@@ -462,9 +462,9 @@ def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool) -
     return precision or runtime.default_precision
 
 
-def has_bytes(runtime: Runtime, *, eight_bits: bool, by_rows: bool) -> bool:
-    """Whether the eight bits that a runtime has are there of a generator, too, of which `Config` says these two."""
-    return eight_bits and (by_rows or runtime.forms.get("int8") != "rows")
+def has_bytes(runtime: Runtime, by_rows: bool) -> bool:
+    """Whether the eight bits that a runtime has are there of a generator, too. by_rows: `Config.bytes_by_rows`."""
+    return by_rows or runtime.forms.get("int8") != "rows"
 
 
 def article(kind: str) -> str:
