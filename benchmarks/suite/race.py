@@ -15,6 +15,7 @@ import numpy as np
 from ugatit_fast.backends.base import Images
 from ugatit_fast.bench import clock
 from ugatit_fast.bench.contenders import Case, Contender
+from ugatit_fast.bench.networks import config_of
 from ugatit_fast.bench.pictures import POOL
 from ugatit_fast.bench.results import IDENTICAL_DB, Row, Settings, Throughput
 from ugatit_fast.bench.worker import ContenderFailed, Worker
@@ -158,6 +159,9 @@ def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settin
     contender, limit = entry.contender, settings.limit_seconds
     if reason := contender.missing():
         raise ContenderFailed("missing", reason)
+    in_bytes = contender.kind == "ours" and contender.precision in EIGHT_BITS
+    if in_bytes and not config_of(case.network).eight_bits:
+        raise ContenderFailed("skipped", f"a generator of {case.network.architecture} has no form in eight bits")
     file = contender.file
     if contender.build is not None:
         with Worker() as builder:

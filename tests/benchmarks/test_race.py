@@ -91,6 +91,13 @@ def test_rivals_are_skipped_when_the_time_to_open_is_over_and_ours_are_not(case:
     assert {row.contender: row.status for row in rows} == {"late": "skipped", "ours": "ok"}
 
 
+def test_ours_in_eight_bits_is_skipped_where_the_generator_has_no_such_form(case: Case) -> None:
+    of_drit = replace(case, network=replace(NETWORK, architecture="drit", settings='{"dim": 8}'))
+    ours = replace(fakes.fake("right", "ours"), precision="int8")
+    (row,) = rows_after(of_drit, [ours]).values()
+    assert (row.status, row.reason) == ("skipped", "a generator of drit has no form in eight bits")
+
+
 def test_contenders_are_timed_in_interleaved_rounds(case: Case) -> None:
     seen: list[list[int]] = []
 
