@@ -14,6 +14,7 @@ from onnx import TensorProto
 from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter, Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
+from ugatit_fast.export.onnx_guided import guided_filter
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style, ended
 from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
@@ -22,6 +23,7 @@ from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
+    SoftStyleWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -34,6 +36,9 @@ GRIDS: Mapping[Upsampling, str] = {
     "half-pixel": "half_pixel",
     "tensorflow": "asymmetric",
 }
+
+
+NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
 class ConvolutionOperations(ActivationWriter):
@@ -57,10 +62,12 @@ class ConvolutionOperations(ActivationWriter):
         self.norms: Norms = PluginNorms(self, plugins) if plugins else NativeNorms(self, pixels)
 
     def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> str:
+        return self.bordered(self.narrow(self.from_pixels(self.centred(image))), pad, pad_mode)
+
+    def centred(self, image: str) -> str:
+        """uint8 pixels in [-1, 1], float32."""
         wide = self.node("Cast", image, to=TensorProto.FLOAT)
-        scaled = self.node("Div", wide, self.builder.scalar(127.5))
-        centred = self.node("Sub", scaled, self.builder.scalar(1))
-        return self.bordered(self.narrow(self.from_pixels(centred)), pad, pad_mode)
+        return self.node("Sub", self.node("Div", wide, self.builder.scalar(127.5)), self.builder.scalar(1))
 
     def stage(
         self,
@@ -83,6 +90,25 @@ class ConvolutionOperations(ActivationWriter):
 
     def joined(self, skipped: str, x: str) -> str:
         return self.node("Concat", self.node("Relu", skipped), x, axis=self.layout.channels)
+
+    def preactivated(self, x: str, weights: StageWeights) -> str:
+        activated = self.norms.activated(x, weights.weight.shape[1])
+        return self.from_planes(self.convolved(activated, weights))
+
+    def joined_onto(self, x: str, parts: Sequence[str]) -> str:
+        return self.node("Add", x, self.node("Concat", *parts, axis=self.layout.channels))
+
+    def pooled(self, x: str) -> str:
+        means = self.node("AveragePool", self.planes(x), kernel_shape=[2, 2], strides=[2, 2])
+        return self.from_planes(means)
+
+    def doubled_onto(self, x: str, skipped: str) -> str:
+        repeated = self.node("Resize", self.planes(x), "", self.twice(), **NEAREST)
+        return self.node("Add", self.from_planes(repeated), skipped)
+
+    def twice(self) -> str:
+        """The scales of `Resize`."""
+        return self.builder.constant(np.array([1, 1, 2, 2], np.float32), "twice")
 
     def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows a convolution without a normalisation: bias or shift, ReLU, addition, border."""
@@ -153,12 +179,16 @@ class ConvolutionOperations(ActivationWriter):
         halved = self.node("AveragePool", pairs, kernel_shape=[2, 2], strides=[2, 2])
         return self.bordered(self.from_planes(halved), pad, pad_mode)
 
-    def double(self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> str:
-        twice = self.builder.constant(np.array([1, 1, 2, 2], np.float32), "twice")
+    def double(
+        self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: str | None = None
+    ) -> str:
         doubled = self.node(
-            "Resize", self.planes(x), "", twice, mode="linear", coordinate_transformation_mode=GRIDS[grid]
+            "Resize", self.planes(x), "", self.twice(), mode="linear", coordinate_transformation_mode=GRIDS[grid]
         )
-        return self.bordered(self.from_planes(doubled), pad, pad_mode)
+        y = self.from_planes(doubled)
+        if residual is None:
+            return self.bordered(y, pad, pad_mode)
+        return self.finished(self.wide(y), None, residual, pad, pad_mode)
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
         bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))
@@ -180,7 +210,11 @@ class ConvolutionOperations(ActivationWriter):
         return self.node("ReduceSum", inside, channels, keepdims=0)
 
     def style(self, attended: str, weights: StyleWeights) -> Style:
-        """gamma and beta in float32; a float16 first layer is widened, so that its long sums are float32 too."""
+        """gamma and beta in float32."""
+        return self.norms.style(self.style_numbers(attended, weights))
+
+    def style_numbers(self, attended: str, weights: StyleWeights) -> str:
+        """(n, rows of the heads); a float16 first layer is widened, so that its long sums are float32 too."""
         channels, inputs = weights.first.shape
         features = self.interior(attended)
         if inputs == channels:
@@ -190,7 +224,18 @@ class ConvolutionOperations(ActivationWriter):
         first = self.wide(self.first_matrix(weights))
         hidden = self.node("Relu", self.linear(features, first, weights, "bias1"))
         hidden = self.node("Relu", self.linear(hidden, self.stored(weights, "second"), weights, "bias2"))
-        return self.norms.style(self.linear(hidden, self.stored(weights, "heads"), weights, "bias3"))
+        return self.linear(hidden, self.stored(weights, "heads"), weights, "bias3")
+
+    def soft_styles(self, attended: str, content: str, weights: SoftStyleWeights) -> Sequence[Style]:
+        heads, channels, _ = weights.content_second.shape
+        mean = self.node("ReduceMean", self.interior(content), self.builder.integers(*self.layout.plane), keepdims=0)
+        inner = self.linear(mean, self.stored(weights, "content_first"), weights, "content_bias")
+        rows = self.node("Reshape", self.node("Relu", inner), self.builder.integers(0, heads, 1, channels))
+        matrices = weights.content_second.transpose(1, 2)[None].numpy()
+        by_content = self.node("MatMul", rows, self.builder.constant(matrices, weights.name("content_second")))
+        flat = self.node("Reshape", by_content, self.builder.integers(0, heads * channels))
+        numbers = self.node("Add", self.style_numbers(attended, weights), flat)
+        return [self.norms.style(part) for part in self.split(numbers, heads // 2, axis=1)]
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
         numbers = given_numbers(self.builder, weights)
@@ -214,17 +259,32 @@ class ConvolutionOperations(ActivationWriter):
         return self.node("Gemm", x, matrix, *given, transB=1)
 
     def to_image(self, x: str, weights: ConvolutionWeights, shift: Style | None = None) -> str:
-        """The cast to uint8 comes last: TensorRT has the type for inputs and outputs of a network only."""
+        pixels = self.node("Transpose", self.node("Tanh", self.drawn(x, weights, shift)), perm=[0, 2, 3, 1])
+        return self.levels_of(pixels)
+
+    def to_guided_image(self, x: str, weights: ConvolutionWeights, image: str) -> str:
+        picture = self.node("Transpose", self.centred(image), perm=[0, 3, 1, 2])
+        filtered = guided_filter(self, picture, self.drawn(x, weights))
+        inside = self.node("Clip", filtered, self.builder.scalar(-1), self.builder.scalar(1))
+        return self.levels_of(self.node("Transpose", inside, perm=[0, 2, 3, 1]))
+
+    def drawn(self, x: str, weights: ConvolutionWeights, shift: Style | None = None) -> str:
+        """The last convolution, float32 (n, 3, h, w)."""
         rows = self.wide(self.convolved(x, weights))
         count = len(weights.weight) // COLOURS
         shifted = [self.cut(row, [2], [i], [i - count + 1]) for i, row in enumerate(self.split(rows, count, axis=1))]
         planes = self.node("Sum", *shifted)
         if shift is not None:
-            planes = self.node("Add", planes, self.node("Unsqueeze", shift[1], self.builder.integers(2, 3)))
-        elif weights.bias is not None:
-            bias = weights.bias.numpy()[:, None, None]
-            planes = self.node("Add", planes, self.builder.constant(bias, weights.name("bias")))
-        pixels = self.node("Transpose", self.node("Tanh", planes), perm=[0, 2, 3, 1])
+            return self.node("Add", planes, self.node("Unsqueeze", shift[1], self.builder.integers(2, 3)))
+        if weights.bias is None:
+            return planes
+        bias = weights.bias.numpy()[:, None, None]
+        return self.node("Add", planes, self.builder.constant(bias, weights.name("bias")))
+
+    def levels_of(self, pixels: str) -> str:
+        """uint8 of pixels in [-1, 1]. The cast comes last: TensorRT has the type for inputs and outputs of a network
+        only.
+        """
         half_range = self.builder.scalar(127.5)
         levels = self.node("Add", self.node("Mul", pixels, half_range), half_range)
         return self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ugatit_fast.export.onnx_activations import ActivationWriter
+from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ActivationWriter
 from ugatit_fast.folded_weights import StageWeights
 from ugatit_fast.graph import StageOptions
 from ugatit_fast.model import EPS
@@ -51,6 +51,9 @@ class Norms(Protocol):
     def norm(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """What follows the convolution of a stage, whose result is x."""
 
+    def activated(self, x: str, channels: int) -> str:
+        """Instance norm, ReLU and a border of 1, of x, whatever it is the result of."""
+
     def style(self, both: str) -> Style:
         """From gamma and beta side by side, float32 (n, 2 c)."""
 
@@ -70,22 +73,50 @@ class NativeNorms:
 
     def normalised(self, x: str, weights: StageWeights, ending: Ending) -> str:
         """In float32."""
-        node, writer = self.node, self.writer
-        wide = writer.wide(x)
-        mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
-        deviation = node("Sub", wide, mean)
-        variance = writer.reduced("ReduceMean", node("Mul", deviation, deviation), *writer.layout.plane)
+        node = self.node
+        mean, deviation, variance = self.statistics(x)
         if weights.rho is None:
-            return self.instance_norm(deviation, variance, weights, ending.style)
+            return self.instance_norm(deviation, variance, weights, ending)
         scale, shift = self.mixed_norm(x, mean, variance, weights, ending)
         return node("Add", node("Mul", deviation, scale), shift)
 
-    def instance_norm(self, deviation: str, variance: str, weights: StageWeights, style: Style | None) -> str:
+    def activated(self, x: str, channels: int) -> str:
+        """Where channels come first, ONNX Runtime's own operator takes half the time."""
+        if self.writer.layout == CHANNELS_FIRST:
+            return self.rectified(self.by_operator(x, channels))
+        return self.rectified(self.by_steps(x))
+
+    def by_operator(self, x: str, channels: int) -> str:
+        """Instance norm in float32, as one node."""
+        ones, zeros = (
+            self.writer.builder.constant(np.full(channels, value, np.float32), f"{name}_{channels}")
+            for name, value in (("ones", 1), ("zeros", 0))
+        )
+        return self.node("InstanceNormalization", self.writer.wide(x), ones, zeros, epsilon=EPS)
+
+    def by_steps(self, x: str) -> str:
+        _, deviation, variance = self.statistics(x)
+        root = self.node("Sqrt", self.node("Add", variance, self.scalar(EPS)))
+        return self.node("Div", deviation, root)
+
+    def rectified(self, y: str) -> str:
+        return self.writer.finished(y, 0.0, None, 1, "reflect")
+
+    def statistics(self, x: str) -> tuple[str, str, str]:
+        """Each channel's mean, the deviations from it, and their mean square, in float32."""
+        writer = self.writer
+        wide = writer.wide(x)
+        mean = writer.reduced("ReduceMean", wide, *writer.layout.plane)
+        deviation = self.node("Sub", wide, mean)
+        variance = writer.reduced("ReduceMean", self.node("Mul", deviation, deviation), *writer.layout.plane)
+        return mean, deviation, variance
+
+    def instance_norm(self, deviation: str, variance: str, weights: StageWeights, ending: Ending) -> str:
         """The convolution's bias cancels."""
-        y = self.node("Div", deviation, self.root(variance))
-        if style is None and weights.gamma is None:
+        y = self.node("Div", deviation, self.root(variance, ending))
+        if ending.style is None and weights.gamma is None:
             return y
-        gamma, beta = style or self.own_style(weights)
+        gamma, beta = ending.style or self.own_style(weights)
         return self.node("Add", self.node("Mul", y, gamma), beta)
 
     def mixed_norm(
@@ -106,9 +137,9 @@ class NativeNorms:
         if ending.options.unbiased:
             variance = node("Mul", variance, self.correction(x, len(rho), planes))
             layer_variance = node("Mul", layer_variance, self.correction(x, len(rho), planes * len(rho)))
-        by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance, ending.eps_outside))
+        by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance, ending))
         rest = writer.per_channel(np.float32(1) - rho, f"{weights.prefix}.rest")
-        by_layer = node("Div", rest, self.root(layer_variance, ending.eps_outside))
+        by_layer = node("Div", rest, self.root(layer_variance, ending))
         scale = node("Mul", gamma, node("Add", by_instance, by_layer))
         return scale, node("Add", beta, node("Mul", gamma, node("Mul", by_layer, offset)))
 
@@ -130,11 +161,12 @@ class NativeNorms:
         layer_variance = node("Sub", apart_second, node("Mul", apart_mean, apart_mean))
         return node("Sub", apart, apart_mean), layer_variance
 
-    def root(self, variance: str, eps_outside: bool = False) -> str:
+    def root(self, variance: str, ending: Ending) -> str:
         """The deviation that is divided by."""
-        if eps_outside:
-            return self.node("Add", self.node("Sqrt", variance), self.scalar(EPS))
-        return self.node("Sqrt", self.node("Add", variance, self.scalar(EPS)))
+        eps = self.scalar(ending.options.eps)
+        if ending.eps_outside:
+            return self.node("Add", self.node("Sqrt", variance), eps)
+        return self.node("Sqrt", self.node("Add", variance, eps))
 
     def correction(self, x: str, channels: int, values: int) -> str:
         """count / (count - 1), for so many values a pixel of an activation with these channels."""

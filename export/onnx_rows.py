@@ -27,11 +27,13 @@ from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
+    SoftStyleWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
 )
 from ugatit_fast.graph import StageOptions
+from ugatit_fast.model import EPS
 
 BY_CONVOLUTIONS = "networks of it are written as convolutions: `Config.by_rows`"
 """Of what some verb can do and no network needs here."""
@@ -56,6 +58,7 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     ) -> Rows:
         assert not (options.slope and options.norm), BY_CONVOLUTIONS
         assert not options.depthwise, BY_CONVOLUTIONS
+        assert options.eps == EPS, BY_CONVOLUTIONS
         alone = options.norm and weights.rho is None  # each channel, so that its constant doesn't matter
         if x.channels == 3:
             convolved = self.first_convolution(x, weights, norm=alone)
@@ -99,6 +102,18 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         value = self.node("Concat", x.value, self.node("Expand", constant, shape), axis=2)
         return replace(x, value=value, channels=x.channels + more)
 
+    def preactivated(self, x: Rows, weights: StageWeights) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
+    def joined_onto(self, x: Rows, parts: Sequence[Rows]) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
+    def pooled(self, x: Rows) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
+    def doubled_onto(self, x: Rows, skipped: Rows) -> Rows:
+        raise AssertionError(BY_CONVOLUTIONS)
+
     def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
         up = self.with_edges(self.up_convolution(x, weights), x, weights)
         normalised = self.norm(up, weights, None, unbiased=True, relu=True, eps_outside=True)
@@ -107,8 +122,11 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     def halve(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
         return replace(self.halved(x), pad_mode=pad_mode)
 
-    def double(self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Rows:
+    def double(
+        self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Rows | None = None
+    ) -> Rows:
         assert grid == "half-pixel", BY_CONVOLUTIONS
+        assert residual is None, BY_CONVOLUTIONS
         return replace(self.doubled(x), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
@@ -124,6 +142,9 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         both = self.node("Unsqueeze", self.linear(hidden, weights, "heads", "bias3"), self.builder.integers(1))
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
         return gamma, beta
+
+    def soft_styles(self, attended: Rows, content: Rows, weights: SoftStyleWeights) -> Sequence[tuple[str, str]]:
+        raise AssertionError(BY_CONVOLUTIONS)
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[tuple[str, str]]:
         numbers = given_numbers(self.builder, weights)
@@ -159,6 +180,9 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         levels = self.node("Mul", self.node("Add", self.node("Tanh", summed), self.scalar(1.0)), self.scalar(127.5))
         image = self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)
         return self.node("Reshape", image, self.shape_of(x.layout.height, x.layout.width, 3))
+
+    def to_guided_image(self, x: Rows, weights: ConvolutionWeights, image: str) -> str:
+        raise AssertionError(BY_CONVOLUTIONS)
 
     def linear(self, x: str, weights: StyleWeights, *names: str) -> str:
         """One layer: its matrix, and its bias where it has one."""

@@ -36,7 +36,10 @@ AnyArray = NDArray[np.generic]
 
 DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 1e-1, "fp8": 1e-1}
 """Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""
-STAGES = ("normalise", "stage", "up_stage", "wide_up_stage", "halve", "double", "with_constants", "attend")
+STAGES = (
+    *("normalise", "stage", "up_stage", "wide_up_stage", "halve", "double", "with_constants", "attend"),
+    *("preactivated", "joined_onto", "pooled", "doubled_onto"),
+)
 """The verbs whose results are activations (n, c, h, w)."""
 
 

@@ -84,8 +84,21 @@ class StyleWeights(Weights):
     bias1: Tensor | None
     bias2: Tensor | None
     bias3: Tensor | None
-    required = ("first", "second", "heads")
+    required: ClassVar[tuple[str, ...]] = ("first", "second", "heads")
     optional = ("bias1", "bias2", "bias3")
+
+
+class SoftStyleWeights(StyleWeights):
+    """The same for many normalisations, `heads` one after the other, each gamma's rows and then beta's; and what each
+    adds that it makes of the mean of other features: see `ugatit_fast.architectures.photo2cartoon`.
+    """
+
+    content_first: Tensor
+    """(k c, c) for k heads of c rows."""
+    content_bias: Tensor
+    content_second: Tensor
+    """(k, c, c): a matrix for each head's part of the layer before."""
+    required = ("first", "second", "heads", "content_first", "content_bias", "content_second")
 
 
 class MlpWeights(Weights):

@@ -20,12 +20,14 @@ from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
+    SoftStyleWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
 )
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
+from ugatit_fast.kernels.guided import guided_rows_to_image
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior, pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
@@ -52,6 +54,8 @@ class StageOptions:
     """Whether there is a normalisation that isn't folded into the convolution; else the bias is added."""
     unbiased: bool = False
     """Whether variances are divided by count - 1."""
+    eps: float = EPS
+    """Added to variances."""
     relu: bool = False
     slope: float = 0.0
     """Of the ReLU below zero."""
@@ -98,6 +102,18 @@ class Operations(Protocol[Picture, Value, Style]):
         and of theirs.
         """
 
+    def preactivated(self, x: Value, weights: StageWeights) -> Value:
+        """Instance norm of x (without a border), ReLU, a reflected border of 1, and then the convolution."""
+
+    def joined_onto(self, x: Value, parts: Sequence[Value]) -> Value:
+        """x, to whose channels the parts' are added, one part after the other; none has a border."""
+
+    def pooled(self, x: Value) -> Value:
+        """The means of 2x2 pixels of x; no borders."""
+
+    def doubled_onto(self, x: Value, skipped: Value) -> Value:
+        """nearest x2 of x, and `skipped` added; no borders."""
+
     def wide_up_stage(self, x: Value, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Value:
         """nearest x2, 5x5 convolution with a reflected border, in phases of x (with a replicated border of 1);
         normalisation by unbiased deviations to which the epsilon is added, ReLU, border.
@@ -106,14 +122,21 @@ class Operations(Protocol[Picture, Value, Style]):
     def halve(self, x: Value, *, pad: int, pad_mode: str) -> Value:
         """Blur of x (with a border of 1) by [1, 2, 1] / 4 both ways, of which every second pixel is kept; border."""
 
-    def double(self, x: Value, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Value:
-        """Bilinear x2 of x (without a border); border."""
+    def double(
+        self, x: Value, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Value | None = None
+    ) -> Value:
+        """Bilinear x2 of x (without a border), addition of the interior of `residual` (with a border of 1), border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
 
     def style(self, attended: Value, weights: StyleWeights) -> Style:
         """gamma and beta from the interior of the attended features."""
+
+    def soft_styles(self, attended: Value, content: Value, weights: SoftStyleWeights) -> Sequence[Style]:
+        """gamma and beta of every normalisation, in order, from the interiors of the attended features and of others,
+        which are pooled.
+        """
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
         """gamma and beta of `count` normalisations from the style that comes with the pictures, the same for all."""
@@ -126,6 +149,11 @@ class Operations(Protocol[Picture, Value, Style]):
 
     def to_image(self, x: Value, weights: ConvolutionWeights, shift: Style | None = None) -> Picture:
         """The last convolution in its row form, with a shift or its bias, tanh, uint8 (n, h, w, 3)."""
+
+    def to_guided_image(self, x: Value, weights: ConvolutionWeights, image: Picture) -> Picture:
+        """The last convolution in its row form, smoothed but for the edges of the image that the network was given,
+        uint8 (n, h, w, 3); see `ugatit_fast.kernels.guided`.
+        """
 
 
 class FoldedNetwork(nn.Module, ABC):
@@ -316,6 +344,18 @@ class TorchOperations:
             shifted[:, -more:] = self.ready(shift)[0][:, None, None]
         return wide
 
+    def preactivated(self, x: Tensor, weights: StageWeights) -> Tensor:
+        return self.convolved(adalin(x, relu=True, pad=1, unbiased=False, eps=EPS), weights)
+
+    def joined_onto(self, x: Tensor, parts: Sequence[Tensor]) -> Tensor:
+        return x + torch.cat(list(parts), dim=1)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2)
+
+    def doubled_onto(self, x: Tensor, skipped: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2, mode="nearest") + skipped
+
     def wide_up_stage(self, x: Tensor, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Tensor:
         image = woven(F.conv2d(x, weights.weight))
         add_edges(image, interior(x, 1), weights)
@@ -326,8 +366,11 @@ class TorchOperations:
         pairs = F.avg_pool2d(x, 2, 1)  # [1, 2, 1] / 4 is [1, 1] / 2 twice
         return pad_reference(F.avg_pool2d(pairs, 2, 2), pad, pad_mode)
 
-    def double(self, x: Tensor, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Tensor:
-        return pad_reference(doubled(x, grid), pad, pad_mode)
+    def double(
+        self, x: Tensor, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Tensor | None = None
+    ) -> Tensor:
+        y = doubled(x, grid)
+        return pad_reference(y if residual is None else y + interior(residual, 1), pad, pad_mode)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)
@@ -340,6 +383,20 @@ class TorchOperations:
     def style(self, attended: Tensor, weights: StyleWeights) -> Tensor:
         biases = (weights.bias1, weights.bias2, weights.bias3)
         return style(interior(attended, 1), weights.first, weights.second, weights.heads, *biases)
+
+    def soft_styles(self, attended: Tensor, content: Tensor, weights: SoftStyleWeights) -> Sequence[Tensor]:
+        work = weights.second.dtype  # the sums over a plane are too long for half precision
+        inside, mean = (interior(x, 1).to(work) for x in (attended, content))
+        channels, inputs = weights.first.shape
+        features = inside.mean(dim=(2, 3)) if inputs == channels else inside.flatten(1)
+        hidden = torch.relu(F.linear(features, weights.first.to(work), weights.bias1))
+        hidden = torch.relu(F.linear(hidden, weights.second, weights.bias2))
+        by_style = F.linear(hidden, weights.heads, weights.bias3)
+        inner = torch.relu(F.linear(mean.mean(dim=(2, 3)), weights.content_first, weights.content_bias))
+        heads = weights.content_second
+        by_content = torch.einsum("nki,koi->nko", inner.view(-1, len(heads), channels), heads)
+        both = by_style.view_as(by_content) + by_content
+        return list(both.view(-1, len(heads) // 2, 2, channels).permute(1, 2, 0, 3))
 
     def convolved(self, x: Tensor, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> Tensor:
         """The convolution of one place, without its bias, of an activation with its border."""
@@ -369,6 +426,10 @@ class TorchOperations:
         kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
         bias = weights.bias if shift is None else self.ready(shift)[0]
         return rows_to_image(self.convolved(x, weights), bias, kernel_rows)
+
+    def to_guided_image(self, x: Tensor, weights: ConvolutionWeights, image: Tensor) -> Tensor:
+        kernel_rows = weights.weight.shape[3]
+        return guided_rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows, image)
 
 
 def doubled(x: Tensor, grid: Upsampling) -> Tensor:
@@ -430,7 +491,7 @@ def normalised(
         options.pad,
         options.pad_mode,
         options.unbiased,
-        EPS,
+        options.eps,
         phases,
         options.slope,
         eps_outside,

@@ -19,6 +19,7 @@ from ugatit_fast.folded_weights import (
     AttentionWeights,
     ConvolutionWeights,
     MlpWeights,
+    SoftStyleWeights,
     StageWeights,
     StyleWeights,
     WideUpWeights,
@@ -116,8 +117,8 @@ class CountingOperations:
     ) -> Activation:
         k, _, rows, columns = weights.weight.shape
         y = Activation(x.n, k, (x.h - rows) // options.stride + 1, (x.w - columns) // options.stride + 1)
-        normed = options.norm and not (options.slope or options.depthwise)
-        ours = normed and self.is_ours(x, weights.weight, options.stride)
+        followed = options.norm and not (options.slope or options.depthwise)
+        ours = followed and self.is_ours(x, weights.weight, options.stride)
         partials = self.partials(x, weights.weight) if ours else 0
         self.convolution(f"convolution {rows}x{columns}", x, weights.weight, y, y.elements, partials)
         added = None if residual is None else residual.inside(options.residual_border)
@@ -133,6 +134,23 @@ class CountingOperations:
         wide = x._replace(c=x.c + more)
         self.add("constant channels", 0, [self.size(x)], self.size(wide))
         return wide
+
+    def preactivated(self, x: Activation, weights: StageWeights) -> Activation:
+        y, bordered = x._replace(c=len(weights.weight)), padded(x, 1)
+        self.add("normalise", 0, [self.size(x)], self.size(bordered))
+        self.convolution("convolution 3x3", bordered, weights.weight, y, y.elements)
+        return y
+
+    def joined_onto(self, x: Activation, parts: Sequence[Activation]) -> Activation:
+        self.add("concatenate and add", 0, [self.size(one) for one in (x, *parts)], self.size(x))
+        return x
+
+    def pooled(self, x: Activation) -> Activation:
+        return self.resampled("means of 2x2", x, x.h // 2, x.w // 2, 0)
+
+    def doubled_onto(self, x: Activation, skipped: Activation) -> Activation:
+        self.add("nearest x2 and add", 0, [self.size(x), self.size(skipped)], self.size(skipped))
+        return skipped
 
     def up_stage(self, x: Activation, weights: StageWeights, options: StageOptions) -> Activation:
         """cuDNN's: each of the four phases has one row and column that no pixel of the image comes from."""
@@ -160,13 +178,25 @@ class CountingOperations:
     def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
         return self.resampled("blur, every second pixel", x, x.h // 2 - 1, x.w // 2 - 1, pad)
 
-    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
-        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad)
+    def double(
+        self,
+        x: Activation,
+        *,
+        pad: int,
+        pad_mode: str,
+        grid: Upsampling = "half-pixel",
+        residual: Activation | None = None,
+    ) -> Activation:
+        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad, residual)
 
-    def resampled(self, name: str, x: Activation, height: int, width: int, pad: int) -> Activation:
+    def resampled(
+        self, name: str, x: Activation, height: int, width: int, pad: int, residual: Activation | None = None
+    ) -> Activation:
         """A few additions a pixel, and no more reading than once."""
-        y = padded(x._replace(h=height, w=width), pad)
-        self.add(name, 0, [self.size(x)], self.size(y))
+        image = x._replace(h=height, w=width)
+        added = [] if residual is None else [self.size(image)]
+        y = padded(image, pad)
+        self.add(name, 0, [self.size(x), *added], self.size(y))
         return y
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
@@ -183,6 +213,14 @@ class CountingOperations:
         macs = attended.n * sum(matrix.numel() for matrix in matrices)
         read = [self.size(attended.inside(1)), *[matrix.nbytes for matrix in matrices]]
         self.add("style", macs, read, attended.n * len(weights.heads) * FLOAT32_BYTES)
+
+    def soft_styles(self, attended: Activation, content: Activation, weights: SoftStyleWeights) -> list[None]:
+        self.style(attended, weights)
+        matrices = (weights.content_first, weights.content_second)
+        macs = content.n * sum(matrix.numel() for matrix in matrices)
+        read = [self.size(content.inside(1)), *[matrix.nbytes for matrix in matrices]]
+        self.add("style of content", macs, read, content.n * len(weights.content_first) * FLOAT32_BYTES)
+        return [None] * (len(weights.content_second) // 2)
 
     def given_styles(self, weights: MlpWeights, count: int) -> list[None]:
         """Once for all pictures of a batch."""
@@ -206,6 +244,12 @@ class CountingOperations:
         self.convolution("last convolution, rows", x, weights.weight, rows, image.elements * kernel_rows)
         self.add("rows to picture", 0, [self.size(rows)], image.elements)
         return image
+
+    def to_guided_image(self, x: Activation, weights: ConvolutionWeights, image: Activation) -> Activation:
+        """The filter, if it were one operation."""
+        made = self.to_image(x, weights)
+        self.add("guided filter", 0, [image.elements, made.elements * FLOAT32_BYTES], made.elements)
+        return made
 
 
 def padded(x: Activation, pad: int) -> Activation:

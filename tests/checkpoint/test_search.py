@@ -313,7 +313,7 @@ NOT_OURS: dict[str, tuple[Any, str]] = {
     "drit": ({"enc_a": {"conv_A.1.weight": torch.zeros(2)}}, "a part of DRIT, of which a direction takes"),
     "mdmm": ({"enc_c": {"conv.0.model.1.weight": torch.zeros(2)}}, "MDMM"),
     "animegan": ({"block_a.0.1.weight": torch.zeros(2)}, "a part of an AnimeGANv2 generator"),
-    "photo2cartoon": ({"genA2B": {"HourGlass1.HG.weight": torch.zeros(2)}}, "photo2cartoon's network"),
+    "photo2cartoon": ({"genA2B": {"HourGlass1.HG.weight": torch.zeros(2)}}, "a part of a photo2cartoon generator"),
     "optimiser": ({"state": {0: {"exp_avg": torch.zeros(2)}}}, "its first tensors are state.0.exp_avg"),
     "many": ({f"layer{i}": torch.zeros(1) for i in range(9)}, "layer0, layer1, layer2 and 6 more"),
     "objects": ({"genA2B": SimpleNamespace(a=1)}, "Python objects (types.SimpleNamespace)"),

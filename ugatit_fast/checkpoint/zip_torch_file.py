@@ -47,17 +47,18 @@ class ZipTorchFile:
                 return TensorUnpickler(file, self).load()  # type: ignore[arg-type]
 
     def read(self, storage: Storage) -> Tensor:
-        """Mapped where the member is stored as torch stores it, else into memory."""
+        """Mapped where the member is stored as torch stores it, which needs no look at the directory; else into
+        memory.
+        """
         try:
-            with zipfile.ZipFile(self.path) as archive:
-                info = self.members[f"{self.root}data/{storage.key}"]
-                if info.file_size != storage.size_bytes:
-                    raise ValueError(f"storage {storage.key} has {info.file_size} bytes, not {storage.size_bytes}")
-                start = self.start_of(info)
-                if info.compress_type == zipfile.ZIP_STORED and start % ALIGNMENT_BYTES == 0:
-                    return torch.from_numpy(self.mapped[start : start + info.file_size])
-                with archive.open(info) as file:
-                    return into_memory(file, info.file_size)  # type: ignore[arg-type]
+            info = self.members[f"{self.root}data/{storage.key}"]
+            if info.file_size != storage.size_bytes:
+                raise ValueError(f"storage {storage.key} has {info.file_size} bytes, not {storage.size_bytes}")
+            start = self.start_of(info)
+            if info.compress_type == zipfile.ZIP_STORED and start % ALIGNMENT_BYTES == 0:
+                return torch.from_numpy(self.mapped[start : start + info.file_size])
+            with zipfile.ZipFile(self.path) as archive, archive.open(info) as file:
+                return into_memory(file, info.file_size)  # type: ignore[arg-type]
         except (*ZIP_ERRORS, KeyError) as error:
             raise CheckpointError(why_unreadable(self.path, error)) from error
 
