@@ -108,7 +108,12 @@ def build_engine(
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
+    if fast and not source.config.eight_bits:  # the fastest of what it has
+        runtime = RUNTIMES[choose_backend(backend, say, device=device, precision=asked)]
+        fast = False
     precision = precision_of(runtime, asked, fast=fast, by_rows=source.config.by_rows)
+    if precision in EIGHT_BITS and not source.config.eight_bits:
+        raise InputError(f"a {source.architecture.title} generator has no form in eight bits; choose fp32 or fp16")
     if precision in EIGHT_BITS and runtime.forms[precision] == "rows" and not source.config.by_rows:
         raise InputError(
             f"{article(runtime.kind)} engine in eight bits is of pixel rows, and a {source.architecture.title} "

@@ -181,7 +181,8 @@ class Wiring:
         return made
 
     def given_shifts(self, weights: MlpWeights, count: int) -> list[Activation]:
-        return self.given_styles(weights, count)
+        """Who takes one can't be scaled, nor scale it."""
+        return [self.unscaled() for _ in range(count)]
 
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True

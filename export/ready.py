@@ -125,9 +125,10 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
     source = read_checkpoint(
         opened.path, wanted.direction, network=wanted.network, hints=wanted.hints, smoothing=wanted.smooths
     )
-    kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=wanted.fast)
+    fast = wanted.fast and source.config.eight_bits
+    kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=fast)
     runtime = RUNTIMES[kind]
-    precision = precision_of(runtime, wanted.precision, fast=wanted.fast, by_rows=source.config.by_rows)
+    precision = precision_of(runtime, wanted.precision, fast=fast, by_rows=source.config.by_rows)
     size = None if runtime.any_size and source.config.any_size else wanted.size
     wanted = replace(wanted, heatmap=wanted.heatmap and source.config.heatmap)
     understood = (wanted.hints, wanted.network, wanted.smooths)

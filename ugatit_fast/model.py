@@ -55,6 +55,11 @@ class Config(ABC):
         return True
 
     @property
+    def eight_bits(self) -> bool:
+        """Whether it has a form in eight bits: of rows, where those are its fastest, and of convolutions."""
+        return True
+
+    @property
     def style_length(self) -> int:
         """Numbers in the style that it draws in; 0 where there is only one."""
         return 0

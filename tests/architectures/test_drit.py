@@ -250,6 +250,8 @@ def test_it_costs_what_the_page_says(concat: bool, billions: float) -> None:
 def test_eight_bits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a DRIT generator has no form in eight bits; choose fp32 or fp16"):
         build_engine(saved(tmp_path, Sizes()), precision="int8", backend="onnxruntime")
+    fast = build_engine(saved(tmp_path, Sizes()), tmp_path / "x.onnx", fast=True, device="cpu", size=(32, 32))
+    assert (fast.spec.kind, fast.spec.precision) == ("onnxruntime", "fp32"), "the fastest of what it has"
 
 
 def test_converted_and_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import fakes
-from ugatit_fast.bench.contenders import Case, Contender
-from ugatit_fast.bench.race import against_best_rival, race
+from ugatit_fast.architectures.unet import UnetConfig
+from ugatit_fast.bench.contenders import Case, Contender, ours
+from ugatit_fast.bench.race import against_best_rival, no_such_engine, race
 from ugatit_fast.bench.results import Network, Row, Settings, read_results
+from ugatit_fast.choices import BuiltKind
+from ugatit_fast.model import GeneratorConfig
 
 NETWORK = Network(ch=8, n_res=2, light=True, direction="A2B", height=16, width=16, batch=2, threads=1, weights="random")
 SETTINGS = Settings(rounds=3, turn_seconds=0.02, throughput_rounds=1, callers=2, limit_seconds=8.0, photos=0)
@@ -95,7 +98,13 @@ def test_ours_in_eight_bits_is_skipped_where_the_generator_has_no_such_form(case
     of_drit = replace(case, network=replace(NETWORK, architecture="drit", settings='{"dim": 8}'))
     ours = replace(fakes.fake("right", "ours"), precision="int8")
     (row,) = rows_after(of_drit, [ours]).values()
-    assert (row.status, row.reason) == ("skipped", "a generator of drit has no form in eight bits")
+    assert (row.status, row.reason) == ("skipped", "a generator of drit has no such form in eight bits")
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("onnxruntime", True), ("openvino", False)])
+def test_eight_bits_of_rows_are_for_generators_written_as_rows(kind: BuiltKind, refused: bool) -> None:
+    assert no_such_engine(ours(kind, "int8"), UnetConfig()) is refused
+    assert not no_such_engine(ours(kind, "int8"), GeneratorConfig())
 
 
 def test_contenders_are_timed_in_interleaved_rounds(case: Case) -> None:

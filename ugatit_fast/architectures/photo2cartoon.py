@@ -71,6 +71,11 @@ class Photo2CartoonConfig(Config):
         return False
 
     @property
+    def eight_bits(self) -> bool:
+        """Hourglasses have no form of bytes."""
+        return False
+
+    @property
     def words(self) -> str:
         return f"{'light' if self.light else f'full {self.img_size}x{self.img_size}'}, ngf {self.ngf}"
 
