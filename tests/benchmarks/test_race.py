@@ -95,10 +95,10 @@ def test_rivals_are_skipped_when_the_time_to_open_is_over_and_ours_are_not(case:
 
 
 def test_ours_in_eight_bits_is_skipped_where_the_generator_has_no_such_form(case: Case) -> None:
-    of_drit = replace(case, network=replace(NETWORK, architecture="drit", settings='{"dim": 8}'))
-    ours = replace(fakes.fake("right", "ours"), precision="int8")
-    (row,) = rows_after(of_drit, [ours]).values()
-    assert (row.status, row.reason) == ("skipped", "a generator of drit has no such form in eight bits")
+    filtered = replace(case, network=replace(NETWORK, architecture="whitebox", settings='{"channel": 8}'))
+    in_bytes = replace(fakes.fake("right", "ours"), precision="int8")
+    (row,) = rows_after(filtered, [in_bytes]).values()
+    assert (row.status, row.reason) == ("skipped", "a generator of whitebox has no such form in eight bits")
 
 
 @pytest.mark.parametrize(("kind", "refused"), [("onnxruntime", True), ("openvino", False)])
