@@ -127,6 +127,9 @@ class QuantisedConvolutions(ConvolutionOperations):
     def interior(self, x: str) -> str:
         return self.woven(self.phases.get(x, [x]))
 
+    def inside(self, x: str) -> str:
+        return self.interior(x)
+
     def low(self, x: str) -> str:
         return self.interior(x)
 

@@ -246,9 +246,11 @@ def test_layers_that_have_a_choice_are_those_with_a_norm_behind(checkpoint: Chec
     assert len(layers_of(checkpoint.folded().half_precision(), 1, 64, 64)) == 1 + 4 + 16 + 2 + 1
 
 
-def test_eight_bits_are_refused(checkpoint: Checkpoint) -> None:
+def test_eight_bits_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a photo2cartoon generator has no form in eight bits; choose fp32 or fp16"):
         build_engine(checkpoint, precision="int8", backend="onnxruntime")
+    fast = build_engine(checkpoint, tmp_path / "x.onnx", fast=True, device="cpu", size=(32, 32))
+    assert (fast.spec.kind, fast.spec.precision) == ("onnxruntime", "fp32"), "the fastest of what it has"
 
 
 def test_converted_and_on_the_command_line(
