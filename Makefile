@@ -17,7 +17,7 @@ demo: $(RUNS)  ## translate the sample photos: seconds, 250 MB
 	$(BIN)/ugatit-fast demo
 
 test: $(INSTALLED)  ## the whole test suite, in two processes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff check

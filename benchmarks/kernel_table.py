@@ -3,7 +3,6 @@
 `python -m benchmarks.kernel_table --force` writes both tables anew; `--output FILE` writes them alone.
 """
 
-import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,6 +15,7 @@ from ugatit_fast.bench.cost import Work, count, roofline_seconds
 from ugatit_fast.bench.outputs import add_output, output_of, script_parser
 from ugatit_fast.files import written_whole
 from ugatit_fast.kernels.schedule import Gpu
+from ugatit_fast.machine import available_cores
 from ugatit_fast.model import GeneratorConfig
 
 README = Path(__file__).parents[1] / "kernels" / "README.md"
@@ -34,7 +34,7 @@ def compile_all() -> list[Compiled]:
     """Every case for every architecture, on all processors: about a minute on two, and Triton remembers."""
     jobs = [(capability, index) for capability in SHARED_KIB for index in range(len(cases(capability)))]
     # Fresh processes, not forks: the caller may have threads.
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
         return list(pool.map(compile_one, *zip(*jobs, strict=True), chunksize=8))
 
 

@@ -30,6 +30,7 @@ from ugatit_fast.choices import (
     Loading,
     Precision,
     check_choice,
+    styles_in_turn,
 )
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import ExportError, InputError
@@ -95,7 +96,7 @@ def build_engine(
     check_choice("device", device, Device)
     runtime = RUNTIMES[choose_backend(backend, say, device=device, precision=precision, fast=fast)]
     refuse_options_of_others(runtime, tensorrt)
-    precision = precision_of(runtime, precision, fast=fast)
+    asked, precision = precision, precision_of(runtime, precision, fast=fast)
     if precision not in runtime.forms:
         raise InputError(f"{runtime.kind} engines are {' or '.join(runtime.forms)}, not {precision}")
     if calibration and precision not in EIGHT_BITS:
@@ -107,8 +108,12 @@ def build_engine(
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
-    if precision in EIGHT_BITS and not source.config.eight_bits:
-        raise InputError(f"a {source.architecture.title} generator has no form in eight bits; choose fp32 or fp16")
+    precision = precision_of(runtime, asked, fast=fast, by_rows=source.config.by_rows)
+    if precision in EIGHT_BITS and runtime.forms[precision] == "rows" and not source.config.by_rows:
+        raise InputError(
+            f"{article(runtime.kind)} engine in eight bits is of pixel rows, and a {source.architecture.title} "
+            "generator isn't written as those; choose fp32 or fp16, or --backend openvino, which has it in eight bits"
+        )
     spec = EngineSpec.of(
         source,
         kind=runtime.kind,
@@ -278,7 +283,7 @@ def check(source: Checkpoint, written: Written, path: Path, request: BuildReques
     """Run what was built against the reference; ExportError where it strays too far."""
     spec, found = written.spec, []
     pictures = sample_pictures(spec)
-    exact = exact_pictures(source.generator(), pictures)
+    exact = exact_pictures(source.generator(), pictures, styles_in_turn(spec.style_length))
     for backend in runners(path, written, request):
         try:
             found.append(compare(backend, pictures, exact))

@@ -4,7 +4,7 @@ From minimum to maximum, never clipped: what is rare is what a norm makes large,
 3 to 5 dB. The sample photos are always among the photos, because `verify` knows those and no others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ugatit_fast.assets import sample_photos
+from ugatit_fast.choices import styles_in_turn
 from ugatit_fast.errors import InputError
 from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StyleWeights
 from ugatit_fast.graph import FoldedNetwork, TorchOperations
@@ -25,6 +26,8 @@ from ugatit_fast.progress import Phased, Say
 
 MOST_PHOTOS = 100
 """Of a folder, evenly spread over it: ranges hardly grow beyond, and each photo takes a second."""
+FEWEST_STYLES = 64
+"""That a network which draws in styles is seen in: what its decoder reads is as large as the style makes it."""
 STYLE = "style"
 """The place of the first linear layer, which only a full generator has in eight bits."""
 
@@ -118,6 +121,12 @@ def evenly(photos: Sequence[Path], most: int) -> list[Path]:
     return [photos[i * len(photos) // most] for i in range(most)]
 
 
+def in_enough_styles(pictures: Sequence[Pixels], style_length: int) -> list[Pixels]:
+    """The pictures; of a network that draws in styles, again and again, until each of `FEWEST_STYLES` has had one."""
+    rounds = -(-FEWEST_STYLES // len(pictures)) if style_length else 1
+    return [*pictures] * max(rounds, 1)
+
+
 # Ranges -----------------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +156,7 @@ class ReadingOperations(TorchOperations):
 
 
 def calibrate(folded: FoldedNetwork, pictures: Sequence[Pixels], progress: Phased = lambda *_: None) -> Calibration:
-    """Run pictures, uint8 (h, w, 3), through the folded network on the CPU, one at a time.
+    """Run pictures, uint8 (h, w, 3), through the folded network on the CPU, one at a time; see `drawn`.
 
     Raises InputError where there are none.
     """
@@ -155,13 +164,17 @@ def calibrate(folded: FoldedNetwork, pictures: Sequence[Pixels], progress: Phase
         raise InputError("no pictures to calibrate with; give some")
     operations = ReadingOperations.of(folded.stem)
     with torch.inference_mode():
-        for done, picture in enumerate(as_batches(pictures)):
+        progress("calibrating", 0, len(pictures))
+        for done, _ in enumerate(drawn(folded, operations, pictures), start=1):
             progress("calibrating", done, len(pictures))
-            folded.graph(operations, picture)
-    progress("calibrating", len(pictures), len(pictures))
     return Calibration(operations.seen, len(pictures))
 
 
-def as_batches(pictures: Sequence[Pixels]) -> Iterator[Tensor]:
-    """uint8 (1, h, w, 3) each."""
-    return (torch.from_numpy(picture[None]) for picture in pictures)
+def drawn(folded: FoldedNetwork, operations: TorchOperations, pictures: Iterable[Pixels]) -> Iterator[Tensor]:
+    """What a network makes of pictures, uint8 (h, w, 3) each, by some operations: uint8 (1, h, w, 3) each.
+
+    In the styles of `choices.styles_in_turn`, where it draws in styles.
+    """
+    for picture, style in zip(pictures, styles_in_turn(folded.config.style_length), strict=False):
+        operations.given = None if style is None else torch.from_numpy(style)
+        yield folded.graph(operations, torch.from_numpy(picture[None]))[0]

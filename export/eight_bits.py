@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ugatit_fast.engine import EightBitFacts
 from ugatit_fast.export.around_zero import AroundZero
-from ugatit_fast.export.calibration import STYLE, Calibration, Reading
+from ugatit_fast.export.calibration import STYLE, Calibration, Reading, drawn
 from ugatit_fast.export.equalise import equalised
 from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights
 from ugatit_fast.graph import FoldedNetwork, TorchOperations
@@ -109,12 +109,17 @@ class EightBits:
 
     @classmethod
     def of(cls, folded: FoldedNetwork, calibration: Calibration) -> "EightBits":
-        """All places of a network in eight bits."""
+        """All places of a network in eight bits, but convolutions of single channels, which have little to multiply."""
         even, measured = equalised(folded, calibration)
-        readings = measured.readings
+        readings, tensors = measured.readings, even.tensors()
+        spans = {place: Span.of(place, reading) for place, reading in readings.items()}
         return cls(
             even,
-            {place: Span.of(place, reading) for place, reading in readings.items()},
+            {
+                place: span
+                for place, span in spans.items()
+                if reads_all(readings[place], tensors.get(f"{place}.weight"))
+            },
             {},
             {place: reading.made for place, reading in readings.items()},
             {place: reading.multiply_adds for place, reading in readings.items()},
@@ -178,6 +183,11 @@ class EightBits:
     def without_bytes(self) -> tuple[str, ...]:
         """The places that have none: in float32, or for TensorRT in float16."""
         return tuple(place for place in self.multiply_adds if self.span(place) is None)
+
+
+def reads_all(reading: Reading, weight: Tensor | None) -> bool:
+    """Whether a kernel (o, c, h, w), where a place has one, reads every channel that is there, not one each."""
+    return weight is None or weight.shape[1] == len(reading.low)
 
 
 def fits_tensor_cores(weight: Tensor | None) -> bool:
@@ -271,8 +281,6 @@ def rest(x: Tensor, read: Tensor, span: Span) -> Tensor:
 
 
 def emulate(eight: EightBits, pictures: list[Pixels]) -> NDArray[np.uint8]:
-    """What an engine makes of pictures, uint8 (h, w, 3) each: uint8 (n, h, w, 3), one at a time."""
-    operations = Emulated(eight)
+    """What an engine makes of pictures, uint8 (h, w, 3) each: uint8 (n, h, w, 3), as `calibration.drawn`."""
     with torch.inference_mode():
-        results = [eight.folded.graph(operations, torch.from_numpy(picture[None]))[0] for picture in pictures]
-    return torch.cat(results).numpy()
+        return torch.cat(list(drawn(eight.folded, Emulated(eight), pictures))).numpy()

@@ -46,6 +46,8 @@ class Activation:
     """Whether somebody reads it who can't divide."""
     styled: bool = False
     """Whether the style scales it, and reads it."""
+    given: list[tuple[str, int]] = field(default_factory=list)
+    """Of a style that comes with the pictures, the MLP and the number of each norm that it scales."""
     read_by: list[str] = field(default_factory=list)
     joined: "Activation | None" = None
     """The one that it turned out to be."""
@@ -60,6 +62,7 @@ class Activation:
             return
         two.normed += one.normed
         two.plain += one.plain
+        two.given += one.given
         two.styled |= one.styled
         two.fixed |= one.fixed
         two.read_by += one.read_by
@@ -98,7 +101,10 @@ class Wiring:
         style: Activation | None = None,
         residual: Activation | None = None,
     ) -> Activation:
-        x.itself().read_by.append(weights.prefix)
+        if options.depthwise:
+            x.itself().fixed = True  # its kernels would have to be divided another way, and stay in float32 anyway
+        else:
+            x.itself().read_by.append(weights.prefix)
         made = self.new()
         if style is None:
             (made.normed if options.norm else made.plain).append(weights.prefix)
@@ -120,10 +126,14 @@ class Wiring:
             one.itself().fixed = True
         return self.unscaled()
 
+    def with_constants(self, x: Activation, more: int, shift: Activation | None = None, *, pad_mode: str) -> Activation:
+        x.itself().fixed = True
+        return self.unscaled()
+
     def preactivated(self, x: Activation, weights: StageWeights) -> Activation:
         return self.of_fixed(x)
 
-    def spread(self, x: Activation, parts: Sequence[Activation]) -> Activation:
+    def joined_onto(self, x: Activation, parts: Sequence[Activation]) -> Activation:
         return self.of_fixed(x, *parts)
 
     def pooled(self, x: Activation) -> Activation:
@@ -145,7 +155,17 @@ class Wiring:
     def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
         return x
 
-    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
+    def double(
+        self,
+        x: Activation,
+        *,
+        pad: int,
+        pad_mode: str,
+        grid: Upsampling = "half-pixel",
+        residual: Activation | None = None,
+    ) -> Activation:
+        if residual is not None:
+            x.join(residual)
         return x
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
@@ -155,7 +175,13 @@ class Wiring:
         return made
 
     def given_styles(self, weights: MlpWeights, count: int) -> list[Activation]:
-        return [self.unscaled() for _ in range(count)]
+        made = [self.new() for _ in range(count)]
+        for number, one in enumerate(made):
+            one.given.append((weights.prefix, number))
+        return made
+
+    def given_shifts(self, weights: MlpWeights, count: int) -> list[Activation]:
+        return self.given_styles(weights, count)
 
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True
@@ -164,8 +190,11 @@ class Wiring:
     def heatmap(self, attended: Activation, weights: AttentionWeights) -> None:
         """Its weights are scaled with the attention's."""
 
-    def to_image(self, x: Activation, weights: ConvolutionWeights) -> None:
+    def to_image(self, x: Activation, weights: ConvolutionWeights, shift: Activation | None = None) -> None:
         x.itself().read_by.append(weights.prefix)
+
+    def to_guided_image(self, x: Activation, weights: ConvolutionWeights, image: None) -> None:
+        self.to_image(x, weights)
 
 
 def activations(folded: FoldedNetwork) -> list[Activation]:
@@ -214,6 +243,11 @@ def scale_makers(tensors: dict[str, Tensor], activation: Activation, factors: Te
         tensors[f"{place}.weight"] = weight * factors.repeat(len(weight) // len(factors))[:, None, None, None]
         if f"{place}.bias" in tensors:
             tensors[f"{place}.bias"] = tensors[f"{place}.bias"] * factors
+    for place, number in activation.given:
+        rows = slice(2 * number * len(factors), 2 * (number + 1) * len(factors))  # gamma's, then beta's
+        for name in ("layer3", "bias3"):
+            tensor = tensors[f"{place}.{name}"]
+            tensor[rows] *= factors.repeat(2).reshape(-1, *[1] * (tensor.ndim - 1))
     if activation.styled:
         scale_style(tensors, factors)
 

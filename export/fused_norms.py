@@ -12,7 +12,6 @@ import numpy as np
 from ugatit_fast.export.onnx_activations import ActivationWriter
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms
 from ugatit_fast.folded_weights import StageWeights
-from ugatit_fast.model import EPS
 
 
 class FusedNorms(NativeNorms):
@@ -30,7 +29,7 @@ class FusedNorms(NativeNorms):
         beta = np.zeros(ending.channels, np.float32) if weights.beta is None else weights.beta.numpy()
         own = [self.writer.builder.constant(gamma, weights.name("gamma"))]
         own.append(self.writer.builder.constant(beta, weights.name("beta")))
-        return self.node("InstanceNormalization", x, *own, epsilon=EPS)
+        return self.node("InstanceNormalization", x, *own, epsilon=ending.options.eps)
 
     def phases(self, planes: Sequence[str], weights: StageWeights, ending: Ending) -> list[str]:
         """`norm` of an image that lies in planes of every second pixel, and its ReLU; they stay apart."""
@@ -51,7 +50,7 @@ class FusedNorms(NativeNorms):
         squares = self.average([node("Mul", norm, norm) for norm in norms])
         variance = node("Div", squares, self.measured_pixels(planes[0]))
         if weights.rho is None:
-            return [self.instance_norm(deviation, variance, weights, ending.style) for deviation in deviations]
+            return [self.instance_norm(deviation, variance, weights, ending) for deviation in deviations]
         scale, shift = self.mixed_norm(planes[0], mean, variance, weights, ending, len(planes))
         return [node("Add", node("Mul", deviation, scale), shift) for deviation in deviations]
 

@@ -25,6 +25,7 @@ from ugatit_fast.export.onnx_builder import MICROSOFT, OnnxBuilder
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.pixel_rows import Layout
 from ugatit_fast.export.row_kernels import GROUP, kernels_of_a_group, row_kernels_of_a_group
+from ugatit_fast.export.row_resampling import BLUR, WINDOW
 from ugatit_fast.export.row_writer import Rows, widening
 from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StageWeights, StyleWeights, WideUpWeights
 
@@ -280,6 +281,15 @@ class Int8RowOperations(RowOperations):
     def wide_up_stage(self, x: Rows, weights: WideUpWeights, *, pad: int, pad_mode: str) -> Rows:
         """In float32: its outermost lines are sums of their own."""
         return super().wide_up_stage(self.as_floats(x), weights, pad=pad, pad_mode=pad_mode)
+
+    def halved(self, x: Rows) -> Rows:
+        height, width = (self.rows.op("Div", side, 2) for side in (x.layout.height, x.layout.width))
+        index = self.rows.raster_windows(x.layout, WINDOW, x.pad_mode, stride=2)
+        layout = self.rows.raster(height, width, multiple=max(x.layout.multiple // 4, 1))
+        return Rows(self.mixed(self.as_floats(x), index, BLUR), layout, x.channels)
+
+    def doubled(self, x: Rows) -> Rows:
+        return super().doubled(self.as_floats(x))
 
     def as_floats(self, x: Rows) -> Rows:
         return Rows(self.floats(x), x.layout, x.channels, pad_mode=x.pad_mode)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ugatit_fast.export.around_zero import AroundZero
+from ugatit_fast.export.calibration import drawn
 from ugatit_fast.export.eight_bits import LARGEST_KERNEL, SMALLEST_SCALE, EightBits, Emulated
 from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights
 from ugatit_fast.media.images import Pixels
@@ -36,8 +37,8 @@ def with_rounded_kernels(eight: EightBits, pictures: Sequence[Pixels], progress:
     """The same places in eight bits, with their kernels rounded by what they read of pictures, uint8 (h, w, 3)."""
     reading = Windows(eight)
     with torch.inference_mode():
-        for picture in pictures[:MOST_PHOTOS]:
-            eight.folded.graph(reading, torch.from_numpy(picture[None]))
+        for _ in drawn(eight.folded, reading, pictures[:MOST_PHOTOS]):
+            pass
     rounded, places = {}, list(reading.moments)
     for done, place in enumerate(places):
         progress("rounding kernels", done, len(places))

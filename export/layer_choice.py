@@ -16,9 +16,10 @@ import numpy as np
 
 from ugatit_fast.backends.runtimes import RUNTIMES
 from ugatit_fast.checkpoint import Checkpoint
+from ugatit_fast.choices import styles_in_turn
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.export.around_zero import NUMBERS
-from ugatit_fast.export.calibration import calibrate, calibration_pictures
+from ugatit_fast.export.calibration import calibrate, calibration_pictures, in_enough_styles
 from ugatit_fast.export.eight_bits import EightBits, emulate
 from ugatit_fast.export.kernel_rounding import with_rounded_kernels
 from ugatit_fast.export.verify import Difference, difference, exact_pictures
@@ -93,7 +94,8 @@ def layer_choice(
     """
     pictures = calibration_pictures(folder, (spec.height, spec.width), say, progress)
     folded = source.folded()
-    eight = EightBits.of(folded, calibrate(folded, pictures, progress))
+    photos, pictures = len(pictures), in_enough_styles(pictures, folded.config.style_length)
+    eight = replace(EightBits.of(folded, calibrate(folded, pictures, progress)), photos=photos)
     if RUNTIMES[spec.kind].forms[spec.precision] == "bytes around zero":
         eight = eight.for_tensor_cores(NUMBERS[spec.precision])
     eight = with_rounded_kernels(eight, pictures, progress)
@@ -101,7 +103,7 @@ def layer_choice(
     generator = source.generator()
 
     def by(some: list[Pixels]) -> Measure:
-        return emulating(some, exact_pictures(generator, some))
+        return emulating(some, exact_pictures(generator, some, styles_in_turn(folded.config.style_length)))
 
     half = spec.height // 2, spec.width // 2
     smaller = None

@@ -92,8 +92,12 @@ class ActivationWriter:
 
     def interior(self, x: str) -> str:
         """x without its border of 1, in float32."""
+        return self.wide(self.inside(x))
+
+    def inside(self, x: str) -> str:
+        """x without its border of 1."""
         known = self.interiors.get(x)
-        return self.wide(self.cut(x, self.layout.plane, (1, 1), (-1, -1)) if known is None else known)
+        return self.cut(x, self.layout.plane, (1, 1), (-1, -1)) if known is None else known
 
     def cut(self, x: str, axes: Sequence[int], starts: Sequence[int], stops: Sequence[int]) -> str:
         """x from `start` to `stop` along each of some axes; a stop of 0 is the end."""

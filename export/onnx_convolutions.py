@@ -14,6 +14,7 @@ from onnx import TensorProto
 from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.onnx_activations import CHANNELS_FIRST, ONNX_MODES, ActivationWriter, Layout
 from ugatit_fast.export.onnx_builder import OnnxBuilder
+from ugatit_fast.export.onnx_guided import guided_filter
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Norms, Style, ended
 from ugatit_fast.export.onnx_styles import given_numbers
 from ugatit_fast.export.plugin_contract import PluginShapes, pixels_by_channels
@@ -61,10 +62,12 @@ class ConvolutionOperations(ActivationWriter):
         self.norms: Norms = PluginNorms(self, plugins) if plugins else NativeNorms(self, pixels)
 
     def normalise(self, image: str, pad: int, pad_mode: str = "reflect") -> str:
+        return self.bordered(self.narrow(self.from_pixels(self.centred(image))), pad, pad_mode)
+
+    def centred(self, image: str) -> str:
+        """uint8 pixels in [-1, 1], float32."""
         wide = self.node("Cast", image, to=TensorProto.FLOAT)
-        scaled = self.node("Div", wide, self.builder.scalar(127.5))
-        centred = self.node("Sub", scaled, self.builder.scalar(1))
-        return self.bordered(self.narrow(self.from_pixels(centred)), pad, pad_mode)
+        return self.node("Sub", self.node("Div", wide, self.builder.scalar(127.5)), self.builder.scalar(1))
 
     def stage(
         self,
@@ -92,7 +95,7 @@ class ConvolutionOperations(ActivationWriter):
         activated = self.norms.activated(x, weights.weight.shape[1])
         return self.from_planes(self.convolved(activated, weights))
 
-    def spread(self, x: str, parts: Sequence[str]) -> str:
+    def joined_onto(self, x: str, parts: Sequence[str]) -> str:
         return self.node("Add", x, self.node("Concat", *parts, axis=self.layout.channels))
 
     def pooled(self, x: str) -> str:
@@ -108,11 +111,27 @@ class ConvolutionOperations(ActivationWriter):
         return self.builder.constant(np.array([1, 1, 2, 2], np.float32), "twice")
 
     def moved(self, x: str, weights: StageWeights, ending: Ending) -> str:
-        """What follows a convolution without a normalisation: bias, ReLU, addition, border."""
+        """What follows a convolution without a normalisation: bias or shift, ReLU, addition, border."""
         y = self.wide(x)
-        if weights.bias is not None:
+        if ending.style is not None:
+            y = self.node("Add", y, self.spread(ending.style))
+        elif weights.bias is not None:
             y = self.node("Add", y, self.per_channel(weights.bias.numpy(), weights.name("bias")))
         return ended(self, y, ending)
+
+    def spread(self, shift: Style) -> str:
+        """A shift, so that it broadcasts over the pixels of an activation."""
+        return self.node("Unsqueeze", shift[1], self.builder.integers(*self.layout.plane))
+
+    def with_constants(self, x: str, more: int, shift: Style | None = None, *, pad_mode: str) -> str:
+        inside, channels = self.inside(x), self.layout.channels
+        constant = self.spread(shift) if shift else self.per_channel(np.zeros(more, np.float32), f"zeros_{more}")
+        sides = [
+            self.builder.integers(more) if axis == channels else self.node("Shape", inside, start=axis, end=axis + 1)
+            for axis in range(4)
+        ]
+        expanded = self.node("Expand", self.narrow(constant), self.node("Concat", *sides, axis=0))
+        return self.bordered(self.node("Concat", inside, expanded, axis=channels), 1, pad_mode)
 
     def wide_up_stage(self, x: str, weights: WideUpWeights, *, pad: int, pad_mode: str) -> str:
         image = self.node("DepthToSpace", self.convolved(x, weights), blocksize=2, mode="DCR")
@@ -160,11 +179,16 @@ class ConvolutionOperations(ActivationWriter):
         halved = self.node("AveragePool", pairs, kernel_shape=[2, 2], strides=[2, 2])
         return self.bordered(self.from_planes(halved), pad, pad_mode)
 
-    def double(self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> str:
+    def double(
+        self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: str | None = None
+    ) -> str:
         doubled = self.node(
             "Resize", self.planes(x), "", self.twice(), mode="linear", coordinate_transformation_mode=GRIDS[grid]
         )
-        return self.bordered(self.from_planes(doubled), pad, pad_mode)
+        y = self.from_planes(doubled)
+        if residual is None:
+            return self.bordered(y, pad, pad_mode)
+        return self.finished(self.wide(y), None, residual, pad, pad_mode)
 
     def attend(self, x: str, weights: AttentionWeights, pad_mode: str) -> str:
         bias = self.per_channel(weights.bias.numpy(), weights.name("bias"))
@@ -217,6 +241,10 @@ class ConvolutionOperations(ActivationWriter):
         numbers = given_numbers(self.builder, weights)
         return [self.norms.style(part) for part in self.split(numbers, count, axis=1)]
 
+    def given_shifts(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        numbers = given_numbers(self.builder, weights)
+        return [("", part) for part in ([numbers] if count == 1 else self.split(numbers, count, axis=1))]
+
     def first_matrix(self, weights: StyleWeights) -> str:
         """Of the style, whose columns are in the order of the activation: theirs is (c, h, w), or c alone."""
         matrix = weights.first.numpy()
@@ -230,16 +258,33 @@ class ConvolutionOperations(ActivationWriter):
         given = [self.stored(weights, bias)] if weights.has(bias) else []
         return self.node("Gemm", x, matrix, *given, transB=1)
 
-    def to_image(self, x: str, weights: ConvolutionWeights) -> str:
-        """The cast to uint8 comes last: TensorRT has the type for inputs and outputs of a network only."""
+    def to_image(self, x: str, weights: ConvolutionWeights, shift: Style | None = None) -> str:
+        pixels = self.node("Transpose", self.node("Tanh", self.drawn(x, weights, shift)), perm=[0, 2, 3, 1])
+        return self.levels_of(pixels)
+
+    def to_guided_image(self, x: str, weights: ConvolutionWeights, image: str) -> str:
+        picture = self.node("Transpose", self.centred(image), perm=[0, 3, 1, 2])
+        filtered = guided_filter(self, picture, self.drawn(x, weights))
+        inside = self.node("Clip", filtered, self.builder.scalar(-1), self.builder.scalar(1))
+        return self.levels_of(self.node("Transpose", inside, perm=[0, 2, 3, 1]))
+
+    def drawn(self, x: str, weights: ConvolutionWeights, shift: Style | None = None) -> str:
+        """The last convolution, float32 (n, 3, h, w)."""
         rows = self.wide(self.convolved(x, weights))
         count = len(weights.weight) // COLOURS
         shifted = [self.cut(row, [2], [i], [i - count + 1]) for i, row in enumerate(self.split(rows, count, axis=1))]
         planes = self.node("Sum", *shifted)
-        if weights.bias is not None:
-            bias = weights.bias.numpy()[:, None, None]
-            planes = self.node("Add", planes, self.builder.constant(bias, weights.name("bias")))
-        pixels = self.node("Transpose", self.node("Tanh", planes), perm=[0, 2, 3, 1])
+        if shift is not None:
+            return self.node("Add", planes, self.node("Unsqueeze", shift[1], self.builder.integers(2, 3)))
+        if weights.bias is None:
+            return planes
+        bias = weights.bias.numpy()[:, None, None]
+        return self.node("Add", planes, self.builder.constant(bias, weights.name("bias")))
+
+    def levels_of(self, pixels: str) -> str:
+        """uint8 of pixels in [-1, 1]. The cast comes last: TensorRT has the type for inputs and outputs of a network
+        only.
+        """
         half_range = self.builder.scalar(127.5)
         levels = self.node("Add", self.node("Mul", pixels, half_range), half_range)
         return self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)

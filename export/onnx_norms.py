@@ -16,7 +16,7 @@ from ugatit_fast.graph import StageOptions
 from ugatit_fast.model import EPS
 
 Style = tuple[str, str]
-"""gamma and beta, as the norms that read them want them."""
+"""gamma and beta, as the norms that read them want them; of a shift nothing, and float32 (1, c)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class NativeNorms:
         node = self.node
         mean, deviation, variance = self.statistics(x)
         if weights.rho is None:
-            return self.instance_norm(deviation, variance, weights, ending.style)
+            return self.instance_norm(deviation, variance, weights, ending)
         scale, shift = self.mixed_norm(x, mean, variance, weights, ending)
         return node("Add", node("Mul", deviation, scale), shift)
 
@@ -96,7 +96,8 @@ class NativeNorms:
 
     def by_steps(self, x: str) -> str:
         _, deviation, variance = self.statistics(x)
-        return self.node("Div", deviation, self.root(variance))
+        root = self.node("Sqrt", self.node("Add", variance, self.scalar(EPS)))
+        return self.node("Div", deviation, root)
 
     def rectified(self, y: str) -> str:
         return self.writer.finished(y, 0.0, None, 1, "reflect")
@@ -110,12 +111,12 @@ class NativeNorms:
         variance = writer.reduced("ReduceMean", self.node("Mul", deviation, deviation), *writer.layout.plane)
         return mean, deviation, variance
 
-    def instance_norm(self, deviation: str, variance: str, weights: StageWeights, style: Style | None) -> str:
+    def instance_norm(self, deviation: str, variance: str, weights: StageWeights, ending: Ending) -> str:
         """The convolution's bias cancels."""
-        y = self.node("Div", deviation, self.root(variance))
-        if style is None and weights.gamma is None:
+        y = self.node("Div", deviation, self.root(variance, ending))
+        if ending.style is None and weights.gamma is None:
             return y
-        gamma, beta = style or self.own_style(weights)
+        gamma, beta = ending.style or self.own_style(weights)
         return self.node("Add", self.node("Mul", y, gamma), beta)
 
     def mixed_norm(
@@ -136,9 +137,9 @@ class NativeNorms:
         if ending.options.unbiased:
             variance = node("Mul", variance, self.correction(x, len(rho), planes))
             layer_variance = node("Mul", layer_variance, self.correction(x, len(rho), planes * len(rho)))
-        by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance, ending.eps_outside))
+        by_instance = node("Div", writer.per_channel(rho, weights.name("rho")), self.root(variance, ending))
         rest = writer.per_channel(np.float32(1) - rho, f"{weights.prefix}.rest")
-        by_layer = node("Div", rest, self.root(layer_variance, ending.eps_outside))
+        by_layer = node("Div", rest, self.root(layer_variance, ending))
         scale = node("Mul", gamma, node("Add", by_instance, by_layer))
         return scale, node("Add", beta, node("Mul", gamma, node("Mul", by_layer, offset)))
 
@@ -160,11 +161,12 @@ class NativeNorms:
         layer_variance = node("Sub", apart_second, node("Mul", apart_mean, apart_mean))
         return node("Sub", apart, apart_mean), layer_variance
 
-    def root(self, variance: str, eps_outside: bool = False) -> str:
+    def root(self, variance: str, ending: Ending) -> str:
         """The deviation that is divided by."""
-        if eps_outside:
-            return self.node("Add", self.node("Sqrt", variance), self.scalar(EPS))
-        return self.node("Sqrt", self.node("Add", variance, self.scalar(EPS)))
+        eps = self.scalar(ending.options.eps)
+        if ending.eps_outside:
+            return self.node("Add", self.node("Sqrt", variance), eps)
+        return self.node("Sqrt", self.node("Add", variance, eps))
 
     def correction(self, x: str, channels: int, values: int) -> str:
         """count / (count - 1), for so many values a pixel of an activation with these channels."""

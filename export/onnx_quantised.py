@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from ugatit_fast.choices import Upsampling
 from ugatit_fast.export.calibration import STYLE
 from ugatit_fast.export.eight_bits import EightBits, eight_bit_kernels
 from ugatit_fast.export.fused_norms import FusedNorms
@@ -71,6 +72,15 @@ class QuantisedConvolutions(ConvolutionOperations):
         self.phases[made[0]] = made
         return self.bordered(made[0], options.pad, options.pad_mode)
 
+    def joined(self, skipped: str, x: str) -> str:
+        return self.bordered(super().joined(self.interior(skipped), self.interior(x)), *self.frames[x])
+
+    def halve(self, x: str, *, pad: int, pad_mode: str) -> str:
+        return super().halve(self.whole(x), pad=pad, pad_mode=pad_mode)
+
+    def double(self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> str:
+        return super().double(self.interior(x), pad=pad, pad_mode=pad_mode, grid=grid)
+
     def given_back(self, x: str, place: str) -> list[str]:
         """What rounding took from each phase's kernels, times the mean of what they read, (n, c, 1, 1): a norm over one
         colour would draw the differences as a pattern. Empty where nothing was rounded.
@@ -88,6 +98,9 @@ class QuantisedConvolutions(ConvolutionOperations):
     def convolved(self, x: str, weights: ConvolutionWeights | AttentionWeights, stride: int = 1) -> str:
         place, kernel = weights.prefix, weights.weight.numpy()
         return self.product(self.read(x, place), place, kernel, weights.name("weight"), stride)
+
+    def depthwise(self, x: str, weights: StageWeights) -> str:
+        return super().depthwise(self.whole(x), weights)
 
     def product(self, read: list[str], place: str, weight: NDArray[np.float32], name: str, stride: int = 1) -> str:
         """The convolution of what a place reads, (n, c, h, w)."""
@@ -114,6 +127,11 @@ class QuantisedConvolutions(ConvolutionOperations):
 
     def low(self, x: str) -> str:
         return self.interior(x)
+
+    def whole(self, x: str) -> str:
+        """x in float32, with its border."""
+        pad, mode = self.frames[x]
+        return self.framed(self.interior(x), (pad, pad, pad, pad), mode)
 
     def read(self, x: str, place: str, edges: Edges | None = None) -> list[str]:
         """What the convolution of a place reads of an activation: float32, a dequantised byte, or two that add up.

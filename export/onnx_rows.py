@@ -14,6 +14,7 @@ variance, stays exactly zero; otherwise each norm would multiply Winograd's roun
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from onnx import TensorProto
 
 from ugatit_fast.choices import Upsampling
@@ -32,6 +33,7 @@ from ugatit_fast.folded_weights import (
     WideUpWeights,
 )
 from ugatit_fast.graph import StageOptions
+from ugatit_fast.model import EPS
 
 BY_CONVOLUTIONS = "networks of it are written as convolutions: `Config.by_rows`"
 """Of what some verb can do and no network needs here."""
@@ -54,18 +56,24 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         style: tuple[str, str] | None = None,
         residual: Rows | None = None,
     ) -> Rows:
-        assert not options.slope, BY_CONVOLUTIONS
+        assert not (options.slope and options.norm), BY_CONVOLUTIONS
         assert not options.depthwise, BY_CONVOLUTIONS
+        assert options.eps == EPS, BY_CONVOLUTIONS
         alone = options.norm and weights.rho is None  # each channel, so that its constant doesn't matter
         if x.channels == 3:
             convolved = self.first_convolution(x, weights, norm=alone)
         elif options.stride == 2:
             convolved = self.strided_convolution(x, weights, norm=alone)
+        elif weights.weight.shape[3] == 1:
+            convolved = self.pointwise(x, self.map_of(weights), len(weights.weight))
         else:
             convolved = self.convolution(x, weights)
         convolved = replace(convolved, pad_mode=options.pad_mode)
         if options.norm:
             normalised = self.norm(convolved, weights, style, options.unbiased, options.relu)
+        elif style or options.slope:
+            bias = style[1] if style else self.optional(weights, "bias")
+            normalised = self.shifted(convolved, bias, options.slope if options.relu else None)
         else:
             normalised = self.moved(convolved, weights, options.relu)
         if residual is not None:
@@ -87,10 +95,17 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     def joined(self, skipped: Rows, x: Rows) -> Rows:
         raise AssertionError(BY_CONVOLUTIONS)
 
+    def with_constants(self, x: Rows, more: int, shift: tuple[str, str] | None = None, *, pad_mode: str) -> Rows:
+        x = self.whole(x)
+        constant = shift[1] if shift else self.stored(f"zeros_{more}", np.zeros((1, 1, more), np.float32))
+        shape = self.node("Concat", self.node("Shape", x.value, start=0, end=2), self.builder.integers(more), axis=0)
+        value = self.node("Concat", x.value, self.node("Expand", constant, shape), axis=2)
+        return replace(x, value=value, channels=x.channels + more)
+
     def preactivated(self, x: Rows, weights: StageWeights) -> Rows:
         raise AssertionError(BY_CONVOLUTIONS)
 
-    def spread(self, x: Rows, parts: Sequence[Rows]) -> Rows:
+    def joined_onto(self, x: Rows, parts: Sequence[Rows]) -> Rows:
         raise AssertionError(BY_CONVOLUTIONS)
 
     def pooled(self, x: Rows) -> Rows:
@@ -107,15 +122,18 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
     def halve(self, x: Rows, *, pad: int, pad_mode: str) -> Rows:
         return replace(self.halved(x), pad_mode=pad_mode)
 
-    def double(self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Rows:
+    def double(
+        self, x: Rows, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Rows | None = None
+    ) -> Rows:
         assert grid == "half-pixel", BY_CONVOLUTIONS
+        assert residual is None, BY_CONVOLUTIONS
         return replace(self.doubled(x), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
-        matrix = self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)
+        matrix = self.map_of(weights)
         bias = self.vector(weights, "bias")
-        attended = replace(x, value=self.node("MatMul", x.value, matrix), pad_mode=pad_mode)
-        moved = bias if x.constant is None else self.node("Add", self.node("MatMul", x.constant, matrix), bias)
+        attended = replace(self.pointwise(x, matrix, len(weights.weight)), pad_mode=pad_mode)
+        moved = bias if attended.constant is None else self.node("Add", attended.constant, bias)
         return self.rectified(attended, moved)
 
     def style(self, attended: Rows, weights: StyleWeights) -> tuple[str, str]:
@@ -134,6 +152,12 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         vectors = [self.node("Unsqueeze", part, self.builder.integers(1)) for part in parts]
         return list(zip(vectors[::2], vectors[1::2], strict=True))
 
+    def given_shifts(self, weights: MlpWeights, count: int) -> Sequence[tuple[str, str]]:
+        numbers = self.node("Unsqueeze", given_numbers(self.builder, weights), self.builder.integers(1))
+        if count == 1:
+            return [("", numbers)]
+        return [("", part) for part in self.builder.nodes_with("Split", count, numbers, axis=2, num_outputs=count)]
+
     def first_linear(self, attended: Rows, weights: StyleWeights) -> str:
         """The first layer of the style, of what the generator pools or of the whole map."""
         channels, inputs = weights.first.shape
@@ -151,11 +175,14 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         shape = self.shape_of(layout.height, layout.width)
         return self.node("Reshape", total, shape)
 
-    def to_image(self, x: Rows, weights: ConvolutionWeights) -> str:
-        summed = self.last_convolution(x, weights)
+    def to_image(self, x: Rows, weights: ConvolutionWeights, shift: tuple[str, str] | None = None) -> str:
+        summed = self.last_convolution(x, weights, shift[1] if shift else self.optional(weights, "bias"))
         levels = self.node("Mul", self.node("Add", self.node("Tanh", summed), self.scalar(1.0)), self.scalar(127.5))
         image = self.node("Cast", self.node("Round", levels), to=TensorProto.UINT8)
         return self.node("Reshape", image, self.shape_of(x.layout.height, x.layout.width, 3))
+
+    def to_guided_image(self, x: Rows, weights: ConvolutionWeights, image: str) -> str:
+        raise AssertionError(BY_CONVOLUTIONS)
 
     def linear(self, x: str, weights: StyleWeights, *names: str) -> str:
         """One layer: its matrix, and its bias where it has one."""

@@ -17,11 +17,11 @@ STYLE = "style"
 def given_numbers(builder: OnnxBuilder, weights: MlpWeights) -> str:
     """What the MLP makes of the style, float32 (1, numbers)."""
     x = builder.node("Unsqueeze", STYLE, builder.integers(0))
-    for i in (1, 2, 3):
-        names = (f"layer{i}", f"bias{i}")
-        stored = [builder.constant(weights.get_buffer(name).numpy(), weights.name(name)) for name in names]
+    for i, (layer, bias) in enumerate(weights.layers, start=1):
+        x = x if i == 1 else builder.node("Relu", x)
+        named = {f"layer{i}": layer, f"bias{i}": bias}
+        stored = [builder.constant(tensor.numpy(), weights.name(name)) for name, tensor in named.items()]
         x = builder.node("Gemm", x, *stored, transB=1)
-        x = builder.node("Relu", x) if i < 3 else x
     return x
 
 

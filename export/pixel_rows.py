@@ -205,14 +205,16 @@ class PixelRows:
         pieces = [y] if bands == 1 else self.builder.nodes_with("Split", bands, y, axis=1, num_outputs=bands)
         return [self.index(layout, self.op("Unsqueeze", piece, self.builder.integers(1, 3)), x) for piece in pieces]
 
-    def raster_windows(self, layout: Layout, size: int, pad_mode: str) -> str:
+    def raster_windows(self, layout: Layout, size: int, pad_mode: str, stride: int = 1) -> str:
         """Index of every window, of `size` pixels a side, around a pixel: of its first pixel in all windows, from left
         to right and top to bottom, then of its second, ...
         """
         layout = self.edged(layout, pad_mode)
+        sides = (layout.height, layout.width)
+        counts = sides if stride == 1 else tuple(self.op("Div", side, stride) for side in sides)
         y, x = (
-            self.windows(side, side, window=size, stride=1, lead=size // 2, pad_mode=pad_mode)
-            for side in (layout.height, layout.width)
+            self.windows(count, side, window=size, stride=stride, lead=size // 2, pad_mode=pad_mode)
+            for count, side in zip(counts, sides, strict=True)
         )
         y, x = (
             self.op("Unsqueeze", y, self.builder.integers(1, 3)),

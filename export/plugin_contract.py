@@ -46,7 +46,11 @@ class PluginShapes:
 
 def pixels_by_channels(folded: FoldedNetwork, height: int, width: int) -> dict[int, int]:
     """Pixels of an activation by its channels, which no two resolutions of a network share."""
-    return {channels: (height >> i) * (width >> i) for i, channels in enumerate(folded.widths)}
+    return {
+        channels: (height >> i) * (width >> i)
+        for widths in (folded.widths, folded.decoder_widths)
+        for i, channels in enumerate(widths)
+    }
 
 
 def tiles_of(channels: int) -> int:

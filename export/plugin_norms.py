@@ -14,7 +14,6 @@ from ugatit_fast.export.onnx_functions import CHANNEL_STATS, NORM_APPLY, NORM_AP
 from ugatit_fast.export.onnx_norms import Ending, NativeNorms, Style
 from ugatit_fast.export.plugin_contract import APPLY, APPLY_ADD, PLUGIN, STATS, PluginShapes, tiles_of
 from ugatit_fast.folded_weights import StageWeights
-from ugatit_fast.model import EPS
 
 NO_FLOOR = float(np.finfo(np.float32).min)
 """The lower bound that stands for "no ReLU"."""
@@ -49,7 +48,7 @@ class PluginNorms:
             APPLY_ADD if added else APPLY,
             *(x, parts, layer, *style, rho, bias, *added),
             domain=DOMAIN,
-            eps=[EPS],
+            eps=[ending.options.eps],
             correction=[int(ending.options.unbiased)],
             floor=[0.0 if ending.options.relu else NO_FLOOR],
             pads=self.writer.borders(ending.options.pad),

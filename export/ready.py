@@ -127,7 +127,7 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
     )
     kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=wanted.fast)
     runtime = RUNTIMES[kind]
-    precision = precision_of(runtime, wanted.precision, fast=wanted.fast)
+    precision = precision_of(runtime, wanted.precision, fast=wanted.fast, by_rows=source.config.by_rows)
     size = None if runtime.any_size and source.config.any_size else wanted.size
     wanted = replace(wanted, heatmap=wanted.heatmap and source.config.heatmap)
     understood = (wanted.hints, wanted.network, wanted.smooths)

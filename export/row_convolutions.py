@@ -22,7 +22,7 @@ from ugatit_fast.export.winograd import (
     Matrix,
     plane,
 )
-from ugatit_fast.folded_weights import ConvolutionWeights, StageWeights, WideUpWeights
+from ugatit_fast.folded_weights import AttentionWeights, ConvolutionWeights, StageWeights, WideUpWeights
 
 POINTS = WINDOW_TRANSFORM.shape[0] ** 2
 PICTURE_MULTIPLE = 16
@@ -67,6 +67,16 @@ class RowConvolutions(RowWriter):
         outputs, inputs = kernels.shape[:2]
         taps = kernels.transpose(2, 3, 1, 0).reshape(KERNEL * KERNEL, inputs, outputs)
         return self.node("Einsum", self.shared(transform), self.stored(name, taps), equation="pk,kio->pio")
+
+    def map_of(self, weights: ConvolutionWeights | AttentionWeights) -> str:
+        """Of a 1x1 convolution, what pixels are multiplied by."""
+        return self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)
+
+    def pointwise(self, x: Rows, matrix: str, outputs: int) -> Rows:
+        """1x1, in the order that the rows have."""
+        value = self.node("MatMul", x.value, matrix)
+        constant = None if x.constant is None else self.node("MatMul", x.constant, matrix)
+        return replace(x, value=value, channels=outputs, constant=constant)
 
     def up_convolution(self, x: Rows, weights: StageWeights) -> Rows:
         """All four phases as one 3x3 convolution at low resolution; a phase of 2x2 reads as many of its taps."""
@@ -195,8 +205,8 @@ class RowConvolutions(RowWriter):
         constant = None if norm else self.constant_through(x, weights, weights.weight.numpy().sum((2, 3)))
         return Rows(self.node("Concat", *pieces, axis=1), layout, outputs, constant)
 
-    def last_convolution(self, x: Rows, weights: ConvolutionWeights) -> str:
-        """To three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom.
+    def last_convolution(self, x: Rows, weights: ConvolutionWeights, bias: str | None) -> str:
+        """To three colours in its row form: (n, 1, 3 * pixels), left to right and top to bottom. bias: (1, 1, 3).
 
         `GROUP` neighbouring pixels at a time give each kernel row's triple; a gather brings the triples that belong
         to one pixel together. In bands of the picture, which overlap.
@@ -213,7 +223,7 @@ class RowConvolutions(RowWriter):
             pieces.append(self.node("MatMul", ones, together))
         summed = self.node("Concat", *pieces, axis=2)
         constant = self.constant_through(x, weights, colour_sums(weight))
-        for moved in (constant, self.optional(weights, "bias")):
+        for moved in (constant, bias):
             if moved is not None:
                 wide = self.reshape(summed, 0, -1, 3 * PICTURE_MULTIPLE)
                 summed = self.node("Add", wide, self.repeated(moved, PICTURE_MULTIPLE))

@@ -55,9 +55,12 @@ class RowNorms(RowWriter):
 
     def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
         """What follows a convolution without a normalisation: its bias, and ReLU."""
-        bias = self.optional(weights, "bias")
+        return self.shifted(x, self.optional(weights, "bias"), 0.0 if relu else None)
+
+    def shifted(self, x: Rows, bias: str | None, slope: float | None) -> Rows:
+        """The same with a bias that is given. slope: of the ReLU below zero; None for none."""
         b = bias if x.constant is None else self.plus(x.constant, bias)
-        return self.rectified(x, b) if relu else replace(x, constant=b)
+        return replace(x, constant=b) if slope is None else self.rectified(x, b, slope)
 
     def statistics(self, x: Rows) -> tuple[str, str, str]:
         """Deviations from the channel means, these means, and the biased variances (n, 1, c)."""
@@ -65,18 +68,21 @@ class RowNorms(RowWriter):
         deviation = self.per_channel("Sub", x, x.value, mean)
         return deviation, mean, self.mean(self.node("Mul", deviation, deviation), x)
 
-    def rectified(self, x: Rows, b: str | None) -> Rows:
+    def rectified(self, x: Rows, b: str | None, slope: float = 0.0) -> Rows:
         """relu(x + b), with relu(b) left to the constant, so that zero stays exactly zero.
 
         Not where the border is of zeros, and x without its constant never zero throughout: that saves a pass.
         """
         if b is None:
-            return replace(x, value=self.node("Relu", x.value), constant=None)
+            return replace(x, value=self.relu(x.value, slope), constant=None)
         if x.pad_mode == "zero":
-            return replace(x, value=self.node("Relu", self.per_channel("Add", x, x.value, b)), constant=None)
-        constant = self.node("Relu", b)
-        active = self.node("Relu", self.per_channel("Add", x, x.value, b))
+            return replace(x, value=self.relu(self.per_channel("Add", x, x.value, b), slope), constant=None)
+        constant = self.relu(b, slope)
+        active = self.relu(self.per_channel("Add", x, x.value, b), slope)
         return replace(x, value=self.per_channel("Sub", x, active, constant), constant=constant)
+
+    def relu(self, value: str, slope: float) -> str:
+        return self.node("LeakyRelu", value, alpha=slope) if slope else self.node("Relu", value)
 
     def added(self, residual: Rows, x: Rows) -> Rows:
         """The residual addition; constants add up apart."""

@@ -32,6 +32,7 @@ class RowResampling(RowWriter):
         index = self.rows.raster_windows(x.layout, WINDOW, "replicate")
         low = self.rows.raster(x.layout.height, x.layout.width, multiple=1)
         layout = self.rows.doubled(low, phases_first=True)
+        layout = replace(layout, together=layout.multiple)  # every row is a pixel
         return replace(x, value=self.mixed(x, index, BILINEAR), layout=layout)
 
     def mixed(self, x: Rows, index: str, weights: Matrix) -> str:

@@ -20,12 +20,14 @@ from onnx import TensorProto, helper
 from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.cuda import load_folded
 from ugatit_fast.backends.runtimes import article, runtime_of
+from ugatit_fast.backends.styles import Style, style_for
 from ugatit_fast.checkpoint import Checkpoint
 from ugatit_fast.choices import Form, Precision
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_graph import operations_of
+from ugatit_fast.export.onnx_styles import STYLE, style_inputs
 from ugatit_fast.export.verify import sample_pictures
 from ugatit_fast.graph import FoldedNetwork, TorchOperations
 
@@ -35,8 +37,8 @@ AnyArray = NDArray[np.generic]
 DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 1e-1, "fp8": 1e-1}
 """Relative error (root mean square) of a stage that rounding to this precision doesn't explain."""
 STAGES = (
-    *("normalise", "stage", "up_stage", "wide_up_stage", "halve", "double", "attend"),
-    *("preactivated", "spread", "pooled", "doubled_onto"),
+    *("normalise", "stage", "up_stage", "wide_up_stage", "halve", "double", "with_constants", "attend"),
+    *("preactivated", "joined_onto", "pooled", "doubled_onto"),
 )
 """The verbs whose results are activations (n, c, h, w)."""
 
@@ -109,12 +111,13 @@ def walk(engine: Path, spec: EngineSpec, source: Checkpoint) -> Walk:
     form = runtime.forms[spec.precision]
     picture = sample_pictures(spec)[:1]
     folded = source.folded()
-    reference = torch_stages(folded, picture)
+    style = style_for(spec, None)
+    reference = torch_stages(folded, picture, style)
     if runtime.contents == "tensors":
         device = "cpu" if runtime.missing("run") else "cuda"
-        ours = torch_stages(load_folded(engine, spec).to(device), picture, device)
+        ours = torch_stages(load_folded(engine, spec).to(device), picture, style, device)
     else:
-        ours = onnx_stages(folded.half_precision() if spec.precision == "fp16" else folded, form, picture)
+        ours = onnx_stages(folded.half_precision() if spec.precision == "fp16" else folded, form, picture, style)
     pairs = zip(reference, ours, strict=True)
     return Walk(spec.precision, tuple((stage, relative_error(exact, value)) for (stage, exact), (_, value) in pairs))
 
@@ -127,24 +130,31 @@ def relative_error(exact: AnyArray, value: AnyArray) -> float:
 
 
 @torch.inference_mode()
-def torch_stages(folded: FoldedNetwork, picture: Images, device: str = "cpu") -> Iterator[tuple[str, AnyArray]]:
-    recorder = Recorder(TorchOperations.of(folded.stem))
+def torch_stages(
+    folded: FoldedNetwork, picture: Images, style: Style | None, device: str = "cpu"
+) -> Iterator[tuple[str, AnyArray]]:
+    operations = TorchOperations.of(folded.stem)
+    operations.given = None if style is None else torch.from_numpy(style)
+    recorder = Recorder(operations)
     folded.graph(recorder, torch.from_numpy(picture).to(device))
     for stage, value in recorder.seen:
         yield stage, value.float().cpu().numpy()
 
 
-def onnx_stages(folded: FoldedNetwork, form: Form, picture: Images) -> Iterator[tuple[str, AnyArray]]:
+def onnx_stages(
+    folded: FoldedNetwork, form: Form, picture: Images, style: Style | None
+) -> Iterator[tuple[str, AnyArray]]:
     builder = OnnxBuilder()
     recorder = Recorder(operations_of(form, builder, folded))
     folded.graph(recorder, "image")
     dtype = helper.np_dtype_to_tensor_dtype(folded.stem.weight.numpy().dtype)
     model = builder.model(
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, list(picture.shape))],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, list(picture.shape)), *style_inputs(folded)],
         [helper.make_tensor_value_info(name, dtype, None) for _, name in recorder.seen],
         "stages",
     )
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    values = session.run([name for _, name in recorder.seen], {"image": picture})
+    given = {"image": picture} if style is None else {"image": picture, STYLE: style}
+    values = session.run([name for _, name in recorder.seen], given)
     for (stage, _), value in zip(recorder.seen, values, strict=True):
         yield stage, np.moveaxis(value, 3, 1) if form == "channels last" else value

@@ -64,11 +64,13 @@ class PlanBuilder:
             form = RUNTIMES[spec.kind].forms[spec.precision]
             return to_onnx(self.folded, spec, form=form, batch=batch, eight=self.eight)
         ch = self.folded.widths[0]
-        if len(set(self.folded.widths)) < len(self.folded.widths):
+        resolutions = set(enumerate(self.folded.widths)) | set(enumerate(self.folded.decoder_widths))
+        every = {channels for _, channels in resolutions}
+        if len(every) < len(resolutions):
             raise ExportError(
                 "our kernels in TensorRT need other channels at every resolution; build with --kernels native"
             )
-        if any(channels % VECTOR_CHANNELS for channels in self.folded.widths):
+        if any(channels % VECTOR_CHANNELS for channels in every):
             raise ExportError(
                 f"our kernels in TensorRT need a multiple of {VECTOR_CHANNELS} channels, this generator has {ch}; "
                 "build with --kernels native"

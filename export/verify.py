@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.backends.base import Backend, Images
 from ugatit_fast.backends.runtimes import open_backend
+from ugatit_fast.backends.styles import Style
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.checkpoint.reference import reference_pictures
-from ugatit_fast.choices import EIGHT_BITS, Loading, Precision, Tune
+from ugatit_fast.choices import EIGHT_BITS, Loading, Precision, Tune, styles_in_turn
 from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import EngineError
 from ugatit_fast.media.fitting import fit_image
@@ -130,24 +132,32 @@ def verify(
         )
     backend = open_backend(path, spec, Loading(device=device, tune=tune), say)
     try:
-        pictures = sample_pictures(spec)
-        return compare(backend, pictures, exact_pictures(source.generator(), pictures))
+        pictures, styles = sample_pictures(spec), styles_in_turn(spec.style_length)
+        return compare(backend, pictures, exact_pictures(source.generator(), pictures, styles))
     finally:
         backend.close()
 
 
 def compare(backend: Backend, pictures: Images, exact: np.ndarray) -> Difference:
-    """Difference over `pictures` from their `exact_pictures`; one at a time, so that memory stays that of one."""
-    translated = np.concatenate([backend.run(picture[None])[0] for picture in pictures])
+    """Difference over `pictures` from their `exact_pictures`; one at a time, so that memory stays that of one.
+
+    In the styles of `choices.styles_in_turn`, where the engine draws in styles.
+    """
+    drawn = zip(pictures, styles_in_turn(backend.spec.style_length), strict=False)
+    translated = np.concatenate([backend.run(picture[None], style)[0] for picture, style in drawn])
     return difference(translated, exact)
 
 
-def exact_pictures(generator: Reference, pictures: Iterable[Pixels]) -> np.ndarray:
+def exact_pictures(
+    generator: Reference, pictures: Iterable[Pixels], styles: Iterable[Style | None] = repeat(None)
+) -> np.ndarray:
     """What the reference generator, on the CPU, makes of n pictures, uint8 (h, w, 3).
 
+    styles: of each, where it draws in styles; that of seed 0 unless given.
     Float (n, h, w, 3) in [-1, 1], unrounded. One at a time, so that memory stays that of one.
     """
-    each = [reference_pictures(generator, picture[None])[0] for picture in pictures]
+    drawn = zip(pictures, styles, strict=False)
+    each = [reference_pictures(generator, picture[None], style)[0] for picture, style in drawn]
     return torch.cat(each).permute(0, 2, 3, 1).numpy()
 
 

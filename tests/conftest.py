@@ -1,5 +1,6 @@
-"""Small generators and what is made from them, built once."""
+"""Small generators and what is made from them, built once; and how processes share this machine."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,23 @@ from numpy.typing import NDArray
 
 from ugatit_fast.bench.random_weights import write_random_checkpoint
 from ugatit_fast.export.build import build_engine
+from ugatit_fast.machine import available_cores
 from ugatit_fast.model import Generator, GeneratorConfig
 
-# What is small goes no faster on more; OMP_NUM_THREADS may ask for fewer, and threads without a core spin.
-torch.set_num_threads(min(2, torch.get_num_threads()))
+
+def keep_to_own_cores() -> None:
+    """One of several test processes leaves the others theirs: threads that wait for a core spin, in PyTorch and in ONNX
+    Runtime. What it starts keeps to them too."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or not hasattr(os, "sched_setaffinity"):
+        return
+    number, processes = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[number::processes] or cores)
+
+
+keep_to_own_cores()
+# What is small goes no faster on more; OMP_NUM_THREADS may ask for fewer.
+torch.set_num_threads(min(2, torch.get_num_threads(), available_cores()))
 
 LIGHT = GeneratorConfig(ch=8, n_res=2, light=True)
 FULL = replace(LIGHT, light=False, img_size=32)
@@ -33,6 +47,12 @@ def random_generator(config: GeneratorConfig, seed: int = 0) -> Generator:
 
 def random_pictures(n: int, height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no process is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from ugatit_fast.fold import fold, merge_attention, phase_kernels, row_kernels
 from ugatit_fast.folded_weights import ConvolutionWeights, Weights
 from ugatit_fast.graph import FoldedGenerator, TorchOperations
 from ugatit_fast.kernels.adalin import adalin
+from ugatit_fast.kernels.guided import guided_rows
 from ugatit_fast.kernels.image import image_of, sum_of_rows
 from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
@@ -117,12 +118,16 @@ class UnroundedOperations(TorchOperations):
         x = image.permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
         return pad_reference(x, pad, pad_mode)
 
-    def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
+    def to_image(self, x: Tensor, weights: ConvolutionWeights, shift: Tensor | None = None) -> Tensor:
         rows = F.conv2d(x, weights.weight)
         with patch.object(
             Tensor, "float", lambda tensor: tensor
         ):  # keep float64 where the operation would widen to float32
-            return torch.tanh(sum_of_rows(rows, weights.bias, weights.weight.shape[3]))
+            bias = weights.bias if shift is None else shift[0]
+            return torch.tanh(sum_of_rows(rows, bias, weights.weight.shape[3]))
+
+    def to_guided_image(self, x: Tensor, weights: ConvolutionWeights, image: Tensor) -> Tensor:
+        return guided_rows(F.conv2d(x, weights.weight), weights.bias, weights.weight.shape[3], image)
 
 
 def unrounded(folded: FoldedGenerator, pictures: Tensor) -> tuple[Tensor, Tensor]:

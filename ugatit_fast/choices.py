@@ -1,7 +1,9 @@
 """What people choose from, and the defaults, in one place that costs nothing to import."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import count
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast, get_args
 
 from ugatit_fast.errors import InputError
@@ -56,7 +58,9 @@ Device = Literal["auto", "cpu", "cuda"]
 Tune = Literal["auto", "cudnn", "ours"]
 """Whose convolutions a cuda engine runs by: auto times both, once on each GPU, and takes the faster for each layer."""
 
-ArchitectureName = Literal["ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit", "photo2cartoon"]
+ArchitectureName = Literal[
+    "ugatit", "cyclegan", "cut", "animegan2", "unet", "unit", "munit", "drit", "photo2cartoon", "whitebox"
+]
 """The generators that there are: the names of `ugatit_fast.architectures`."""
 
 BatchStatistics = Literal["batch-image", "batch-running"]
@@ -113,7 +117,8 @@ class Hints:
     norm: BatchStatistics | None = None
     """Of a generator with batch norm, whose statistics: each picture's own unless given, or the training's."""
     upsample: Upsampling | None = None
-    """Of AnimeGANv2's, how it doubles: align-corners unless given, as its torch.hub entry does."""
+    """Of AnimeGANv2's, how it doubles: unless given align-corners, as its torch.hub entry does, or tensorflow of
+    TensorFlow's checkpoints."""
 
     @property
     def alone(self) -> "Hints":
@@ -155,6 +160,13 @@ def drawn_style(length: int, seed: int = DEFAULT_SEED) -> "NDArray[np.float32]":
 
     stream = np.random.RandomState(seed)  # its numbers, unlike a Generator's, never change
     return stream.standard_normal(length).astype(np.float32)
+
+
+def styles_in_turn(length: int) -> Iterator["NDArray[np.float32] | None"]:
+    """Styles for the pictures that an engine is tried on, one after the other: of seeds 0, 1, 2, ... without end; None
+    where it draws in one style only.
+    """
+    return (drawn_style(length, seed) if length else None for seed in count(DEFAULT_SEED))
 
 
 class Box(NamedTuple):
@@ -207,8 +219,8 @@ class Loading:
     trust_plan: bool = False
     """Also load a bare TensorRT plan. It can carry code: only from someone you would run a program from."""
     style: str | None = None
-    """Of an engine that draws in styles (MUNIT), which: a seed, such as 7; its numbers, with commas between them; or a
-    picture of the target domain, whose style is taken. Seed 0 unless given."""
+    """Of an engine that draws in styles (MUNIT, DRIT), which: a seed, such as 7; its numbers, with commas between them;
+    or a picture of the target domain, whose style is taken. Seed 0 unless given."""
 
     def __post_init__(self) -> None:
         """Raises InputError for a device that there can't be."""

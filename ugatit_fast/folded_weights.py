@@ -102,16 +102,23 @@ class SoftStyleWeights(StyleWeights):
 
 
 class MlpWeights(Weights):
-    """Three linear layers that make scales and shifts of a style that is given."""
+    """Linear layers, a ReLU between one and the next, that make scales and shifts of a style that is given."""
 
-    layer1: Tensor
-    layer2: Tensor
-    layer3: Tensor
-    bias1: Tensor
-    bias2: Tensor
-    bias3: Tensor
-    required = ("layer1", "layer2", "layer3", "bias1", "bias2", "bias3")
+    required = ()
     optional = ()
+
+    def __init__(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
+        """As many as there are tensors for: `layer1` and `bias1`, `layer2` and `bias2`, ..."""
+        super().__init__(tensors, prefix)
+        self.count = sum(name.startswith(f"{prefix}.layer") for name in tensors)
+        for name in (f"{kind}{i + 1}" for i in range(self.count) for kind in ("layer", "bias")):
+            self.register_buffer(name, tensors[self.name(name)])
+
+    @property
+    def layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight (outputs, inputs) and bias (outputs,) of each."""
+        numbers = range(1, self.count + 1)
+        return [(self.get_buffer(f"layer{i}"), self.get_buffer(f"bias{i}")) for i in numbers]
 
 
 class StyleEncoderWeights(Weights):
@@ -119,5 +126,9 @@ class StyleEncoderWeights(Weights):
 
     kernel: Tensor
     bias: Tensor
+    shortcut: Tensor | None
+    """(o, c, 1, 1): adds the means of four pixels of what the layer before it took, before its ReLU."""
+    slope: Tensor | None
+    """(), of the ReLU after it, below zero; 0 where it is None."""
     required = ("kernel", "bias")
-    optional = ()
+    optional = ("shortcut", "slope")

@@ -27,6 +27,7 @@ from ugatit_fast.folded_weights import (
 )
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.bias_relu import bias_relu
+from ugatit_fast.kernels.guided import guided_rows_to_image
 from ugatit_fast.kernels.image import COLOURS, normalise_image, rows_to_image
 from ugatit_fast.kernels.padding import interior, pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
@@ -53,6 +54,8 @@ class StageOptions:
     """Whether there is a normalisation that isn't folded into the convolution; else the bias is added."""
     unbiased: bool = False
     """Whether variances are divided by count - 1."""
+    eps: float = EPS
+    """Added to variances."""
     relu: bool = False
     slope: float = 0.0
     """Of the ReLU below zero."""
@@ -83,7 +86,10 @@ class Operations(Protocol[Picture, Value, Style]):
         style: Style | None = None,
         residual: Value | None = None,
     ) -> Value:
-        """Convolution, normalisation, ReLU, addition of the interior of `residual`, border."""
+        """Convolution, normalisation, ReLU, addition of the interior of `residual`, border.
+
+        style: of a stage without a normalisation, a shift in place of its bias.
+        """
 
     def up_stage(self, x: Value, weights: StageWeights, options: StageOptions) -> Value:
         """Convolution of x (with a border of 1) to four phases, normalisation, ReLU, border."""
@@ -91,10 +97,15 @@ class Operations(Protocol[Picture, Value, Style]):
     def joined(self, skipped: Value, x: Value) -> Value:
         """The channels of `skipped`, rectified, before those of x; both have a border of one zero."""
 
+    def with_constants(self, x: Value, more: int, shift: Style | None = None, *, pad_mode: str) -> Value:
+        """x with so many constant channels after its own: zeros, or a shift. pad_mode: of the border of 1 that x has,
+        and of theirs.
+        """
+
     def preactivated(self, x: Value, weights: StageWeights) -> Value:
         """Instance norm of x (without a border), ReLU, a reflected border of 1, and then the convolution."""
 
-    def spread(self, x: Value, parts: Sequence[Value]) -> Value:
+    def joined_onto(self, x: Value, parts: Sequence[Value]) -> Value:
         """x, to whose channels the parts' are added, one part after the other; none has a border."""
 
     def pooled(self, x: Value) -> Value:
@@ -111,8 +122,10 @@ class Operations(Protocol[Picture, Value, Style]):
     def halve(self, x: Value, *, pad: int, pad_mode: str) -> Value:
         """Blur of x (with a border of 1) by [1, 2, 1] / 4 both ways, of which every second pixel is kept; border."""
 
-    def double(self, x: Value, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Value:
-        """Bilinear x2 of x (without a border); border."""
+    def double(
+        self, x: Value, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Value | None = None
+    ) -> Value:
+        """Bilinear x2 of x (without a border), addition of the interior of `residual` (with a border of 1), border."""
 
     def attend(self, x: Value, weights: AttentionWeights, pad_mode: str) -> Value:
         """1x1 convolution, bias, ReLU, border of 1."""
@@ -128,11 +141,19 @@ class Operations(Protocol[Picture, Value, Style]):
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Style]:
         """gamma and beta of `count` normalisations from the style that comes with the pictures, the same for all."""
 
+    def given_shifts(self, weights: MlpWeights, count: int) -> Sequence[Style]:
+        """What `count` stages without a normalisation add, from the same."""
+
     def heatmap(self, attended: Value, weights: AttentionWeights) -> Picture:
         """float32 (n, h, w): the sum of the attended features' interior over channels, each by its `heat`."""
 
-    def to_image(self, x: Value, weights: ConvolutionWeights) -> Picture:
-        """The last convolution in its row form, tanh, uint8 (n, h, w, 3)."""
+    def to_image(self, x: Value, weights: ConvolutionWeights, shift: Style | None = None) -> Picture:
+        """The last convolution in its row form, with a shift or its bias, tanh, uint8 (n, h, w, 3)."""
+
+    def to_guided_image(self, x: Value, weights: ConvolutionWeights, image: Picture) -> Picture:
+        """The last convolution in its row form, smoothed but for the edges of the image that the network was given,
+        uint8 (n, h, w, 3); see `ugatit_fast.kernels.guided`.
+        """
 
 
 class FoldedNetwork(nn.Module, ABC):
@@ -159,6 +180,11 @@ class FoldedNetwork(nn.Module, ABC):
     @abstractmethod
     def widths(self) -> tuple[int, ...]:
         """Channels of the activations of a picture's size, of half its sides, of a quarter, ..."""
+
+    @property
+    def decoder_widths(self) -> tuple[int, ...]:
+        """The same of what the decoder normalises, where they are others."""
+        return self.widths
 
     def tensors(self) -> dict[str, Tensor]:
         """The folded tensors by name."""
@@ -297,9 +323,9 @@ class TorchOperations:
     ) -> Tensor:
         convolved = self.convolved(x, weights, options.stride)
         added = None if residual is None else interior(residual, options.residual_border)
-        if not options.norm:
-            return moved(convolved, weights, options, added)
         style = None if style is None else self.ready(style)
+        if not options.norm:
+            return moved(convolved, weights, options, added, style)
         return normalised(convolved, weights, options, style=style, added=added)
 
     def up_stage(self, x: Tensor, weights: StageWeights, options: StageOptions) -> Tensor:
@@ -311,10 +337,17 @@ class TorchOperations:
     def joined(self, skipped: Tensor, x: Tensor) -> Tensor:
         return torch.cat([torch.relu(skipped), x], dim=1)
 
+    def with_constants(self, x: Tensor, more: int, shift: Tensor | None = None, *, pad_mode: str) -> Tensor:
+        wide = F.pad(x, (0, 0, 0, 0, 0, more))
+        if shift is not None:
+            shifted = interior(wide, 1) if pad_mode == "zero" else wide
+            shifted[:, -more:] = self.ready(shift)[0][:, None, None]
+        return wide
+
     def preactivated(self, x: Tensor, weights: StageWeights) -> Tensor:
         return self.convolved(adalin(x, relu=True, pad=1, unbiased=False, eps=EPS), weights)
 
-    def spread(self, x: Tensor, parts: Sequence[Tensor]) -> Tensor:
+    def joined_onto(self, x: Tensor, parts: Sequence[Tensor]) -> Tensor:
         return x + torch.cat(list(parts), dim=1)
 
     def pooled(self, x: Tensor) -> Tensor:
@@ -333,8 +366,11 @@ class TorchOperations:
         pairs = F.avg_pool2d(x, 2, 1)  # [1, 2, 1] / 4 is [1, 1] / 2 twice
         return pad_reference(F.avg_pool2d(pairs, 2, 2), pad, pad_mode)
 
-    def double(self, x: Tensor, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Tensor:
-        return pad_reference(doubled(x, grid), pad, pad_mode)
+    def double(
+        self, x: Tensor, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: Tensor | None = None
+    ) -> Tensor:
+        y = doubled(x, grid)
+        return pad_reference(y if residual is None else y + interior(residual, 1), pad, pad_mode)
 
     def attend(self, x: Tensor, weights: AttentionWeights, pad_mode: str) -> Tensor:
         return bias_relu(self.convolved(x, weights), weights.bias, 1, pad_mode)
@@ -368,20 +404,32 @@ class TorchOperations:
         return F.conv2d(x, weights.weight, stride=stride, groups=groups)
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
-        mean = weights.layer1.new_zeros(weights.layer1.shape[1])
-        x = (mean if self.given is None else self.given.to(mean))[None]
-        x = torch.relu(F.linear(x, weights.layer1, weights.bias1))
-        x = torch.relu(F.linear(x, weights.layer2, weights.bias2))
-        numbers = F.linear(x, weights.layer3, weights.bias3)
-        return list(numbers.view(count, 2, 1, -1))
+        return list(self.given_numbers(weights).view(count, 2, 1, -1))
+
+    def given_shifts(self, weights: MlpWeights, count: int) -> Sequence[Tensor]:
+        return list(self.given_numbers(weights).view(count, 1, -1))
+
+    def given_numbers(self, weights: MlpWeights) -> Tensor:
+        """(numbers,)"""
+        (first, bias), *others = weights.layers
+        mean = first.new_zeros(first.shape[1])
+        x = F.linear(mean if self.given is None else self.given.to(mean), first, bias)
+        for layer, bias in others:
+            x = F.linear(torch.relu(x), layer, bias)
+        return x
 
     def ready(self, style: Tensor) -> Tensor:
         """The style, when a normalisation needs it."""
         return style
 
-    def to_image(self, x: Tensor, weights: ConvolutionWeights) -> Tensor:
+    def to_image(self, x: Tensor, weights: ConvolutionWeights, shift: Tensor | None = None) -> Tensor:
         kernel_rows = weights.weight.shape[3]  # the kernel was square before its rows were laid side by side
-        return rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows)
+        bias = weights.bias if shift is None else self.ready(shift)[0]
+        return rows_to_image(self.convolved(x, weights), bias, kernel_rows)
+
+    def to_guided_image(self, x: Tensor, weights: ConvolutionWeights, image: Tensor) -> Tensor:
+        kernel_rows = weights.weight.shape[3]
+        return guided_rows_to_image(self.convolved(x, weights), weights.bias, kernel_rows, image)
 
 
 def doubled(x: Tensor, grid: Upsampling) -> Tensor:
@@ -443,18 +491,26 @@ def normalised(
         options.pad,
         options.pad_mode,
         options.unbiased,
-        EPS,
+        options.eps,
         phases,
         options.slope,
         eps_outside,
     )
 
 
-def moved(x: Tensor, weights: StageWeights, options: StageOptions, added: Tensor | None = None) -> Tensor:
-    """What follows the convolution of a stage without a normalisation."""
+def moved(
+    x: Tensor,
+    weights: StageWeights,
+    options: StageOptions,
+    added: Tensor | None = None,
+    shift: Tensor | None = None,
+) -> Tensor:
+    """What follows the convolution of a stage without a normalisation. shift: (1, c), in place of its bias."""
     slope = options.slope if options.relu else 1.0
-    bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
-    return bias_relu(x, bias if weights.bias is None else weights.bias, options.pad, options.pad_mode, slope, added)
+    bias = weights.bias if shift is None else shift[0]
+    if bias is None:
+        bias = x.new_zeros(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+    return bias_relu(x, bias, options.pad, options.pad_mode, slope, added)
 
 
 def own_style(weights: StageWeights) -> tuple[Tensor | None, Tensor | None]:

@@ -55,11 +55,6 @@ class Config(ABC):
         return True
 
     @property
-    def eight_bits(self) -> bool:
-        """Whether it has a form in eight bits."""
-        return self.by_rows
-
-    @property
     def style_length(self) -> int:
         """Numbers in the style that it draws in; 0 where there is only one."""
         return 0

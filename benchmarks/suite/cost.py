@@ -130,13 +130,18 @@ class CountingOperations:
         self.add("concatenate", 0, [self.size(skipped), self.size(x)], self.size(both))
         return both
 
+    def with_constants(self, x: Activation, more: int, shift: None = None, *, pad_mode: str) -> Activation:
+        wide = x._replace(c=x.c + more)
+        self.add("constant channels", 0, [self.size(x)], self.size(wide))
+        return wide
+
     def preactivated(self, x: Activation, weights: StageWeights) -> Activation:
         y, bordered = x._replace(c=len(weights.weight)), padded(x, 1)
         self.add("normalise", 0, [self.size(x)], self.size(bordered))
         self.convolution("convolution 3x3", bordered, weights.weight, y, y.elements)
         return y
 
-    def spread(self, x: Activation, parts: Sequence[Activation]) -> Activation:
+    def joined_onto(self, x: Activation, parts: Sequence[Activation]) -> Activation:
         self.add("concatenate and add", 0, [self.size(one) for one in (x, *parts)], self.size(x))
         return x
 
@@ -173,13 +178,25 @@ class CountingOperations:
     def halve(self, x: Activation, *, pad: int, pad_mode: str) -> Activation:
         return self.resampled("blur, every second pixel", x, x.h // 2 - 1, x.w // 2 - 1, pad)
 
-    def double(self, x: Activation, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> Activation:
-        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad)
+    def double(
+        self,
+        x: Activation,
+        *,
+        pad: int,
+        pad_mode: str,
+        grid: Upsampling = "half-pixel",
+        residual: Activation | None = None,
+    ) -> Activation:
+        return self.resampled("bilinear x2", x, 2 * x.h, 2 * x.w, pad, residual)
 
-    def resampled(self, name: str, x: Activation, height: int, width: int, pad: int) -> Activation:
+    def resampled(
+        self, name: str, x: Activation, height: int, width: int, pad: int, residual: Activation | None = None
+    ) -> Activation:
         """A few additions a pixel, and no more reading than once."""
-        y = padded(x._replace(h=height, w=width), pad)
-        self.add(name, 0, [self.size(x)], self.size(y))
+        image = x._replace(h=height, w=width)
+        added = [] if residual is None else [self.size(image)]
+        y = padded(image, pad)
+        self.add(name, 0, [self.size(x), *added], self.size(y))
         return y
 
     def attend(self, x: Activation, weights: AttentionWeights, pad_mode: str) -> Activation:
@@ -207,16 +224,19 @@ class CountingOperations:
 
     def given_styles(self, weights: MlpWeights, count: int) -> list[None]:
         """Once for all pictures of a batch."""
-        matrices = (weights.layer1, weights.layer2, weights.layer3)
+        matrices = [matrix for matrix, _ in weights.layers]
         macs, read = sum(matrix.numel() for matrix in matrices), [matrix.nbytes for matrix in matrices]
-        self.add("style", macs, read, len(weights.layer3) * FLOAT32_BYTES)
+        self.add("style", macs, read, len(matrices[-1]) * FLOAT32_BYTES)
         return [None] * count
+
+    def given_shifts(self, weights: MlpWeights, count: int) -> list[None]:
+        return self.given_styles(weights, count)
 
     def heatmap(self, attended: Activation, weights: AttentionWeights) -> Activation:
         """Nothing: an engine for pictures leaves it out."""
         return attended._replace(c=1)
 
-    def to_image(self, x: Activation, weights: ConvolutionWeights) -> Activation:
+    def to_image(self, x: Activation, weights: ConvolutionWeights, shift: None = None) -> Activation:
         channels, _, _, columns = weights.weight.shape
         kernel_rows = channels // COLOURS
         rows = Activation(x.n, channels, x.h, x.w - columns + 1)
@@ -224,6 +244,12 @@ class CountingOperations:
         self.convolution("last convolution, rows", x, weights.weight, rows, image.elements * kernel_rows)
         self.add("rows to picture", 0, [self.size(rows)], image.elements)
         return image
+
+    def to_guided_image(self, x: Activation, weights: ConvolutionWeights, image: Activation) -> Activation:
+        """The filter, if it were one operation."""
+        made = self.to_image(x, weights)
+        self.add("guided filter", 0, [image.elements, made.elements * FLOAT32_BYTES], made.elements)
+        return made
 
 
 def padded(x: Activation, pad: int) -> Activation:

@@ -14,7 +14,7 @@ from tests.architectures.test_cyclegan import pictures, ran, saved
 from tests.conftest import random_pictures
 from tests.test_fold import unrounded
 from ugatit_fast.architectures import fold
-from ugatit_fast.architectures.animegan2 import AnimeGan2Config, AnimeGan2Generator, even_kernel
+from ugatit_fast.architectures.animegan2 import AnimeGan2Config, AnimeGan2Generator
 from ugatit_fast.backends.plain import PlainBackend
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.choices import Form, Hints, Precision, Upsampling
@@ -92,15 +92,6 @@ def test_it_is_the_published_network_and_folding_is_exact(grid: Upsampling, tmp_
     assert len(state) == 77
     assert (exact - published(x, state, grid)).abs().max() < 1e-12
     assert (unrounded(fold(generator), image)[0] - exact).abs().max() < 1e-10
-
-
-@pytest.mark.parametrize(("height", "width"), [(2, 4), (6, 8)])
-def test_a_border_on_one_side_is_a_kernel_of_four(height: int, width: int) -> None:
-    torch.manual_seed(0)
-    x, weight = torch.randn(2, 3, height, width).double(), torch.randn(5, 3, 3, 3).double()
-    expected = F.conv2d(F.pad(x, (0, 1, 0, 1), mode="reflect"), weight, stride=2)
-    folded = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), even_kernel(weight), stride=2)
-    assert (folded - expected).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("size", [None, (32, 48)], ids=["any size", "fixed"])

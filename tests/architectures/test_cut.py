@@ -21,7 +21,7 @@ from ugatit_fast.checkpoint import Checkpoint, facts_of, read_checkpoint
 from ugatit_fast.choices import BatchStatistics, Form, Hints, Precision
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
-from ugatit_fast.errors import CheckpointError, InputError
+from ugatit_fast.errors import CheckpointError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.verify import verify
 from ugatit_fast.kernels.image import unit_range
@@ -87,10 +87,15 @@ def test_engines_pass_their_gate(precision: Precision, tmp_path: Path) -> None:
         assert translator(random_pictures(2, 36, 40)).shape == (2, 36, 40, 3)
 
 
-def test_eight_bits_are_refused_in_words(tmp_path: Path) -> None:
-    path = saved(tmp_path / "latest_net_G.pth", randomised(Published(**BLURS)))
-    with pytest.raises(InputError, match="a CUT generator has no form in eight bits"):
-        build_engine(path, precision="int8", backend="onnxruntime")
+def test_in_eight_bits_it_passes_its_gate_too(tmp_path: Path) -> None:
+    path = saved(tmp_path / "latest_net_G.pth", randomised(Published(ngf=8, **BLURS)))
+    built = build_engine(path, size=(64, 64), precision="int8", backend="onnxruntime")
+    eight = built.spec.eight_bits
+    assert eight is not None
+    assert len(eight.layers_of_two_bytes) + len(eight.layers_in_float32) < 6, "of ten"
+    assert verify(built.path, path).passes("int8")
+    with Translator(built.path) as translator:
+        assert translator(random_pictures(2, 36, 40)).shape == (2, 36, 40, 3)
 
 
 def test_a_cuda_engine_means_the_same(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.architectures.published import Downsample, Upsample
-from ugatit_fast.architectures.rewrites import folded_batch_norm, transposed_phases
+from ugatit_fast.architectures.rewrites import even_kernel, folded_batch_norm, transposed_phases
 from ugatit_fast.graph import TorchOperations
 from ugatit_fast.kernels.adalin import adalin
 from ugatit_fast.kernels.phases import interleave_phases
@@ -40,6 +40,17 @@ def test_cuts_blurs_are_means_of_neighbours_and_bilinear_interpolation(height: i
 
     assert (halved - Downsample(5).double()(x)).abs().max() < EXACT
     assert (doubled - Upsample(5).double()(x)).abs().max() < EXACT
+
+
+@pytest.mark.parametrize("mode", ["reflect", "constant"])
+@pytest.mark.parametrize(("height", "width"), [(2, 4), (6, 8)])
+def test_a_border_on_one_side_is_a_kernel_of_four(height: int, width: int, mode: str) -> None:
+    x, weight = double(2, 3, height, width), double(5, 3, 3, 3, seed=1)
+    expected = F.conv2d(F.pad(x, (0, 1, 0, 1), mode=mode), weight, stride=2)
+
+    folded = F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), even_kernel(weight), stride=2)
+
+    assert (folded - expected).abs().max() < EXACT
 
 
 @pytest.mark.parametrize("biased", [False, True])

@@ -25,6 +25,7 @@ from ugatit_fast.errors import CheckpointError, ExportError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.onnx_graph import to_onnx
 from ugatit_fast.export.plugin_contract import PluginShapes
+from ugatit_fast.export.verify import verify
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.translator import Translator
 
@@ -116,10 +117,25 @@ def test_converted_it_says_what_it_is(tmp_path: Path) -> None:
     assert read_checkpoint(written.path).config == UnetConfig(ngf=4, num_downs=4, norm="batch-running")
 
 
-def test_eight_bits_are_refused(tmp_path: Path) -> None:
+def test_in_eight_bits_openvino_passes_its_gate(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
     path = saved(tmp_path / "latest_net_G.pth", randomised(PublishedUnet()))
-    with pytest.raises(InputError, match="no form in eight bits; choose fp32 or fp16"):
+    built = build_engine(path, size=(32, 32), backend="openvino")
+    assert built.spec.eight_bits is not None
+    assert len(built.spec.eight_bits.layers_in_float32) < 3, "of nine"
+    assert verify(built.path, path).passes("int8")
+    with Translator(built.path) as translator:
+        assert translator(random_pictures(2, 48, 64)).shape == (2, 48, 64, 3)
+
+
+def test_eight_bits_as_rows_are_refused_and_not_taken_for_speed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "latest_net_G.pth", randomised(PublishedUnet()))
+    with pytest.raises(InputError, match="isn't written as those; choose fp32 or fp16, or --backend openvino"):
         build_engine(path, precision="int8", backend="onnxruntime")
+    monkeypatch.setattr("ugatit_fast.backends.runtimes.byte_products", lambda: "AVX-512 VNNI")
+    assert build_engine(path, size=(32, 32), fast=True, backend="onnxruntime").spec.precision == "fp32"
 
 
 def test_our_kernels_in_tensorrt_are_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from tests.checkpoint.tensorflow_reference import RandomVariables, TensorFlowModel, translate
 from tests.tensor_bundle.bundle_writer import Layout, write_bundle
 from ugatit_fast.checkpoint import read_checkpoint
-from ugatit_fast.choices import Direction
+from ugatit_fast.choices import Direction, Hints
 from ugatit_fast.errors import CheckpointError
 from ugatit_fast.fold import fold
 from ugatit_fast.folded_weights import ConvolutionWeights
@@ -199,7 +199,7 @@ Change = dict[str, NDArray[Any] | None]
         ({"generator_B/conv/conv2d/bias": np.full(4, np.nan, np.float32)}, None, "NaN or infinite"),
         ({"generator_B/MLP/linear_0/dense/kernel": np.zeros((17, 16), np.float32)}, None, "takes 17 features"),
         ({"generator_A": None}, "B2A", "has no generator_A, only generator_B; ask for the other --direction"),
-        ({"generator_": None, "x/w": np.zeros(3, np.float32)}, None, "no checkpoint of U-GAT-IT"),
+        ({"generator_": None, "x/w": np.zeros(3, np.float32)}, None, "holds no generator of U-GAT-IT"),
     ],
 )
 def test_refused(tmp_path: Path, change: Change, direction: Direction | None, message: str) -> None:
@@ -215,8 +215,16 @@ def test_refused(tmp_path: Path, change: Change, direction: Direction | None, me
     assert "\n" not in str(raised.value)
 
 
+def test_hints_about_others_are_refused(small: Path) -> None:
+    assert read_checkpoint(small, hints=Hints(architecture="ugatit")).config == read_checkpoint(small).config
+    with pytest.raises(CheckpointError, match="holds a generator of U-GAT-IT; leave --architecture animegan2 out"):
+        read_checkpoint(small, hints=Hints(architecture="animegan2"))
+    with pytest.raises(CheckpointError, match="about which upsample tensorflow decides nothing"):
+        read_checkpoint(small, hints=Hints(upsample="tensorflow"))
+
+
 def test_smoothing_is_no_choice_for_others(light_checkpoint: Path) -> None:
-    with pytest.raises(CheckpointError, match="no TensorFlow checkpoint; smoothing"):
+    with pytest.raises(CheckpointError, match="no TensorFlow checkpoint of U-GAT-IT; smoothing"):
         read_checkpoint(light_checkpoint, smoothing=True)
 
 

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
-from tests.export.test_int8_rows import NETWORKS
+from tests.export.test_int8_rows import BY_CONVOLUTIONS, NETWORKS
 from ugatit_fast.assets import sample_photos
 from ugatit_fast.errors import InputError
 from ugatit_fast.export.calibration import STYLE, Calibration, Reading, calibrate, calibration_pictures, evenly
@@ -165,12 +165,19 @@ def test_a_dead_channel_is_left_small() -> None:
 
 
 def test_every_architecture_is_scaled_exactly() -> None:
-    for name, folded in NETWORKS.items():
+    for name, folded in (NETWORKS | BY_CONVOLUTIONS).items():
         even, _ = equalised(folded, calibrate(folded, photos()))
         changed = [key for key, tensor in even.tensors().items() if not tensor.equal(folded.tensors().get(key, tensor))]
         assert changed, name
         pictures = torch.from_numpy(random_pictures(1, 32, 32))
         assert (folded(pictures)[0].int() - even(pictures)[0].int()).abs().max() <= 1, name
+
+
+def test_convolutions_of_single_channels_have_no_bytes() -> None:
+    folded = BY_CONVOLUTIONS["animegan2"]
+    assert EightBits.of(folded, calibrate(folded, photos()[:1])).without_bytes == tuple(
+        f"c{i}_apart" for i in range(1, 5)
+    )
 
 
 # Rounding ---------------------------------------------------------------------------------------------------------

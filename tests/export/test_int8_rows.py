@@ -1,5 +1,6 @@
 """Eight bits as pixel rows in ONNX Runtime, beside their emulation in PyTorch."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,22 +9,30 @@ import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from tests.conftest import FULL, LIGHT, random_generator, random_pictures
+from ugatit_fast.architectures import architecture_of
+from ugatit_fast.architectures import fold as fold_any
+from ugatit_fast.architectures.animegan2 import AnimeGan2Config
+from ugatit_fast.architectures.cut import CutConfig
 from ugatit_fast.architectures.cyclegan import FoldedResnet, ResnetConfig, ResnetGenerator
 from ugatit_fast.architectures.cyclegan import fold_tensors as fold_resnet
-from ugatit_fast.architectures.unit import FoldedUnit, UnitConfig, UnitGenerator
-from ugatit_fast.architectures.unit import fold_tensors as fold_unit
+from ugatit_fast.architectures.munit import MunitConfig
+from ugatit_fast.architectures.unet import UnetConfig
+from ugatit_fast.architectures.unit import UnitConfig
+from ugatit_fast.choices import styles_in_turn
 from ugatit_fast.export.calibration import STYLE, calibrate, calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, eight_bit_kernels, emulate
 from ugatit_fast.export.int8_rows import Int8RowOperations
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_graph import drop_unused
+from ugatit_fast.export.onnx_styles import style_inputs
 from ugatit_fast.export.row_writer import Rows
 from ugatit_fast.fold import fold
 from ugatit_fast.folded_weights import StageWeights
 from ugatit_fast.graph import FoldedNetwork
+from ugatit_fast.model import Config
 
 BIASED = replace(LIGHT, bias=True, affine_encoder=True, unbiased=False)
 BATCH = ResnetConfig(ngf=8, n_down=2, n_blocks=2, norm="batch-running", block_pad="zero")
@@ -41,11 +50,9 @@ def resnet(config: ResnetConfig) -> FoldedResnet:
     return FoldedResnet(config, fold_resnet(generator.config, generator.state_dict()))
 
 
-def unit() -> FoldedUnit:
-    """One whose last stages have kernels that stay float32."""
+def of_random(config: Config) -> FoldedNetwork:
     torch.manual_seed(0)
-    config = UnitConfig(dim=8, n_res=1)
-    return FoldedUnit(config, fold_unit(config, UnitGenerator(config).eval().requires_grad_(False).state_dict()))
+    return fold_any(architecture_of(config).reference(config).eval().requires_grad_(False))
 
 
 NETWORKS: dict[str, FoldedNetwork] = {
@@ -55,8 +62,15 @@ NETWORKS: dict[str, FoldedNetwork] = {
     "no blocks": fold(random_generator(replace(LIGHT, n_res=0))),
     "batch": resnet(BATCH),
     "instance": resnet(INSTANCE),
-    "unit": unit(),
+    "unit": of_random(UnitConfig(dim=8, n_res=1)),  # its last stages have kernels that stay float32
+    "munit": of_random(MunitConfig(dim=4, n_res=2, style_dim=3, mlp_dim=8)),
+    "cut": of_random(CutConfig(ngf=8, n_blocks=2)),
 }
+BY_CONVOLUTIONS: dict[str, FoldedNetwork] = {
+    "animegan2": of_random(AnimeGan2Config(upsample="tensorflow")),
+    "unet": of_random(UnetConfig(ngf=8, num_downs=4)),
+}
+"""Those that aren't written as rows."""
 
 
 def eight_bits(folded: FoldedNetwork, side: int = 32) -> EightBits:
@@ -70,10 +84,19 @@ def translated(eight: EightBits, pictures: NDArray[np.uint8]) -> NDArray[np.uint
     drop_unused(builder, {result})
     given = helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "h", "w", 3])
     given_back = helper.make_tensor_value_info(result, TensorProto.UINT8, None)
-    model = builder.model([given], [given_back], "0")
+    model = builder.model([given, *style_inputs(eight.folded)], [given_back], "0")
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    image: NDArray[np.uint8] = session.run(None, {"image": pictures})[0]
-    return image
+    if not eight.folded.config.style_length:
+        image: NDArray[np.uint8] = session.run(None, {"image": pictures})[0]
+        return image
+    return np.concatenate([session.run(None, feed)[0] for feed in in_turn(model, pictures)])
+
+
+def in_turn(model: ModelProto, pictures: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.generic]]]:
+    """What a model is fed: picture by picture, in styles where it takes one."""
+    lengths = [given.type.tensor_type.shape.dim[0].dim_value for given in model.graph.input if given.name == "style"]
+    for picture, style in zip(pictures, styles_in_turn(sum(lengths)), strict=False):
+        yield {"image": picture[None]} | ({} if style is None else {"style": style})
 
 
 def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

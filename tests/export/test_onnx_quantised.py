@@ -8,23 +8,28 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from tests.export.test_int8_rows import NETWORKS, eight_bits, psnr
+from tests.export.test_int8_rows import BY_CONVOLUTIONS, NETWORKS, eight_bits, in_turn, psnr
 from ugatit_fast.export.calibration import calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
 from ugatit_fast.export.onnx_builder import OnnxBuilder
 from ugatit_fast.export.onnx_graph import drop_unused
 from ugatit_fast.export.onnx_quantised import QuantisedConvolutions
+from ugatit_fast.export.onnx_styles import style_inputs
 
 Pictures = NDArray[np.uint8]
 KINDS: dict[str, tuple[Callable[[EightBits], EightBits], float]] = {
     "float32": (lambda eight: eight.only([]), 60),
     "bytes": (lambda eight: eight, 40),
-    "two bytes": (lambda eight: eight.refined(eight.spans), 50),
+    "two bytes": (lambda eight: eight.refined(eight.spans), 48),
     "every second place": (lambda eight: eight.without(list(eight.spans)[1::2]), 45),
 }
 """What has eight bits, and how near the emulation it has to be, in dB: OpenVINO rounds x / scale by another product,
-and in a random network one level more is many at the end.
+and in a random network one level more is many at the end; and it gives nothing back to a layer norm, which AnimeGANv2
+has throughout.
 """
+
+
+EVERY = NETWORKS | BY_CONVOLUTIONS
 
 
 def model_of(eight: EightBits) -> ModelProto:
@@ -33,28 +38,27 @@ def model_of(eight: EightBits) -> ModelProto:
     drop_unused(builder, {result})
     given = helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "h", "w", 3])
     made = helper.make_tensor_value_info(result, TensorProto.UINT8, ["n", "height", "width", 3])
-    return builder.model([given], [made], "0")
+    return builder.model([given, *style_inputs(eight.folded)], [made], "0")
 
 
 def in_onnxruntime(model: ModelProto, pictures: Pictures) -> Pictures:
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    made: Pictures = session.run(None, {"image": pictures})[0]
-    return made
+    return np.concatenate([session.run(None, feed)[0] for feed in in_turn(model, pictures)])
 
 
 def in_openvino(model: ModelProto, pictures: Pictures) -> Pictures:
     core = pytest.importorskip("openvino").Core()
     graph = core.read_model(model.SerializeToString())
-    graph.reshape([1, *pictures.shape[1:]])
+    graph.reshape({"image": [1, *pictures.shape[1:]]})
     compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return np.concatenate([compiled(picture[None])[0] for picture in pictures])
+    return np.concatenate([compiled(feed)[0] for feed in in_turn(model, pictures)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_network_is_its_emulation(name: str, kind: str) -> None:
     chosen, nearness = KINDS[kind]
-    eight, pictures = chosen(eight_bits(NETWORKS[name])), calibration_pictures(None, (32, 32))
+    eight, pictures = chosen(eight_bits(EVERY[name])), calibration_pictures(None, (32, 32))
     model, expected = model_of(eight), emulate(eight, pictures)
     assert psnr(in_onnxruntime(model, np.stack(pictures)), expected) > nearness
     assert psnr(in_openvino(model, np.stack(pictures)), expected) > nearness

@@ -19,14 +19,13 @@ from tests.study.reports import CPU, UNTIMED, compared, write_fake_report
 from tests.translate.fake_translator import picture, write_photos
 from ugatit_fast import cli
 from ugatit_fast.bench.random_weights import write_random_checkpoint
-from ugatit_fast.commands.compare import labels_of
 from ugatit_fast.errors import EngineError, InputError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.media.images import encode_image, load_image, save_image
 from ugatit_fast.model import GeneratorConfig
 from ugatit_fast.study import opening as module
 from ugatit_fast.study.compare import compare
-from ugatit_fast.study.names import data_set_of, folders_of
+from ugatit_fast.study.names import data_set_of, folders_of, labels_of
 from ugatit_fast.study.opening import Named
 from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.study.questions import open_survey, questions_of

@@ -520,15 +520,17 @@ def test_prefix_by_any_file(tmp_path: Path, suffix: str) -> None:
     assert looks_like_bundle(Path(f"{prefix}{suffix}"))
 
 
+@pytest.mark.parametrize("name", ["UGATIT.model-{}", "Paprika-{}.ckpt"])
 @pytest.mark.parametrize("text_file", [True, False])
-def test_newest_step_of_a_folder(tmp_path: Path, text_file: bool) -> None:
+def test_newest_step_of_a_folder(tmp_path: Path, name: str, text_file: bool) -> None:
     """By number, not by name, and whatever the text file says."""
+    newest = tmp_path / name.format(2000)
     for step in (999, 2000, 1000):
-        touch_bundle(tmp_path / f"UGATIT.model-{step}")
+        touch_bundle(tmp_path / name.format(step))
     if text_file:
-        (tmp_path / "checkpoint").write_text('model_checkpoint_path: "UGATIT.model-999"\n')
-        assert find_prefix(tmp_path / "checkpoint") == tmp_path / "UGATIT.model-2000"
-    assert find_prefix(tmp_path) == tmp_path / "UGATIT.model-2000"
+        (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{name.format(999)}"\n')
+        assert find_prefix(tmp_path / "checkpoint") == newest
+    assert find_prefix(tmp_path) == newest
     assert looks_like_bundle(tmp_path)
 
 

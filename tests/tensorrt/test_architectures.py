@@ -9,6 +9,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from tests.architectures import published_drit
 from tests.architectures.published import Published, randomised
 from tests.architectures.published_photo2cartoon import random_state as photo2cartoon_state
 from tests.architectures.published_unet import PublishedUnet
@@ -17,6 +18,7 @@ from tests.conftest import random_pictures
 from tests.tensorrt import under_real, under_rtx
 from tests.tensorrt.real import Real
 from ugatit_fast.architectures.animegan2 import AnimeGan2Config, AnimeGan2Generator
+from ugatit_fast.architectures.whitebox import WhiteboxConfig, WhiteboxGenerator
 from ugatit_fast.backends.plan_kernels import plans_of
 from ugatit_fast.checkpoint import Checkpoint, read_checkpoint
 from ugatit_fast.choices import Precision, drawn_style
@@ -34,6 +36,9 @@ NETWORKS: dict[str, object] = {
     "animegan2": randomised(AnimeGan2Generator(AnimeGan2Config())).state_dict(),
     "unit": {domain: random_state(Sizes(dim=8, n_res=1), seed) for seed, domain in enumerate("ab")},
     "munit": {domain: random_state(Sizes(dim=8, n_res=1, style=8), seed) for seed, domain in enumerate("ab")},
+    "drit": published_drit.random_file(published_drit.Sizes(1, 16, 8)),
+    "drit, concat 0": published_drit.random_file(published_drit.Sizes(0, 16, 8)),
+    "white-box": randomised(WhiteboxGenerator(WhiteboxConfig(channel=8, num_blocks=1))).state_dict(),
     "photo2cartoon": {"genA2B": photo2cartoon_state(8)},
     "U-Net": randomised(PublishedUnet(ngf=8, num_downs=4)).state_dict(),
 }

@@ -40,11 +40,21 @@ def test_what_is_fetched_has_an_address_that_is_taken(name: str) -> None:
     if hub.is_reference(reference):
         assert hub.parse_reference(reference).file
     else:
-        web.check_address(reference)
+        web.check_address(reference, plain=False)
 
 
 def test_the_authors_selfie2anime_is_among_them() -> None:
     assert {"selfie2anime-50", "selfie2anime-100"} <= set(known_weights())
+
+
+def test_the_neighbours_own_are_among_them() -> None:
+    """The six of CUT's archive, the four of AnimeGANv2's port and the three of its TensorFlow code."""
+    names = set(known_weights())
+    cut = {f"{mode}-{data}" for mode in ("cut", "fastcut") for data in ("horse2zebra", "cat2dog", "cityscapes")}
+    port = {f"animegan2-{name}" for name in ("face-paint-512-v1", "face-paint-512-v2", "celeba-distill", "paprika")}
+    tensorflow = {f"animegan2-tensorflow-{style}" for style in ("hayao", "shinkai", "paprika")}
+    assert cut | port | tensorflow <= names
+    assert all(known_weights()[name].sha256 is None for name in port), "their source says none"
 
 
 def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

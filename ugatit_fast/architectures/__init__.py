@@ -9,11 +9,14 @@
     resnet_tensors.py  what the tensors of such a generator say
     cut.py           CUT, FastCUT and DCLGAN, which are such a generator with blurs
     animegan2.py     AnimeGANv2
+    animegan2_variables.py  what its TensorFlow code calls its tensors
     unit.py          UNIT
     munit.py         MUNIT, which draws in styles
+    drit.py          DRIT and DRIT++, which do, too
     photo2cartoon.py  photo2cartoon: U-GAT-IT with hourglasses
     unit_tensors.py  what the tensors of UNIT and MUNIT say, and the configuration beside them
     rewrites.py      exact rewrites that several of them share
+    whitebox.py      white-box cartoonization
     foreign.py       what is known by its tensors' names and isn't read
 
 An architecture is recognised by names and shapes of tensors, never by a file's name.
@@ -25,11 +28,13 @@ from ugatit_fast.architectures.animegan2 import AnimeGan2
 from ugatit_fast.architectures.architecture import Architecture, Shapes, Understood
 from ugatit_fast.architectures.cut import Cut
 from ugatit_fast.architectures.cyclegan import CycleGan
+from ugatit_fast.architectures.drit import Drit
 from ugatit_fast.architectures.munit import Munit
 from ugatit_fast.architectures.photo2cartoon import Photo2Cartoon
 from ugatit_fast.architectures.ugatit import Ugatit
 from ugatit_fast.architectures.unet import Unet
 from ugatit_fast.architectures.unit import Unit
+from ugatit_fast.architectures.whitebox import Whitebox
 from ugatit_fast.graph import FoldedNetwork
 from ugatit_fast.model import Config, Reference
 
@@ -41,6 +46,8 @@ ARCHITECTURES: tuple[Architecture[Any], ...] = (
     Unet(),
     Unit(),
     Munit(),
+    Drit(),
+    Whitebox(),
     Photo2Cartoon(),
 )
 """In the order in which they are looked for."""

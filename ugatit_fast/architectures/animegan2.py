@@ -2,24 +2,31 @@
 
 Chen et al., AnimeGAN (ISICA 2019), in its second version. Its files say everything but one thing: how the picture is
 doubled, which is an argument there (`align_corners`) and a third way in the TensorFlow code that some weights are from.
+That code is github.com/TachibanaYoshino/AnimeGANv2; what it saved is read too, and is the third way.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ugatit_fast.architectures.architecture import Architecture, Understood
+from ugatit_fast.architectures.animegan2_variables import depthwise_kernel, variable_names
+from ugatit_fast.architectures.architecture import Architecture, InTensorFlow, Understood
+from ugatit_fast.architectures.rewrites import even_kernel
 from ugatit_fast.choices import ArchitectureName, Hints, Upsampling
 from ugatit_fast.fold import row_kernels
 from ugatit_fast.folded_weights import ConvolutionWeights, StageWeights
 from ugatit_fast.graph import FoldedNetwork, Operations, Picture, StageOptions, Style, Value, doubled
-from ugatit_fast.model import Config, Reference
+from ugatit_fast.model import EPS, Config, Reference
 
+TENSORFLOW_EPS = 1e-12
+"""Of the layer norm in tf.contrib, which the TensorFlow code uses."""
+TENSORFLOW_SIZE = 256
+"""Pixels of a side of what it trains on, unless told otherwise."""
 SLOPE = 0.2
 """Of the ReLUs below zero."""
 BLOCKS = 4
@@ -34,6 +41,8 @@ class AnimeGan2Config(Config):
     architecture: ClassVar[ArchitectureName] = "animegan2"
     upsample: Upsampling = "align-corners"
     """How the picture is doubled."""
+    eps: float = EPS
+    """Added to variances."""
     img_size: int = 512
     """Side of the square training images in pixels, as far as it is known."""
 
@@ -62,12 +71,14 @@ class AnimeGan2Config(Config):
 class ConvNormLReLU(nn.Sequential):
     """Reflected border, convolution, layer norm, leaky ReLU. With a stride of 2 the border is right and below only."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, *, depthwise: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, *, eps: float, depthwise: bool = False
+    ) -> None:
         before = kernel // 2 if stride == 1 else 0
         super().__init__(
             nn.ReflectionPad2d((before, kernel // 2, before, kernel // 2)),
             nn.Conv2d(inputs, outputs, kernel, stride, groups=inputs if depthwise else 1, bias=depthwise),
-            nn.GroupNorm(1, outputs),
+            nn.GroupNorm(1, outputs, eps),
             nn.LeakyReLU(SLOPE),
         )
 
@@ -75,14 +86,14 @@ class ConvNormLReLU(nn.Sequential):
 class InvertedResBlock(nn.Module):
     """Wider, each channel by itself, narrower; and an addition, where the widths are equal."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, eps: float) -> None:
         super().__init__()
         self.adds, wide = inputs == outputs, 2 * inputs
         self.layers = nn.Sequential(
-            ConvNormLReLU(inputs, wide, kernel=1),
-            ConvNormLReLU(wide, wide, depthwise=True),
+            ConvNormLReLU(inputs, wide, kernel=1, eps=eps),
+            ConvNormLReLU(wide, wide, depthwise=True, eps=eps),
             nn.Conv2d(wide, outputs, 1, bias=False),
-            nn.GroupNorm(1, outputs),
+            nn.GroupNorm(1, outputs, eps),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,14 +108,13 @@ class AnimeGan2Generator(Reference):
     def __init__(self, config: AnimeGan2Config) -> None:
         super().__init__()
         self.config = config
-        self.block_a = nn.Sequential(
-            ConvNormLReLU(3, 32, kernel=7), ConvNormLReLU(32, 64, stride=2), ConvNormLReLU(64, 64)
-        )
-        self.block_b = nn.Sequential(ConvNormLReLU(64, 128, stride=2), ConvNormLReLU(128, 128))
-        blocks = [InvertedResBlock(128 if i == 0 else 256, 256) for i in range(BLOCKS)]
-        self.block_c = nn.Sequential(ConvNormLReLU(128, 128), *blocks, ConvNormLReLU(256, 128))
-        self.block_d = nn.Sequential(ConvNormLReLU(128, 128), ConvNormLReLU(128, 128))
-        self.block_e = nn.Sequential(ConvNormLReLU(128, 64), ConvNormLReLU(64, 64), ConvNormLReLU(64, 32, kernel=7))
+        layer = partial(ConvNormLReLU, eps=config.eps)
+        blocks = [InvertedResBlock(128 if i == 0 else 256, 256, config.eps) for i in range(BLOCKS)]
+        self.block_a = nn.Sequential(layer(3, 32, kernel=7), layer(32, 64, stride=2), layer(64, 64))
+        self.block_b = nn.Sequential(layer(64, 128, stride=2), layer(128, 128))
+        self.block_c = nn.Sequential(layer(128, 128), *blocks, layer(256, 128))
+        self.block_d = nn.Sequential(layer(128, 128), layer(128, 128))
+        self.block_e = nn.Sequential(layer(128, 64), layer(64, 64), layer(64, 32, kernel=7))
         self.out_layer = nn.Sequential(nn.Conv2d(32, 3, 1, bias=False), nn.Tanh())
 
     def forward(self, image: Tensor) -> Tensor:
@@ -115,15 +125,6 @@ class AnimeGan2Generator(Reference):
 
 
 # Folded -----------------------------------------------------------------------------------------------------------
-
-
-def even_kernel(weight: Tensor) -> Tensor:
-    """Rewrite 12: a convolution 3x3 of stride 2 with a border of one line right and below = one of 4x4 with a border of
-    one on every side, whose first row and column are zero.
-
-    weight (k, c, 3, 3). Returns (k, c, 4, 4).
-    """
-    return F.pad(weight, (1, 0, 1, 0))
 
 
 def places() -> dict[str, tuple[str, str]]:
@@ -183,10 +184,11 @@ class FoldedAnimeGan2(FoldedNetwork):
 
     def graph(self, ops: Operations[Picture, Value, Style], image: Picture) -> tuple[Picture, Picture | None]:
         def stage(x: Value, place: str, pad: int, *, depthwise: bool = False) -> Value:
-            weights, stride = self.stages[place], 2 if place in HALVING else 1
-            return ops.stage(
-                x, weights, StageOptions(stride=stride, relu=True, slope=SLOPE, pad=pad, depthwise=depthwise)
+            stride = 2 if place in HALVING else 1
+            options = StageOptions(
+                stride=stride, depthwise=depthwise, eps=self.config.eps, relu=True, slope=SLOPE, pad=pad
             )
+            return ops.stage(x, self.stages[place], options)
 
         x = ops.normalise(image, pad=3)
         for place, pad in {"stem": 1, "a1": 1, "a2": 1, "b0": 1, "b1": 1, "c0": 0}.items():
@@ -195,7 +197,8 @@ class FoldedAnimeGan2(FoldedNetwork):
             apart = stage(stage(x, f"c{i}_wider", 1), f"c{i}_apart", 0, depthwise=True)
             narrower = self.stages[f"c{i}_narrower"]
             added, pad = (None if i == 1 else x), (1 if i == BLOCKS else 0)
-            x = ops.stage(apart, narrower, StageOptions(residual_border=0, pad=pad), residual=added)
+            options = StageOptions(eps=self.config.eps, residual_border=0, pad=pad)
+            x = ops.stage(apart, narrower, options, residual=added)
         x = stage(x, f"c{BLOCKS + 1}", 0)
         x = ops.double(x, pad=1, pad_mode="reflect", grid=self.config.upsample)
         x = stage(stage(x, "d0", 1), "d1", 0)
@@ -215,11 +218,23 @@ class AnimeGan2(Architecture[AnimeGan2Config]):
     title = "AnimeGANv2"
     config = AnimeGan2Config
     anchors = ("block_a.0.1.weight",)
+    tensorflow = InTensorFlow(
+        scope="generator/G_MODEL",
+        anchor="A/Conv/weights",
+        variables=lambda _: variable_names(BLOCKS),
+        depthwise=[depthwise_kernel(i) for i in range(1, 1 + BLOCKS)],
+        counts_steps=False,
+    )
 
     def understand(self, path: Path, tensors: Tensors, hints: Hints) -> Understood[AnimeGan2Config]:
         config = AnimeGan2Config(upsample=hints.upsample or "align-corners")
         note = (f"doubled {config.upsample}, as asked for",) if hints.upsample else (UNLESS_CHOSEN,)
         return Understood(config=config, tensors=tensors, notes=note, chosen=f"upsample={config.upsample}")
+
+    def understand_variables(self, path: Path, tensors: Tensors, hints: Hints) -> Understood[AnimeGan2Config]:
+        config = AnimeGan2Config(upsample=hints.upsample or "tensorflow", eps=TENSORFLOW_EPS, img_size=TENSORFLOW_SIZE)
+        note = f"doubled {config.upsample}, as asked for" if hints.upsample else "doubled as TensorFlow 1 does"
+        return Understood(config=config, tensors=tensors, notes=(note,), chosen=f"upsample={config.upsample}")
 
     def configured(self, settings: Mapping[str, Any], side: int) -> AnimeGan2Config:
         return AnimeGan2Config(**dict(settings) | {"img_size": side})

@@ -46,10 +46,6 @@ class CutConfig(ResnetConfig):
     """A doubling is a blur and a convolution; otherwise a transposed convolution (`--no_antialias_up`)."""
 
     @property
-    def eight_bits(self) -> bool:
-        return False
-
-    @property
     def layers(self) -> tuple[int, int]:
         return 3 + self.blur_down, 3 + self.blur_up
 

@@ -8,11 +8,16 @@ NAMED_IN_MESSAGES = 3
 ITS_GENERATOR = "the generator is in the file with net_G in its name"
 ITS_BOTH = "the generators are in the gen_*.pt beside it"
 OF_BOTH = 'a direction takes tensors of both: expected gen_*.pt as its training saves it, {"a": ..., "b": ...}'
+OF_DRIT = "of which a direction takes enc_c, enc_a and gen: expected the file as its training saves it"
 NEIGHBOURS = (
     (r"(^|\.)HourGlass\d", "it looks like a part of a photo2cartoon generator"),
     (r"^[ab]\.enc_content\.|(^|\.)(enc_style|mlp)\.model\.", f"it looks like one domain of MUNIT, and {OF_BOTH}"),
     (r"(^|\.)enc_content\.", "it looks like CUT's netG resnet_cat, which isn't served; expected resnet_9blocks"),
-    (r"(^|\.)enc_[ca]\.", "it looks like a DRIT network"),
+    (r"(^|\.)enc_c\.conv\.", "it looks like MDMM, the network of DRIT's authors for many domains, which isn't served"),
+    (
+        r"(^|\.)(enc_[ca]|conv_share|dec_share|dec[AB]\d|mlp[AB]|(conv|fc)_[AB]|model_[ab])\.",
+        f"it looks like a part of DRIT, {OF_DRIT}",
+    ),
     (r"(^|\.)enc\.model\.", f"it looks like one domain of UNIT, and {OF_BOTH}"),
     (r"(^|\.)cnns\.\d+\.\d+\.conv\.", f"it looks like the discriminators of UNIT or MUNIT (dis_*.pt); {ITS_BOTH}"),
     (r"(^|\.)state\.\d+\.exp_avg", f"it looks like the state of an optimiser (optimizer.pt); {ITS_BOTH}"),
@@ -29,7 +34,16 @@ NEIGHBOURS = (
     (r"(^|\.)(scale\d+_)?layer\d+\.\d+\.", f"it looks like a discriminator of pix2pixHD; {ITS_GENERATOR}"),
     (r"(^|\.)model\.0\.(weight|bias)$", f"it looks like a discriminator of CycleGAN, pix2pix or CUT; {ITS_GENERATOR}"),
     (r"(^|\.)model\.\d+\.", "it looks like a part of a CycleGAN, pix2pix or CUT network"),
-    (r"^generator(_[AB])?/", "it looks like a TensorFlow network"),
+    (r"^generator/G_MODEL/b\d/", "it looks like AnimeGAN's first generator, which isn't served; expected AnimeGANv2's"),
+    (
+        r"^generator/G_MODEL/(Conv|res\d)",
+        "it looks like AnimeGANv2's light generator (generator_lite.py), which isn't served",
+    ),
+    (r"^generator/G_MODEL/", "it looks like a part of an AnimeGANv2 generator"),
+    (r"^generator/(base|support|main)/", "it looks like AnimeGANv3's generator, which isn't served"),
+    (r"^generator/(Conv|block_\d)", "it looks like a part of a generator of white-box cartoonization"),
+    (r"^generator(_[AB])?/", "it looks like another TensorFlow network"),
+    (r"^disc(riminator|_)", "it looks like a discriminator; the generator is in another checkpoint"),
 )
 """What in a tensor's name tells a network of another kind."""
 

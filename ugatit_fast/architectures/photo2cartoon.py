@@ -427,7 +427,7 @@ class FoldedPhoto2Cartoon(FoldedNetwork):
         for i in range(3):
             made = ops.preactivated(made, self.stages[f"{place}_{i}"])
             parts.append(made)
-        return ops.spread(x, parts)
+        return ops.joined_onto(x, parts)
 
 
 def places() -> Sequence[str]:

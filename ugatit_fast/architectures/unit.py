@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from ugatit_fast.architectures.architecture import Architecture, Understood
+from ugatit_fast.architectures.architecture import Architecture, T, Understood
 from ugatit_fast.architectures.unit_tensors import UnitTensors, anchors_of, source_and_target
 from ugatit_fast.choices import ArchitectureName, Direction, Hints, Sides
 from ugatit_fast.fold import row_kernels
@@ -294,7 +294,7 @@ class Unit(Architecture[UnitConfig]):
     both_ways = True
     encoder: ClassVar[str] = "enc"
 
-    def towards(self, direction: Direction, tensors: Tensors) -> dict[str, Tensor]:
+    def towards(self, direction: Direction, tensors: Mapping[str, T]) -> dict[str, T]:
         return source_and_target(direction, tensors, self.encoder)
 
     def understand(self, path: Path, tensors: Tensors, hints: Hints) -> Understood[UnitConfig]:

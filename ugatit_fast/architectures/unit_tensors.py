@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ugatit_fast.architectures.architecture import T
 from ugatit_fast.choices import Direction
 from ugatit_fast.errors import CheckpointError
 
@@ -35,7 +36,7 @@ def anchors_of(encoder: str) -> tuple[str, ...]:
     return tuple(f"a.{wrapper}{encoder}.model.0.conv.weight" for wrapper in WRAPPERS)
 
 
-def source_and_target(direction: Direction, tensors: Mapping[str, Tensor], encoder: str) -> dict[str, Tensor]:
+def source_and_target(direction: Direction, tensors: Mapping[str, T], encoder: str) -> dict[str, T]:
     """The tensors of one direction, without their domains' names, from those of both domains."""
     source, target = DOMAINS[direction]
     tensors = {WRAPPED.sub(r"\1.", name): tensor for name, tensor in tensors.items()}

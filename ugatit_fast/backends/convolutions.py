@@ -27,7 +27,6 @@ from ugatit_fast.kernels.convolution_schedule import (
 )
 from ugatit_fast.kernels.padding import interior
 from ugatit_fast.kernels.schedule import Gpu
-from ugatit_fast.model import EPS
 
 Way = ConvolutionTile | None
 """How a layer runs: by ours with a tile, or by cuDNN."""
@@ -176,5 +175,5 @@ class ChosenOperations(TorchOperations):
         gamma, beta = own_style(weights) if style is None else self.ready(style)
         return adalin_from_partials(
             *convolved, x.shape[3], tile.rows * tiles, tile.channels, phases, gamma, beta, weights.rho, weights.bias,
-            residual, options.relu, options.pad, options.pad_mode, options.unbiased, EPS,
+            residual, options.relu, options.pad, options.pad_mode, options.unbiased, options.eps,
         )  # fmt: skip

@@ -453,11 +453,14 @@ def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKi
     )
 
 
-def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool) -> Precision:
+def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool, by_rows: bool = True) -> Precision:
     """What an engine is built in where a precision is asked for, or only that it be fast: then eight bits on a CPU that
     gains by them, and what the runtime takes by itself everywhere else.
+
+    by_rows: whether the network is written as pixel rows, of which some eight bits are.
     """
-    if precision is None and fast and "int8" in runtime.forms and not runtime.on_gpu and byte_products():
+    gains = fast and not runtime.on_gpu and (by_rows or runtime.forms.get("int8") != "rows")
+    if precision is None and gains and "int8" in runtime.forms and byte_products():
         return "int8"
     return precision or runtime.default_precision
 

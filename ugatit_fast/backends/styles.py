@@ -2,6 +2,7 @@
 
 The encoder runs once a style, not once a picture, and needs NumPy alone, so that it is the same beside every runtime:
 convolutions with reflected borders and ReLU, the mean over pixels, and one linear layer (MUNIT, arXiv 1804.04732).
+Beside two of them there may be a shortcut, and the ReLU may have a slope below zero (DRIT++, arXiv 1905.01270).
 """
 
 import base64
@@ -49,12 +50,17 @@ def style_seen(engine: Path, picture: "Pixels") -> Style:
         raise EngineError(f"{engine} has a damaged style encoder ({error}); build it again") from error
     if not tensors:
         raise EngineError(f"{engine} has no style encoder, which sees the style of a picture; give a seed or numbers")
-    layers = len(tensors) // 2
-    kernels = [(tensors[f"{STYLE_ENCODER}.{i}.kernel"], tensors[f"{STYLE_ENCODER}.{i}.bias"]) for i in range(layers)]
+    last = sum(name.endswith(".kernel") for name in tensors) - 1
     x = picture.astype(np.float32) / np.float32(127.5) - 1
-    for kernel, bias in kernels[:-1]:
-        x = convolved(x, kernel, bias)
-    kernel, bias = kernels[-1]
+    made: list[NDArray[np.float32]] = []
+    for i in range(last):
+        layer = f"{STYLE_ENCODER}.{i}"
+        y = convolved(x, tensors[f"{layer}.kernel"], tensors[f"{layer}.bias"])
+        if f"{layer}.shortcut" in tensors:
+            y += halved(made[-2]) @ tensors[f"{layer}.shortcut"][:, :, 0, 0].T
+        made = [*made[-1:], y]
+        x = np.maximum(y, y * tensors.get(f"{layer}.slope", np.float32(0)))
+    kernel, bias = (tensors[f"{STYLE_ENCODER}.{last}.{name}"] for name in ("kernel", "bias"))
     style: Style = kernel[:, :, 0, 0] @ x.mean(axis=(0, 1), dtype=np.float64).astype(np.float32) + bias
     return style
 
@@ -71,7 +77,7 @@ def encoder_of(engine: Path) -> Mapping[str, NDArray[np.float32]]:
 
 
 def convolved(x: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
-    """ReLU of a convolution with a reflected border: of 7x7 in place, of 4x4 to half the sides. x (h, w, c)."""
+    """A convolution with a reflected border: of 4x4 to half the sides, of others in place. x (h, w, c)."""
     outputs, _, size, _ = kernel.shape
     stride = 2 if size == 4 else 1
     pad = (size - stride) // 2
@@ -80,4 +86,12 @@ def convolved(x: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray
     matrix = kernel.reshape(outputs, -1).T
     rows = max(1, BAND_BYTES // (4 * windows.shape[1] * matrix.shape[0]))
     bands = [windows[i : i + rows].reshape(-1, matrix.shape[0]) @ matrix for i in range(0, len(windows), rows)]
-    return np.maximum(np.concatenate(bands) + bias, 0).reshape(*windows.shape[:2], outputs)
+    return (np.concatenate(bands) + bias).reshape(*windows.shape[:2], outputs)
+
+
+def halved(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of four pixels; a last line that has no neighbour is left out. x (h, w, c)."""
+    height, width = x.shape[0] // 2, x.shape[1] // 2
+    fours = x[: 2 * height, : 2 * width].reshape(height, 2, width, 2, -1)
+    means: NDArray[np.float32] = fours.mean(axis=(1, 3))
+    return means

@@ -8,7 +8,10 @@
     torch_pickle.py    the pickle in it, nothing of it executed
     zip_torch_file.py  its archives, packed again or unpacked, too
     old_torch_file.py  the files that PyTorch wrote before 1.6, without reading them whole
-    tensorflow.py      the TensorFlow repository's variables                     (github.com/taki0112/UGATIT)
+    tensorflow.py      TensorFlow's checkpoints: whose, and those whose variables are a network's tensors
+    tensorflow_ugatit.py  U-GAT-IT's                                             (github.com/taki0112/UGATIT)
+    tensorflow_names.py   what its variables are called
+    tensorflow_variables.py  the variables of one generator
     own_file.py        our safetensors, in and out
     layout.py          what the tensors themselves say
     sanity.py          does it draw pictures?

@@ -65,7 +65,7 @@ def read_checkpoint(
         raise
     if smoothing is not None and checkpoint.smoothing is None:
         raise CheckpointError(
-            f"{local} is no TensorFlow checkpoint; smoothing is a choice for those only: leave it out"
+            f"{local} is no TensorFlow checkpoint of U-GAT-IT; smoothing is a choice for those only: leave it out"
         )
     check_layout(checkpoint)
     check_finite(checkpoint)

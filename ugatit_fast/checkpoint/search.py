@@ -152,7 +152,9 @@ def candidates_of(state: Found, among: Sequence[Architecture[Config]]) -> list[C
         prefixes = [prefix for prefix in owners if name.startswith(prefix)]
         if prefixes:
             owner = max(prefixes, key=len)
-            owned[owner][name.removeprefix(owner)] = leaf
+            own = name.removeprefix(owner)
+            if own.startswith(owners[owner].parts):
+                owned[owner][own] = leaf
     return [
         Candidate(".".join(filter(None, (*state.path, prefix.rstrip(".")))), tensors, owners[prefix])
         for prefix, tensors in owned.items()

@@ -1,254 +1,96 @@
-"""The TensorFlow repository's checkpoints: the same network in other conventions, all of them settled here.
+"""TensorFlow's checkpoints: which generator is in one, and how to read those whose variables are a network's tensors.
 
-    convolutions are (h, w, in, out), linear layers (in, out), and features are flattened in the order h, w, c
-    layers have biases, the encoder's norms an affine map, and variances are biased: `GeneratorConfig` says so
-    one layer makes both class-activation maps, of weight kernel + bias; before 2019-08-20, the kernel alone. The
-        logits, which no picture depends on, become other numbers
-    with `--smoothing` AdaLIN uses clip(rho - 0.1, 0, 1) for rho; what is kept here is what it uses
-    generator_B translates A to B
+U-GAT-IT's has other conventions than the published PyTorch code (`tensorflow_ugatit`). Of the other families, each
+variable is one tensor under another name (`InTensorFlow`):
 
-Only the generator's own variables are read: the optimiser's moments and the discriminators are most of a file.
+    convolutions are (h, w, in, out), or (h, w, c, 1) where each channel has its own
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ugatit_fast.architectures.foreign import some
-from ugatit_fast.architectures.ugatit import about_size, check_size, infer_style_inputs
+from ugatit_fast.architectures import ARCHITECTURES, Architecture
+from ugatit_fast.architectures.architecture import InTensorFlow
+from ugatit_fast.architectures.foreign import kin
 from ugatit_fast.checkpoint.contents import Checkpoint
-from ugatit_fast.checkpoint.tensorflow_names import (
-    ATTENTION_BIAS,
-    ATTENTION_KERNEL,
-    FIRST_STYLE_KERNEL,
-    OLD_LOGIT_LAYER,
-    variable_names,
-)
-from ugatit_fast.checkpoint.told import Asked
-from ugatit_fast.choices import Direction
+from ugatit_fast.checkpoint.search import Candidate, Choice
+from ugatit_fast.checkpoint.tensorflow_ugatit import directions_in, from_ugatit
+from ugatit_fast.checkpoint.tensorflow_variables import FORMAT, Variables, all_names, number_in, parts_besides
+from ugatit_fast.checkpoint.told import Asked, checkpoint_of, refuse_idle
+from ugatit_fast.choices import Hints
 from ugatit_fast.errors import CheckpointError
-from ugatit_fast.model import GeneratorConfig
+from ugatit_fast.model import Config
 from ugatit_fast.tensor_bundle import TensorBundle
 from ugatit_fast.tensor_bundle.bundle import AnyArray
 
-SCOPES: dict[Direction, str] = {"A2B": "generator_B", "B2A": "generator_A"}
-SLOT = re.compile(r"(.*/)?(Adam|Adam_1|beta[12]_power|beta[12]_power_1)")
-"""What the optimiser stores beside the variables."""
-RUN_FOLDER = re.compile(r"UGATIT.*_\d+resblock_\d+dis_.*?(_smoothing)?")
-"""The repository names a run's folder after its options; `_smoothing` comes last."""
-SMOOTHING_SHIFT = 0.1
-LARGEST_RHO_OF_OLD = 0.9
-"""Before 2019-08-14, when smoothing came, rho was clipped here. Since then it starts at 1."""
+READ = tuple(one for one in ARCHITECTURES if one.tensorflow or one.name == "ugatit")
+"""The families whose checkpoints are read, U-GAT-IT's as the only one whose variables aren't tensors."""
 
 
 def from_tensorflow(path: Path, asked: Asked, smoothing: bool | None, verify: bool) -> Checkpoint:
     """One generator of a checkpoint, named in any way that `find_prefix` takes.
 
-    smoothing: None decides by the folder's name or, where that says nothing, by rho. verify: also compare the
-    checksums of the generator's variables.
+    smoothing: of U-GAT-IT's; see there. verify: also compare the checksums of the generator's variables.
     """
     with TensorBundle.open(path) as bundle:
-        directions = directions_in(bundle)
         if asked.network:
             raise CheckpointError(
                 f"{bundle.prefix} is TensorFlow's, whose generators are told by --direction; leave --network out"
             )
-        chosen: Direction = asked.direction or directions[0]
-        if chosen not in directions:
-            raise CheckpointError(
-                f"{bundle.prefix} has no {SCOPES[chosen]}, only {SCOPES[directions[0]]}; ask for the other --direction"
-            )
-        source = Variables(bundle, SCOPES[chosen])
-        if verify:
-            source.verify()
-        config = source.config()
-        shared = OLD_LOGIT_LAYER[0] not in source.names
-        source.check_names(config)
-        tensors = source.tensors(config)
-        smoothing, reason = decide_smoothing(bundle.prefix, tensors, smoothing)
-        if smoothing:
-            tensors |= {name: (tensors[name].double() - SMOOTHING_SHIFT).clamp(0, 1) for name in adalin_rhos(tensors)}
-        step = re.fullmatch(r".*-(\d+)", bundle.prefix.name)
-        return Checkpoint(
-            path=bundle.index_file,
-            format="TensorFlow checkpoint",
-            direction=chosen,
-            directions=directions,
-            config=config,
-            tensors=tensors,
-            dropped=parts_besides(SCOPES[chosen], all_names(bundle)),
-            step=int(step[1]) if step else None,
-            notes=(
-                f"smoothing is {'on (AdaLIN uses rho - 0.1)' if smoothing else 'off (AdaLIN uses rho)'}, {reason}",
-                f"attention weights are {'kernel + bias' if shared else 'the kernel alone, as before 2019-08-20'}",
-                *(
-                    [f"it is the only generator in the file: {chosen}"]
-                    if (asked.direction, chosen) == (None, "B2A")
-                    else []
-                ),
-                *about_size(config),
-            ),
-            smoothing=smoothing,
-            size_bytes=bundle.size_bytes(),
-        )
+        architecture = family_in(bundle, asked.hints)
+        if architecture.tensorflow is None:
+            refuse_idle(bundle.prefix, architecture, "", asked.hints)
+            return from_ugatit(bundle, asked, smoothing, verify)
+        return from_variables(bundle, architecture, architecture.tensorflow, asked, verify)
 
 
-def all_names(bundle: TensorBundle) -> list[str]:
-    return [*bundle.entries, *bundle.unreadable]
-
-
-def directions_in(bundle: TensorBundle) -> tuple[Direction, ...]:
+def family_in(bundle: TensorBundle, hints: Hints) -> Architecture[Config]:
+    """The family that the names of the variables tell. CheckpointError where they tell none, or one not asked for."""
     names = all_names(bundle)
-    found: tuple[Direction, ...] = tuple(
-        direction for direction, scope in SCOPES.items() if any(name.startswith(f"{scope}/") for name in names)
-    )
-    if not found:
+    found = next((one for one in READ if is_of(bundle, names, one)), None)
+    if found is None:
+        what = kin(names) if names else "there are no variables in it"
+        titles = ", ".join(one.title for one in READ)
+        raise CheckpointError(f"{bundle.prefix} holds no generator of {titles} as TensorFlow saves it: {what}")
+    if hints.architecture not in (None, found.name):
         raise CheckpointError(
-            f"{bundle.prefix} is no checkpoint of U-GAT-IT: expected variables under generator_B/ or generator_A/, "
-            f"found {some(names) if names else 'none at all'}"
+            f"{bundle.prefix} holds a generator of {found.title}; leave --architecture {hints.architecture} out"
         )
     return found
 
 
-def parts_besides(scope: str, names: Iterable[str]) -> tuple[str, ...]:
-    """What else a checkpoint holds: its other networks by name, the optimiser's state as one."""
-    networks = {name.partition("/")[0] for name in names if not SLOT.fullmatch(name)} - {scope}
-    return (*sorted(networks), *(("the optimiser's state",) if any(map(SLOT.fullmatch, names)) else ()))
+def is_of(bundle: TensorBundle, names: Collection[str], architecture: Architecture[Config]) -> bool:
+    saved = architecture.tensorflow
+    return bool(directions_in(bundle)) if saved is None else f"{saved.scope}/{saved.anchor}" in names
 
 
-class Variables:
-    """The variables of one generator in an open checkpoint, called by their names within its scope."""
-
-    def __init__(self, bundle: TensorBundle, scope: str) -> None:
-        self.bundle, self.scope = bundle, scope
-        self.names = {
-            name.removeprefix(f"{scope}/")
-            for name in all_names(bundle)
-            if name.startswith(f"{scope}/") and not SLOT.fullmatch(name)
-        }
-
-    def verify(self) -> None:
-        """Compare every checksum."""
-        for name in sorted(self.names):
-            self.bundle.read(f"{self.scope}/{name}", verify=True)
-        self.bundle.close()  # pages that were read count as memory of ours while they are mapped
-
-    def config(self) -> GeneratorConfig:
-        """Channels, blocks and options, from the shapes and from which variables there are."""
-        ch = self.shape("conv/conv2d/kernel", 4)[3]
-        inputs = self.shape(FIRST_STYLE_KERNEL, 2)[0]
-        light, img_size = infer_style_inputs(self.bundle.prefix, f"{self.scope}/{FIRST_STYLE_KERNEL}", inputs, ch)
-        n_res = len({name.partition("/")[0] for name in self.names if name.startswith("adaptive_resblock")})
-        check_size(self.bundle.prefix, ch, n_res)
-        return GeneratorConfig(
-            ch=ch,
-            n_res=n_res,
-            light=light,
-            img_size=img_size,
-            bias="conv/conv2d/bias" in self.names,
-            affine_encoder="ins_norm/gamma" in self.names,
-            unbiased=False,
-        )
-
-    def shape(self, name: str, rank: int) -> tuple[int, ...]:
-        entry = self.bundle.entries.get(f"{self.scope}/{name}")
-        if entry is None or len(entry.shape) != rank:
-            found = "it is missing" if entry is None else f"its shape is {entry.shape}"
-            raise CheckpointError(
-                f"{self.bundle.prefix} is not a generator of the TensorFlow UGATIT: expected {self.scope}/{name} "
-                f"with {rank} dimensions, but {found}"
-            )
-        return entry.shape
-
-    def check_names(self, config: GeneratorConfig) -> None:
-        """Every variable that the generator needs, and no other."""
-        wanted = {*variable_names(config).values(), ATTENTION_KERNEL}
-        if OLD_LOGIT_LAYER[0] in self.names:
-            wanted |= {name for name in OLD_LOGIT_LAYER if name in self.names}
-        elif config.bias:
-            wanted.add(ATTENTION_BIAS)
-        differences = (("lacks", wanted - self.names), ("also has", self.names - wanted))
-        parts = [f"{kind} {some(sorted(names))}" for kind, names in differences if names]
-        if parts:
-            raise CheckpointError(
-                f"{self.bundle.prefix}: {self.scope} is not the generator of the TensorFlow UGATIT: it "
-                + " and ".join(parts)
-            )
-
-    def tensors(self, config: GeneratorConfig) -> dict[str, Tensor]:
-        """The generator's state dict, rho as stored. What is computed here is float64, all else of the type stored."""
-        names = variable_names(config)
-        if not config.light:
-            del names["FC.0.weight"]
-        tensors = {ours: converted(ours, self.read(theirs)) for ours, theirs in names.items()}
-        attention = converted("gap_fc.weight", self.read(ATTENTION_KERNEL)).double()
-        if ATTENTION_BIAS in self.names and OLD_LOGIT_LAYER[0] not in self.names:
-            attention = attention + converted("gap_fc.bias", self.read(ATTENTION_BIAS))
-        tensors |= {"gap_fc.weight": attention, "gmp_fc.weight": attention.clone()}
-        if not config.light:
-            tensors["FC.0.weight"] = self.first_style_weight(config)
-        return tensors
-
-    def read(self, name: str) -> AnyArray:
-        array = self.bundle.read(f"{self.scope}/{name}")
-        self.check_type(name, array)
-        return array
-
-    def check_type(self, name: str, array: AnyArray) -> None:
-        if not np.issubdtype(array.dtype, np.floating):
-            raise CheckpointError(
-                f"{self.bundle.prefix}: {self.scope}/{name} is {array.dtype}; expected floating point weights"
-            )
-
-    def first_style_weight(self, config: GeneratorConfig) -> Tensor:
-        """The first style layer's weight of a full generator, its inputs brought from the order h, w, c into c, h, w.
-
-        A gigabyte: read a row of pixels at a time, so that it is in memory once.
-        """
-        pixels, outputs = config.img_size // 4, self.shape(FIRST_STYLE_KERNEL, 2)[1]
-        inputs = pixels * config.bottleneck_channels  # of one row of pixels
-        rows = self.bundle.read_rows(f"{self.scope}/{FIRST_STYLE_KERNEL}", inputs)
-        first = next(rows)
-        self.check_type(FIRST_STYLE_KERNEL, first)
-        weight = np.empty((outputs, config.bottleneck_channels, pixels, pixels), first.dtype)
-        weight[:, :, 0] = first.reshape(pixels, -1, outputs).transpose(2, 1, 0)
-        for i, row in enumerate(rows, start=1):
-            weight[:, :, i] = row.reshape(pixels, -1, outputs).transpose(2, 1, 0)
-        return torch.from_numpy(weight.reshape(outputs, -1))
+def from_variables(
+    bundle: TensorBundle, architecture: Architecture[Config], saved: InTensorFlow, asked: Asked, verify: bool
+) -> Checkpoint:
+    """The generator of a family whose variables are its tensors."""
+    source = Variables(bundle, saved.scope)
+    if verify:
+        source.verify()
+    names = saved.variables(source.names)
+    source.check_names(names.values(), f"{architecture.title}'s generator as published")
+    found = architecture.understand_variables(bundle.prefix, tensors_of(source, names, saved), asked.hints)
+    refuse_idle(bundle.prefix, architecture, found.chosen, asked.hints)
+    choice = Choice(Candidate("", {}, architecture), (), parts_besides(saved.scope, all_names(bundle)))
+    checkpoint = checkpoint_of(bundle.index_file, FORMAT, choice, asked, found)
+    step = number_in(bundle) if saved.counts_steps else None
+    return replace(checkpoint, step=step, size_bytes=bundle.size_bytes())
 
 
-def converted(ours: str, array: AnyArray) -> Tensor:
-    """A variable in PyTorch's conventions: (out, in, h, w), (out, in), and rho, gamma, beta (1, c, 1, 1)."""
+def tensors_of(source: Variables, names: Mapping[str, str], saved: InTensorFlow) -> dict[str, Tensor]:
+    return {ours: converted(source.read(theirs), ours in saved.depthwise) for ours, theirs in names.items()}
+
+
+def converted(array: AnyArray, depthwise: bool) -> Tensor:
+    """A variable in PyTorch's conventions: kernels (out, in, h, w), or (c, 1, h, w)."""
     if array.ndim == 4:
-        array = array.transpose(3, 2, 0, 1)
-    elif array.ndim == 2:
-        array = array.T
-    elif array.ndim == 1 and ours.endswith((".rho", ".gamma", ".beta")):
-        array = array[None, :, None, None]
+        array = array.transpose(2, 3, 0, 1) if depthwise else array.transpose(3, 2, 0, 1)
     return torch.from_numpy(array.copy(order="C"))
-
-
-def adalin_rhos(tensors: Iterable[str]) -> list[str]:
-    return [name for name in tensors if re.fullmatch(r"UpBlock1_\d+\.norm[12]\.rho", name)]
-
-
-def decide_smoothing(prefix: Path, tensors: dict[str, Tensor], asked: bool | None) -> tuple[bool, str]:
-    """Whether AdaLIN takes 0.1 off rho, and what says so."""
-    if asked is not None:
-        return asked, "as asked for"
-    largest = max((float(tensors[name].max()) for name in adalin_rhos(tensors)), default=1.0)
-    if run := RUN_FOLDER.fullmatch(prefix.absolute().parent.name):
-        smoothing, reason = run[1] is not None, "by the folder's name"
-        if smoothing and largest <= LARGEST_RHO_OF_OLD:
-            reason += f", though no rho is above {LARGEST_RHO_OF_OLD}, as before 2019-08-14: compare --smoothing no"
-        return smoothing, reason
-    if largest > LARGEST_RHO_OF_OLD:
-        return (
-            True,
-            f"the repository's default, and some rho is {largest:.3g}; if it was trained without: --smoothing no",
-        )
-    return False, f"since no rho is above {LARGEST_RHO_OF_OLD}, as before 2019-08-14; if not: --smoothing yes"

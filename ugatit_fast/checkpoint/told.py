@@ -31,17 +31,20 @@ class Asked:
 def understood(path: Path, choice: Choice, asked: Asked) -> Understood[Config]:
     """Read the tensors of the generator that was found, and what they say."""
     architecture: Architecture[Config] = choice.candidate.architecture
-    every: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in choice.candidate.tensors.items()}
-    tensors = architecture.towards(asked.direction or "A2B", every)
+    wanted = architecture.towards(asked.direction or "A2B", choice.candidate.tensors)
+    tensors: Mapping[str, Tensor] = {name: leaf.read() for name, leaf in wanted.items()}
     found = architecture.understand(path, tensors, asked.hints)
-    refuse_idle(path, architecture, found, asked.hints)
+    refuse_idle(path, architecture, found.chosen, asked.hints)
     return found
 
 
-def refuse_idle(path: Path, architecture: Architecture[Config], found: Understood[Config], hints: Hints) -> None:
-    """CheckpointError for a hint that decides nothing about this network: it was meant for another."""
+def refuse_idle(path: Path, architecture: Architecture[Config], chosen: str, hints: Hints) -> None:
+    """CheckpointError for a hint that decides nothing about this network: it was meant for another.
+
+    chosen: as `Understood.chosen`.
+    """
     given = [name for name in DECIDING if getattr(hints, name) is not None]
-    if idle := next((name for name in given if f"{name}=" not in found.chosen), None):
+    if idle := next((name for name in given if f"{name}=" not in chosen), None):
         raise CheckpointError(
             f"{path} is a generator of {architecture.title}, about which {idle} {getattr(hints, idle)} decides "
             "nothing; leave it out, or check the file"

@@ -1,15 +1,16 @@
 """`ugatit-fast compare`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from ugatit_fast.commands.arguments import Output, Size, options, phase_bars, say
 from ugatit_fast.commands.ready import EngineFlags, engine_for
 from ugatit_fast.commands.tables import show
-from ugatit_fast.errors import InputError, UgatitFastError
+from ugatit_fast.errors import UgatitFastError
 from ugatit_fast.study.options import CompareOptions
 from ugatit_fast.train.evaluation.protocols import Measure
 
@@ -22,11 +23,12 @@ class CompareFlags(CompareOptions):
     """The options as people type them."""
 
     size: Size = CompareOptions.size
+    style: Annotated[
+        tuple[str, ...], Parameter(show_default=False, metavar="[NAME=]STYLE", allow_leading_hyphen=True)
+    ] = CompareOptions.style
 
 
 COMPARED, MEASURED, FLAGS = CompareFlags(), Measure(), EngineFlags()
-LABELLED = re.compile(r"([^/\\:=]+)=(.+)", re.DOTALL)
-"""NAME=ENGINE; an address with a query, and a path with = in a folder's name, are none."""
 
 
 def compare_command(
@@ -36,7 +38,7 @@ def compare_command(
     target: Path | None = None,
     compared: Annotated[CompareFlags, options()] = COMPARED,
     measured: Annotated[Measure, options()] = MEASURED,
-    flags: Annotated[EngineFlags, options()] = FLAGS,
+    flags: Annotated[EngineFlags, options(without=["style"])] = FLAGS,
 ) -> int:
     """Translate photos by several methods, into a page that shows them side by side, with figures.
 
@@ -46,6 +48,7 @@ def compare_command(
     ```
     ugatit-fast compare selfie2anime.zip half.onnx --photos holiday/ -o report
     ugatit-fast compare a=selfie2anime.onnx b=half.onnx --photos me.jpg -o two
+    ugatit-fast compare gen_01000000.pt --photos me.jpg --style 1 --style 2 -o s
     ```
 
     Parameters
@@ -61,8 +64,11 @@ def compare_command(
     """
     from ugatit_fast.study.compare import Target, compare
     from ugatit_fast.study.figures import markdown
+    from ugatit_fast.study.names import labels_of
+    from ugatit_fast.study.styles import asked_of
 
     names = labels_of(methods)
+    asked_of(compared.style, [name for name, _ in names])  # a slip is said before an engine is built
     compared = replace(compared, target_name=compared.target_name or listed_target([weights for _, weights in names]))
     found = [ready(name, weights, flags) for name, weights in names]
     asked = None if target is None else Target(target, measured)
@@ -71,8 +77,8 @@ def compare_command(
             found, photos, output, compared, flags.loading, target=asked, say=say_failure, on_progress=progress
         )
     show(markdown(comparison), str(output / "index.html"))
-    photos_done = len(comparison.photos)
-    done = f"{len(comparison.made())} of {len(found)} methods, {photos_done} photo{'s' * (photos_done != 1)}"
+    made, photos_done = len(comparison.made()), len(comparison.photos)
+    done = f"{made} of {len(comparison.methods)} methods, {photos_done} photo{'s' * (photos_done != 1)}"
     wrong = len(comparison.failures)
     print(f"{done}, {wrong} went wrong" if wrong else done)
     print(f"look at {output / 'index.html'}")
@@ -98,38 +104,3 @@ def ready(name: str, weights: str, flags: EngineFlags) -> "Named":
         return Named(name, engine_for(weights, flags), weights)
     except UgatitFastError as error:
         return Named(name, error, weights)
-
-
-def labels_of(methods: Sequence[str]) -> list[tuple[str, str]]:
-    """Each method's name and weights: the name given, or that of the file with as much of its path as tells it apart.
-
-    Raises InputError for a name that is empty.
-    """
-    split = [given(method) for method in methods]
-    unnamed = [PurePath(weights) for name, weights in split if name is None]
-    labels: list[tuple[str, str]] = []
-    for name, weights in split:
-        labels.append((apart(PurePath(weights), unnamed) if name is None else name, weights))
-    return labels
-
-
-def given(method: str) -> tuple[str | None, str]:
-    labelled = None if Path(method).exists() else LABELLED.fullmatch(method)
-    if labelled is None:
-        return None, method
-    name = " ".join(labelled[1].split())
-    if not name or not name.isprintable():
-        raise InputError(f"{method!r} gives a method no name that can be read; expected NAME=ENGINE")
-    return name, labelled[2]
-
-
-def apart(path: PurePath, among: Sequence[PurePath]) -> str:
-    """The last parts of a path, without suffix: as many as no other of `among` ends in."""
-    for count in range(1, len(path.parts) + 1):
-        if sum(tail(other, count) == tail(path, count) for other in among) < 2:
-            return tail(path, count)
-    return str(path)  # the same twice: refused by its name
-
-
-def tail(path: PurePath, count: int) -> str:
-    return PurePath(*path.parts[-count:]).with_suffix("").as_posix() if path.name else str(path)

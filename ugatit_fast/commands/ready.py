@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from ugatit_fast.choices import Direction, Loading
 from ugatit_fast.commands.arguments import Named, phase_bars, say
@@ -11,6 +14,8 @@ from ugatit_fast.export.options import ReadyOptions
 @dataclass(frozen=True, kw_only=True)
 class EngineFlags(Loading, ReadyOptions):
     """How an engine is come by and how it is loaded, as people type it."""
+
+    style: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = Loading.style  # -1,0.5,... is one
 
     def __post_init__(self) -> None:
         Loading.__post_init__(self)

@@ -5,6 +5,7 @@ engines, photos -> compare -> report: pictures, times, distances -> page, table
 
 report.py       what a comparison leaves in its folder, read and written
 compare.py      the run: engines and photos -> report
+styles.py       methods and the styles they are asked for in -> columns
 timing.py       times of engines that take turns
 distance.py     pictures -> KID and FID of each method
 figures.py      report -> figures for people, CSV

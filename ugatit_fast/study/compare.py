@@ -41,6 +41,7 @@ from ugatit_fast.study.report import (
     remove_stale,
     write_report,
 )
+from ugatit_fast.study.styles import asked_of, in_styles
 from ugatit_fast.study.timing import interleaved
 from ugatit_fast.train.evaluation.protocols import Measure
 from ugatit_fast.translate.framing import Framing
@@ -91,29 +92,41 @@ def compare(
 ) -> Comparison:
     """Translate the photos by every method, into a report in the folder `out`; what went wrong is in its `failures`.
 
-    photos: as `find_images` takes them. say: called with each failure as it happens. A run that was cut off goes on.
+    photos: as `find_images` takes them. loading: its style is one more of `options.style`. say: called with each
+    failure as it happens. A run that was cut off goes on.
 
-    Raises InputError for fewer than two methods or methods of one name, where there are no photos, for a folder that
-    isn't ours to write to, and where there is a target and it can't be measured against; and what is wrong where no
-    method can be opened.
+    Raises InputError for fewer than two methods or methods of one name, for what is no style of a method, where there
+    are no photos, for a folder that isn't ours to write to, and where there is a target and it can't be measured
+    against; and what is wrong where no method can be opened.
     """
-    refuse_names(named)
+    before = claim(out)
+    columns = columns_of(named, options, loading, before)
     sources = sources_of(photos)
     refuse_output_among_inputs([photos, *([str(target.pictures)] if target else [])], out)
-    before = claim(out)
     if target:
         from ugatit_fast.study.distance import refuse_unmeasurable  # takes PyTorch
 
         refuse_unmeasurable(target.pictures, target.measure, say)
     with ExitStack() as stack:
         run = Run(out, options, loading, say, on_progress)
-        run.open(named, stack)
+        run.open(columns, stack)
         run.begin(photos, sources, before)
         run.translate(sources)
         run.time(sources)
     if target:
         run.measure(target)
     return run.finish()
+
+
+def columns_of(
+    named: Sequence[Named], options: CompareOptions, loading: Loading, before: Comparison | None
+) -> list[Named]:
+    """Each method in each of its styles."""
+    said = [*options.style, *([loading.style] if loading.style is not None else [])]
+    names = [method.name for method in before.methods] if before else []
+    columns = in_styles(named, asked_of(said, [one.name for one in named]), names, trust_plan=loading.trust_plan)
+    refuse_names(columns)
+    return columns
 
 
 def sources_of(photos: str) -> list[Source]:

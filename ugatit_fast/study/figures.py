@@ -11,15 +11,20 @@ from ugatit_fast.study.report import TABLE, Comparison, Method
 NOTHING = "–"
 
 
-def heading_of(metrics: list[str]) -> list[str]:
-    """What `row_for_people` has under each other."""
-    return ["method", *metrics, "family", "picture", "ms", "file", "runs as"]
+def heading_of(comparison: Comparison) -> list[str]:
+    """What `rows_for_people` have under each other."""
+    style = ["style"] if has_styles(comparison) else []
+    return ["method", *metrics_of(comparison), "family", *style, "picture", "ms", "file", "runs as"]
+
+
+def has_styles(comparison: Comparison) -> bool:
+    """Whether any method draws in styles."""
+    return any(method.engine and method.engine.style for method in comparison.methods)
 
 
 def markdown(comparison: Comparison) -> str:
     """A table for people."""
-    metrics = metrics_of(comparison)
-    return table(heading_of(metrics), [row_for_people(method, metrics) for method in comparison.methods])
+    return table(heading_of(comparison), rows_for_people(comparison))
 
 
 def metrics_of(comparison: Comparison) -> list[str]:
@@ -27,8 +32,14 @@ def metrics_of(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(found.metric for method in comparison.methods for found in method.distances))
 
 
-def row_for_people(method: Method, metrics: list[str]) -> list[str]:
-    """Its name, a figure for each metric, and size, time, size of file and what runs it."""
+def rows_for_people(comparison: Comparison) -> list[list[str]]:
+    """Of each method its name, a figure for each metric, family, style, size, time, size of file and what runs it."""
+    metrics, styles = metrics_of(comparison), has_styles(comparison)
+    return [row_for_people(method, metrics, styles) for method in comparison.methods]
+
+
+def row_for_people(method: Method, metrics: list[str], styles: bool) -> list[str]:
+    """styles: whether there is a column of them."""
     engine = method.engine
     distances = {found.metric: found for found in method.distances}
     measured = [
@@ -38,11 +49,12 @@ def row_for_people(method: Method, metrics: list[str]) -> list[str]:
         for metric in metrics
     ]
     if engine is None:
-        return [method.name, *measured, *[NOTHING] * 5]
+        return [method.name, *measured, *[NOTHING] * (5 + styles)]
     return [
         method.name,
         *measured,
         engine.architecture or NOTHING,
+        *([engine.style.said if engine.style else NOTHING] if styles else []),
         f"{engine.width} × {engine.height}",
         NOTHING if method.times is None else milliseconds(method.times.median_ms),
         f"{engine.bytes / 1e6:.1f} MB",
@@ -66,6 +78,8 @@ def write_table(folder: Path, comparison: Comparison) -> None:
             "data_set",
             "method",
             *facts,
+            "style",
+            "style numbers",
             "pictures",
             "median_ms",
             "p5_ms",
@@ -80,6 +94,8 @@ def write_table(folder: Path, comparison: Comparison) -> None:
         times, distances = method.times, {found.metric: found for found in method.distances}
         row: list[object] = [comparison.data_set, method.name]
         row += [getattr(method.engine, fact) if method.engine else None for fact in facts]
+        style = method.engine and method.engine.style
+        row += [style.said, ",".join(map(str, style.numbers))] if style else [None] * 2
         row += [sum(comparison.has(method, photo) for photo in comparison.photos)]
         row += [times.median_ms, times.p5_ms, times.p95_ms, times.samples] if times else [None] * 4
         row += [comparison.machine]

@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from ugatit_fast.backends.base import Images
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.choices import Loading
+from ugatit_fast.engine import EngineSpec
 from ugatit_fast.errors import InputError, UgatitFastError
 from ugatit_fast.study.names import sha256_of
 from ugatit_fast.study.options import FEWEST_METHODS
-from ugatit_fast.study.report import Engine
-from ugatit_fast.translator import Translates, Translator, describe_engine
+from ugatit_fast.study.report import Engine, Style
+from ugatit_fast.translator import Translated, Translates, Translator
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,24 @@ class Named:
     """Its file; or why there is none."""
     weights: str = ""
     """What was named, where that isn't the file."""
+    style: Style | None = None
+    """That it is to draw in; None where it draws in one only."""
+
+
+class InStyle:
+    """An engine in one of its styles; others may draw in others with it."""
+
+    heatmap = False
+
+    def __init__(self, translator: Translator, style: Style) -> None:
+        self.translator, self.style = translator, np.array(style.numbers, np.float32)
+
+    @property
+    def spec(self) -> EngineSpec:
+        return self.translator.spec
+
+    def translate(self, images: Images) -> Translated:
+        return self.translator.translate(images, self.style)
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,20 @@ class Opened:
     engine: Engine
     translator: Translates
     size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An engine that has run once, for as many methods as it is."""
+
+    engine: Engine
+    translator: Translator
+    size: tuple[int, int]
+
+    def drawing(self, style: Style | None) -> Opened:
+        if style is None:
+            return Opened(self.engine, self.translator, self.size)
+        return Opened(replace(self.engine, style=style), InStyle(self.translator, style), self.size)
 
 
 def refuse_names(named: Sequence[Named]) -> None:
@@ -47,16 +83,20 @@ def open_all(
 ) -> tuple[dict[str, Opened], dict[str, UgatitFastError]]:
     """The engines by their methods' names, and what is wrong with the others. Raises what is wrong where none opens.
 
+    An engine of several methods is loaded once.
     size: (height, width) for those that serve any. stack: closes them.
     """
     opened: dict[str, Opened] = {}
+    loaded: dict[Path, Loaded] = {}
     refused: dict[str, UgatitFastError] = {}
     for one in named:
         try:
             if isinstance(one.engine, UgatitFastError):
                 raise one.engine
-            with libraries_needed():
-                opened[one.name] = load(one.engine, size, loading, stack)
+            if one.engine not in loaded:
+                with libraries_needed():
+                    loaded[one.engine] = load(one.engine, size, loading, stack)
+            opened[one.name] = loaded[one.engine].drawing(one.style)
         except UgatitFastError as error:
             refused[one.name] = error
     if not opened:
@@ -64,16 +104,14 @@ def open_all(
     return opened, refused
 
 
-def load(file: Path, wanted: tuple[int, int] | None, loading: Loading, stack: ExitStack) -> Opened:
-    """An engine that has run once. Raises as `Translator` does, and InputError for a size that it doesn't serve."""
-    styled = describe_engine(file, loading.trust_plan).style_length > 0  # others draw in one style only
+def load(file: Path, wanted: tuple[int, int] | None, loading: Loading, stack: ExitStack) -> Loaded:
+    """Raises as `Translator` does, and InputError for a size that it doesn't serve."""
     translator = Translator(
         file,
         device=loading.device,
         threads=loading.threads,
         tune=loading.tune,
         trust_plan=loading.trust_plan,
-        style=loading.style if styled else None,
     )
     stack.callback(translator.close)
     spec = translator.spec
@@ -93,7 +131,7 @@ def load(file: Path, wanted: tuple[int, int] | None, loading: Loading, stack: Ex
         width=size[1],
         device=translator.device,
     )
-    return Opened(engine, translator, size)
+    return Loaded(engine, translator, size)
 
 
 def of_all(refused: Mapping[str, UgatitFastError]) -> UgatitFastError:

@@ -21,6 +21,9 @@ class CompareOptions:
     target_name: str | None = None
     """What translations are to look like, in the plural, such as "anime faces": page and study say it. Known of weights
     that are on the list, and of the pair in the package."""
+    style: tuple[str, ...] = ()
+    """Of methods that draw in styles (MUNIT): a seed, such as 7; numbers, with commas between them; or a picture.
+    NAME=STYLE is of the method of that name alone. Several times: a column each. Seed 0 unless given."""
     rounds: int = 7
     """Rounds in which every method translates one photo against the clock; 0 leaves times out."""
 

@@ -10,7 +10,7 @@ from string import Template
 
 from ugatit_fast.files import written_whole
 from ugatit_fast.media.folders import PAGE
-from ugatit_fast.study.figures import heading_of, metrics_of, row_for_people
+from ugatit_fast.study.figures import heading_of, rows_for_people
 from ugatit_fast.study.report import METHODS, PHOTOS, REPORT, TABLE, Comparison, Method, Photo
 from ugatit_fast.translate.gallery import failure_list, link_to
 from ugatit_fast.version import __version__
@@ -64,11 +64,10 @@ def explained(comparison: Comparison) -> list[str]:
 
 
 def figures_table(comparison: Comparison) -> str:
-    metrics = metrics_of(comparison)
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heading_of(metrics))
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heading_of(comparison))
     rows = []
-    for method in comparison.methods:
-        name, *cells = (escape(text) for text in row_for_people(method, metrics))
+    for row in rows_for_people(comparison):
+        name, *cells = map(escape, row)
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
     return f"<thead><tr>{head}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody>"
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ugatit_fast.bench.results import Spread, decode
 from ugatit_fast.choices import Direction, EngineKind, Fit, Precision
@@ -29,8 +29,21 @@ ANSWERS = "answers.jsonl"
 
 
 @dataclass(frozen=True)
+class Style:
+    """What an engine drew in that draws in styles."""
+
+    said: str
+    """A seed or numbers as people say them, or the name of a picture, whose style it is."""
+    numbers: tuple[float, ...]
+    """What it comes to."""
+
+
+@dataclass(frozen=True)
 class Engine:
     """What ran."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("style",)
+    """What reports of before don't have."""
 
     file: str
     """Its name, without folders."""
@@ -45,6 +58,8 @@ class Engine:
     """Pixels that it translated at."""
     width: int
     device: str
+    style: Style | None = None
+    """None where it draws in one only."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +249,9 @@ def kept(folder: Path, before: Comparison, after: Comparison) -> Iterator[Path]:
             yield from (picture_file(folder, method, photo) for photo in photos)
 
 
-def maker_of(method: Method) -> tuple[str, int, int] | None:
+def maker_of(method: Method) -> tuple[object, ...] | None:
     """What makes two methods one, whatever they are called."""
     engine = method.engine
-    return None if engine is None else (engine.sha256, engine.height, engine.width)
+    if engine is None:
+        return None
+    return engine.sha256, engine.height, engine.width, engine.style.numbers if engine.style else None

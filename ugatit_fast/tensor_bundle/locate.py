@@ -10,7 +10,8 @@ FOLDERS_DOWN = 3  # archives unpack to NAME/checkpoint/MODEL_DIR/
 LISTED = 6
 
 MEMBER = re.compile(r"(?P<prefix>.+)\.(index|meta|data-[0-9]{5,}-of-[0-9]{5,})", re.DOTALL)
-NUMBERED = re.compile(r"(?P<stem>.*)-(?P<step>[0-9]+)", re.DOTALL)
+NUMBERED = re.compile(r"(?P<stem>.*)-(?P<step>[0-9]+)(\.ckpt)?", re.DOTALL)
+"""`UGATIT.model-1000000`, and `Hayao-64.ckpt`."""
 
 
 def find_prefix(path: Path) -> Path:
