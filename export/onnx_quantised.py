@@ -7,6 +7,7 @@ Each phase is a convolution of its own whose border is where it needs one: cut o
 around, they would be copied once more, in float32.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,21 @@ class QuantisedConvolutions(ConvolutionOperations):
     def joined(self, skipped: str, x: str) -> str:
         return self.bordered(super().joined(self.interior(skipped), self.interior(x)), *self.frames[x])
 
+    def preactivated(self, x: str, weights: StageWeights) -> str:
+        return self.borderless(super().preactivated(self.interior(x), weights))
+
+    def joined_onto(self, x: str, parts: Sequence[str]) -> str:
+        return self.borderless(super().joined_onto(self.interior(x), parts))
+
+    def pooled(self, x: str) -> str:
+        return self.borderless(super().pooled(self.interior(x)))
+
+    def doubled_onto(self, x: str, skipped: str) -> str:
+        return self.borderless(super().doubled_onto(self.interior(x), self.interior(skipped)))
+
+    def borderless(self, x: str) -> str:
+        return self.bordered(x, 0)
+
     def halve(self, x: str, *, pad: int, pad_mode: str) -> str:
         return super().halve(self.whole(x), pad=pad, pad_mode=pad_mode)
 
@@ -131,6 +147,10 @@ class QuantisedConvolutions(ConvolutionOperations):
         return self.interior(x)
 
     def low(self, x: str) -> str:
+        return self.interior(x)
+
+    def wide(self, x: str) -> str:
+        """Everything that isn't bytes is float32."""
         return self.interior(x)
 
     def whole(self, x: str) -> str:

@@ -71,11 +71,6 @@ class Photo2CartoonConfig(Config):
         return False
 
     @property
-    def eight_bits(self) -> bool:
-        """Its hourglasses normalise before they convolve, in the way of rounding, and have few channels."""
-        return False
-
-    @property
     def words(self) -> str:
         return f"{'light' if self.light else f'full {self.img_size}x{self.img_size}'}, ngf {self.ngf}"
 
