@@ -109,7 +109,7 @@ def build_engine(
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
-    in_bytes = has_bytes(runtime, source.config.bytes_by_rows)
+    in_bytes = has_bytes(runtime, source.config.by_rows)
     if fast and asked is None and not in_bytes:
         runtime = RUNTIMES[choose_backend(backend, say, device=device)]
         precision = precision_of(runtime, asked, fast=False)

@@ -231,8 +231,8 @@ class ConvolutionOperations(ActivationWriter):
         mean = self.node("ReduceMean", self.interior(content), self.builder.integers(*self.layout.plane), keepdims=0)
         inner = self.linear(mean, self.stored(weights, "content_first"), weights, "content_bias")
         rows = self.node("Reshape", self.node("Relu", inner), self.builder.integers(0, heads, 1, channels))
-        matrices = weights.content_second.transpose(1, 2)[None].numpy()
-        by_content = self.node("MatMul", rows, self.builder.constant(matrices, weights.name("content_second")))
+        products = self.node("Mul", rows, self.stored(weights, "content_second"))  # no matrices' for Turing: `turing`
+        by_content = self.node("ReduceSum", products, self.builder.integers(3), keepdims=0)
         flat = self.node("Reshape", by_content, self.builder.integers(0, heads * channels))
         numbers = self.node("Add", self.style_numbers(attended, weights), flat)
         return [self.norms.style(part) for part in self.split(numbers, heads // 2, axis=1)]

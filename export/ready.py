@@ -126,7 +126,7 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
         opened.path, wanted.direction, network=wanted.network, hints=wanted.hints, smoothing=wanted.smooths
     )
     kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=wanted.fast)
-    fast = wanted.fast and has_bytes(RUNTIMES[kind], source.config.bytes_by_rows)
+    fast = wanted.fast and has_bytes(RUNTIMES[kind], source.config.by_rows)
     if fast != wanted.fast:
         kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision)
     runtime = RUNTIMES[kind]

@@ -55,11 +55,6 @@ class Config(ABC):
         return True
 
     @property
-    def bytes_by_rows(self) -> bool:
-        """Whether it has eight bits as rows of pixels, too, which it always has as convolutions."""
-        return self.by_rows
-
-    @property
     def style_length(self) -> int:
         """Numbers in the style that it draws in; 0 where there is only one."""
         return 0

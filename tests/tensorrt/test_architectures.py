@@ -110,6 +110,8 @@ def test_tensorrt_for_rtx_builds_and_a_stand_in_runs_them(
     """Any size, from the smallest that the network takes."""
     path = tmp_path / "x.rtx"
     options = ("--backend", "tensorrt-rtx", "--size", str(SIDE), "--batch", "1,2", "--precision", "fp32")
+    if checkpoint.config.architecture == "photo2cartoon":  # in float32 for Turing, 1.7.1 runs into std::bad_alloc
+        options += ("--gpu", "sm_86,sm_89,sm_120")
     code, _, err = real_rtx.call(under_rtx.command, "build-engine", checkpoint.path, "-o", path, *options)
     assert code == 0, err
     batches = [random_pictures(2, SIDE, SIDE), random_pictures(1, 48, 64)]

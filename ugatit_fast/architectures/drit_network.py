@@ -41,11 +41,6 @@ class DritConfig(Config):
         return self.img_size
 
     @property
-    def bytes_by_rows(self) -> bool:
-        """Its 1x1 convolutions and constant channels have no rows of bytes."""
-        return False
-
-    @property
     def style_length(self) -> int:
         return self.style_dim
 

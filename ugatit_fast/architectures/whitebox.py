@@ -53,7 +53,7 @@ class WhiteboxConfig(Config):
 
     @property
     def by_rows(self) -> bool:
-        """Rows have no LeakyReLU."""
+        """Rows have no filter."""
         return False
 
     @property

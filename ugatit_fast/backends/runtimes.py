@@ -463,7 +463,7 @@ def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool) -
 
 
 def has_bytes(runtime: Runtime, by_rows: bool) -> bool:
-    """Whether the eight bits that a runtime has are there of a generator, too. by_rows: `Config.bytes_by_rows`."""
+    """Whether the eight bits that a runtime has are there of a generator, too. by_rows: `Config.by_rows`."""
     return by_rows or runtime.forms.get("int8") != "rows"
 
 
