@@ -76,6 +76,8 @@ def test_their_convolutions_of_bytes_are_kernels_of_bytes(
     real_tensorrt: Real, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     """The scale behind some, mostly where no norm follows, is part of another kernel."""
+    if checkpoint.config.architecture == "photo2cartoon":
+        pytest.skip("its many convolutions take long to build")
     path = tmp_path / "x.engine"
     said, places = real_tensorrt.call(under_real.eight_bit_engine, checkpoint.path, path, "int8", (SIDE, SIDE))
     assert places > 0
