@@ -16,6 +16,7 @@ from ugatit_fast.backends.runtimes import (
     Runtime,
     article,
     choose_backend,
+    has_bytes,
     open_backend,
     precision_of,
     runtime_of,
@@ -108,8 +109,13 @@ def build_engine(
     source = (
         checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint, direction, network=network)
     )
-    precision = precision_of(runtime, asked, fast=fast, by_rows=source.config.by_rows)
-    if precision in EIGHT_BITS and runtime.forms[precision] == "rows" and not source.config.by_rows:
+    in_bytes = has_bytes(runtime, eight_bits=source.config.eight_bits, by_rows=source.config.by_rows)
+    if fast and asked is None and not in_bytes:
+        runtime = RUNTIMES[choose_backend(backend, say, device=device)]
+        precision = precision_of(runtime, asked, fast=False)
+    if precision in EIGHT_BITS and not source.config.eight_bits:
+        raise InputError(f"a {source.architecture.title} generator has no form in eight bits; choose fp32 or fp16")
+    if precision in EIGHT_BITS and not in_bytes:
         raise InputError(
             f"{article(runtime.kind)} engine in eight bits is of pixel rows, and a {source.architecture.title} "
             "generator isn't written as those; choose fp32 or fp16, or --backend openvino, which has it in eight bits"

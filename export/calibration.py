@@ -1,7 +1,9 @@
 """Photos -> what each convolution of the folded network reads of them: the ranges that eight-bit scales are made from.
 
 From minimum to maximum, never clipped: what is rare is what a norm makes large, and clipping 0.01 % at either end costs
-3 to 5 dB. The sample photos are always among the photos, because `verify` knows those and no others.
+3 to 5 dB. The sample photos are always among the photos, because `verify` knows those and no others. Ranges are also
+those of a picture of one colour: without variance a network computes with its shifts alone, and may come to values that
+no photo has.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +30,8 @@ MOST_PHOTOS = 100
 """Of a folder, evenly spread over it: ranges hardly grow beyond, and each photo takes a second."""
 FEWEST_STYLES = 64
 """That a network which draws in styles is seen in: what its decoder reads is as large as the style makes it."""
+GREY = 128
+"""Of the picture of one colour. Where a norm follows the first convolution, all colours are one."""
 STYLE = "style"
 """The place of the first linear layer, which only a full generator has in eight bits."""
 
@@ -49,12 +53,14 @@ class Reading:
         """Over the photos of both."""
         photos = self.photos + other.photos
         return replace(
-            self,
-            low=np.minimum(self.low, other.low),
-            high=np.maximum(self.high, other.high),
+            self.reaching(other),
             made=((self.made * self.photos + other.made * other.photos) / photos).astype(np.float32),
             photos=photos,
         )
+
+    def reaching(self, other: "Reading") -> "Reading":
+        """With the range of both."""
+        return replace(self, low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
 
     def scaled(self, factors: NDArray[np.float32]) -> "Reading":
         """Where each channel that is read was multiplied by a factor, and the kernels divided by it."""
@@ -80,7 +86,7 @@ def calibration_pictures(
     """The sample photos and up to `MOST_PHOTOS` of a folder, cropped and resized to `size` (height, width): uint8
     (h, w, 3) each.
 
-    Photos that can't be read, and those of one colour, which say nothing about ranges, are left out and counted.
+    Photos that can't be read, and those of one colour, which `calibrate` has anyway, are left out and counted.
     Raises InputError where the folder can't be read or nothing in it can be used.
     """
     pictures = [fit_image(load_image(photo), size, "crop") for photo in sample_photos()]
@@ -167,7 +173,10 @@ def calibrate(folded: FoldedNetwork, pictures: Sequence[Pixels], progress: Phase
         progress("calibrating", 0, len(pictures))
         for done, _ in enumerate(drawn(folded, operations, pictures), start=1):
             progress("calibrating", done, len(pictures))
-    return Calibration(operations.seen, len(pictures))
+        plain = ReadingOperations.of(folded.stem)
+        list(drawn(folded, plain, [np.full_like(pictures[0], GREY)]))
+    readings = {place: reading.reaching(plain.seen[place]) for place, reading in operations.seen.items()}
+    return Calibration(readings, len(pictures))
 
 
 def drawn(folded: FoldedNetwork, operations: TorchOperations, pictures: Iterable[Pixels]) -> Iterator[Tensor]:

@@ -9,6 +9,7 @@ the factor). 2 dB on the shipped pair, whose kernels have bits to spare: one sca
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +32,17 @@ MOST_APART = 1e3
 """Of two channels' factors: a channel that is hardly used gets no more bits than that."""
 
 
+class Given(NamedTuple):
+    """A part of what an MLP makes of a style: the `number`th of parts of so many `vectors` of the activation's
+    channels, gamma and beta of a norm, or a shift alone.
+    """
+
+    mlp: str
+    layers: int
+    number: int
+    vectors: int
+
+
 @dataclass
 class Activation:
     """One that has one factor a channel throughout, with all that makes it and all that reads it.
@@ -46,8 +58,8 @@ class Activation:
     """Whether somebody reads it who can't divide."""
     styled: bool = False
     """Whether the style scales it, and reads it."""
-    given: list[tuple[str, int]] = field(default_factory=list)
-    """Of a style that comes with the pictures, the MLP and the number of each norm that it scales."""
+    given: list["Given"] = field(default_factory=list)
+    """What the style that comes with the pictures makes of it."""
     read_by: list[str] = field(default_factory=list)
     joined: "Activation | None" = None
     """The one that it turned out to be."""
@@ -106,7 +118,7 @@ class Wiring:
         else:
             x.itself().read_by.append(weights.prefix)
         made = self.new()
-        if style is None:
+        if style is None or not options.norm:
             (made.normed if options.norm else made.plain).append(weights.prefix)
         for other in (style, residual):
             if other is not None:
@@ -127,8 +139,7 @@ class Wiring:
         return self.unscaled()
 
     def with_constants(self, x: Activation, more: int, shift: Activation | None = None, *, pad_mode: str) -> Activation:
-        x.itself().fixed = True
-        return self.unscaled()
+        return self.of_fixed(x, *([shift] if shift else []))
 
     def preactivated(self, x: Activation, weights: StageWeights) -> Activation:
         return self.of_fixed(x)
@@ -175,13 +186,16 @@ class Wiring:
         return made
 
     def given_styles(self, weights: MlpWeights, count: int) -> list[Activation]:
-        made = [self.new() for _ in range(count)]
-        for number, one in enumerate(made):
-            one.given.append((weights.prefix, number))
-        return made
+        return self.given_parts(weights, count, 2)
 
     def given_shifts(self, weights: MlpWeights, count: int) -> list[Activation]:
-        return self.given_styles(weights, count)
+        return self.given_parts(weights, count, 1)
+
+    def given_parts(self, weights: MlpWeights, count: int, vectors: int) -> list[Activation]:
+        made = [self.new() for _ in range(count)]
+        for number, one in enumerate(made):
+            one.given.append(Given(weights.prefix, weights.count, number, vectors))
+        return made
 
     def style(self, attended: Activation, weights: StyleWeights) -> Activation:
         attended.itself().styled = True
@@ -192,6 +206,8 @@ class Wiring:
 
     def to_image(self, x: Activation, weights: ConvolutionWeights, shift: Activation | None = None) -> None:
         x.itself().read_by.append(weights.prefix)
+        if shift is not None:
+            shift.itself().fixed = True
 
     def to_guided_image(self, x: Activation, weights: ConvolutionWeights, image: None) -> None:
         self.to_image(x, weights)
@@ -243,11 +259,12 @@ def scale_makers(tensors: dict[str, Tensor], activation: Activation, factors: Te
         tensors[f"{place}.weight"] = weight * factors.repeat(len(weight) // len(factors))[:, None, None, None]
         if f"{place}.bias" in tensors:
             tensors[f"{place}.bias"] = tensors[f"{place}.bias"] * factors
-    for place, number in activation.given:
-        rows = slice(2 * number * len(factors), 2 * (number + 1) * len(factors))  # gamma's, then beta's
-        for name in ("layer3", "bias3"):
-            tensor = tensors[f"{place}.{name}"]
-            tensor[rows] *= factors.repeat(2).reshape(-1, *[1] * (tensor.ndim - 1))
+    for given in activation.given:
+        length = given.vectors * len(factors)
+        for name in ("layer", "bias"):
+            tensor = tensors[f"{given.mlp}.{name}{given.layers}"]
+            rows = tensor[given.number * length : (given.number + 1) * length]
+            rows *= factors.repeat(given.vectors).reshape(-1, *[1] * (tensor.ndim - 1))
     if activation.styled:
         scale_style(tensors, factors)
 

@@ -195,6 +195,19 @@ class Int8RowOperations(RowOperations):
         self.unfinished[value] = Unfinished((value,), relu=False, apart=self.given_back(x, weights, 1))
         return Rows(value, self.raster_like(x), len(weights.weight))
 
+    def pointwise(self, x: Rows, weights: ConvolutionWeights | AttentionWeights) -> Rows:
+        place = weights.prefix
+        if self.eight.span(place) is None:
+            return super().pointwise(self.as_floats(x), weights)
+        levels, scale = eight_bit_kernels(weights.weight.numpy())
+        self.kernels(place, levels[:, :, 0, 0].T, scale)
+        value = self.multiplied(x, place, lambda rows: rows, self.less_means(place, self.eight.means[place]))
+        self.unfinished[value] = Unfinished((value,), relu=False)
+        return Rows(value, x.layout, len(levels))
+
+    def with_constants(self, x: Rows, more: int, shift: tuple[str, str] | None = None, *, pad_mode: str) -> Rows:
+        return super().with_constants(self.as_floats(x), more, shift, pad_mode=pad_mode)
+
     def strided_convolution(self, x: Rows, weights: StageWeights, *, norm: bool) -> Rows:
         place, weight = weights.prefix, weights.weight.numpy()
         outputs, inputs, size, _ = weight.shape
@@ -334,16 +347,18 @@ class Int8RowOperations(RowOperations):
         self.unfinished[made[0]] = Unfinished(made, relu)
         return Rows(made[0], x.layout, x.channels)
 
-    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
+    def moved(self, x: Rows, weights: StageWeights, bias: str | None, slope: float | None) -> Rows:
         pieces = self.pieces_of(x)
         piece = replace(x, layout=self.layout_of(x, pieces))
         apart = self.unfinished[x.value].apart if x.value in self.unfinished else ()
-        for constant in (self.means_of(weights, x.channels), self.optional(weights, "bias")):
+        for constant in (self.means_of(weights, x.channels), bias):
             if constant is not None:
                 pieces = tuple(self.per_channel("Add", piece, one, constant) for one in pieces)
         if apart:
             pieces = tuple(self.per_channel("Add", piece, one, own) for one, own in zip(pieces, apart, strict=True))
-        self.unfinished[pieces[0]] = Unfinished(pieces, relu)
+        if slope:  # where uint8 ends is no LeakyReLU
+            pieces = tuple(self.relu(one, slope) for one in pieces)
+        self.unfinished[pieces[0]] = Unfinished(pieces, slope == 0)
         return Rows(pieces[0], x.layout, x.channels)
 
     def pieces_of(self, x: Rows) -> tuple[str, ...]:

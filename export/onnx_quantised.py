@@ -94,8 +94,10 @@ class QuantisedConvolutions(ConvolutionOperations):
     def halve(self, x: str, *, pad: int, pad_mode: str) -> str:
         return super().halve(self.whole(x), pad=pad, pad_mode=pad_mode)
 
-    def double(self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel") -> str:
-        return super().double(self.interior(x), pad=pad, pad_mode=pad_mode, grid=grid)
+    def double(
+        self, x: str, *, pad: int, pad_mode: str, grid: Upsampling = "half-pixel", residual: str | None = None
+    ) -> str:
+        return super().double(self.interior(x), pad=pad, pad_mode=pad_mode, grid=grid, residual=residual)
 
     def given_back(self, x: str, place: str) -> list[str]:
         """What rounding took from each phase's kernels, times the mean of what they read, (n, c, 1, 1): a norm over one
@@ -140,6 +142,9 @@ class QuantisedConvolutions(ConvolutionOperations):
 
     def interior(self, x: str) -> str:
         return self.woven(self.phases.get(x, [x]))
+
+    def inside(self, x: str) -> str:
+        return self.interior(x)
 
     def low(self, x: str) -> str:
         return self.interior(x)

@@ -65,17 +65,15 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         elif options.stride == 2:
             convolved = self.strided_convolution(x, weights, norm=alone)
         elif weights.weight.shape[3] == 1:
-            convolved = self.pointwise(x, self.map_of(weights), len(weights.weight))
+            convolved = self.pointwise(x, weights)
         else:
             convolved = self.convolution(x, weights)
         convolved = replace(convolved, pad_mode=options.pad_mode)
         if options.norm:
             normalised = self.norm(convolved, weights, style, options.unbiased, options.relu)
-        elif style or options.slope:
-            bias = style[1] if style else self.optional(weights, "bias")
-            normalised = self.shifted(convolved, bias, options.slope if options.relu else None)
         else:
-            normalised = self.moved(convolved, weights, options.relu)
+            bias = style[1] if style else self.optional(weights, "bias")
+            normalised = self.moved(convolved, weights, bias, options.slope if options.relu else None)
         if residual is not None:
             normalised = self.added(residual, normalised)
         return replace(normalised, pad_mode=options.pad_mode)
@@ -89,7 +87,7 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         if options.norm:
             normalised = self.norm(up, weights, None, options.unbiased, options.relu)
         else:
-            normalised = self.moved(up, weights, options.relu)
+            normalised = self.moved(up, weights, self.optional(weights, "bias"), 0.0 if options.relu else None)
         return replace(normalised, pad_mode=options.pad_mode)
 
     def joined(self, skipped: Rows, x: Rows) -> Rows:
@@ -130,9 +128,9 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         return replace(self.doubled(x), pad_mode=pad_mode)
 
     def attend(self, x: Rows, weights: AttentionWeights, pad_mode: str) -> Rows:
-        matrix = self.map_of(weights)
+        self.map_of(weights)  # before the bias, as shipped engines have it
         bias = self.vector(weights, "bias")
-        attended = replace(self.pointwise(x, matrix, len(weights.weight)), pad_mode=pad_mode)
+        attended = replace(self.pointwise(x, weights), pad_mode=pad_mode)
         moved = bias if attended.constant is None else self.node("Add", attended.constant, bias)
         return self.rectified(attended, moved)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ugatit_fast.assets import SHIPPED_PAIR, shipped_engine
 from ugatit_fast.backends.extras import libraries_needed
 from ugatit_fast.backends.needs import nvidia_cards
-from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, is_engine, precision_of
+from ugatit_fast.backends.runtimes import BUILT, RUNTIMES, choose_backend, has_bytes, is_engine, precision_of
 from ugatit_fast.choices import Device, Direction, Hints, Precision, places_of
 from ugatit_fast.export.options import ReadyOptions
 from ugatit_fast.files import locked, make_folder, written_whole
@@ -126,8 +126,11 @@ def engine_of(found: Located, wanted: Wanted, say: Say, progress: Phased) -> Pat
         opened.path, wanted.direction, network=wanted.network, hints=wanted.hints, smoothing=wanted.smooths
     )
     kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision, fast=wanted.fast)
+    fast = wanted.fast and has_bytes(RUNTIMES[kind], eight_bits=source.config.eight_bits, by_rows=source.config.by_rows)
+    if fast != wanted.fast:
+        kind = choose_backend("auto", lambda _: None, device=wanted.device, precision=wanted.precision)
     runtime = RUNTIMES[kind]
-    precision = precision_of(runtime, wanted.precision, fast=wanted.fast, by_rows=source.config.by_rows)
+    precision = precision_of(runtime, wanted.precision, fast=fast)
     size = None if runtime.any_size and source.config.any_size else wanted.size
     wanted = replace(wanted, heatmap=wanted.heatmap and source.config.heatmap)
     understood = (wanted.hints, wanted.network, wanted.smooths)

@@ -72,11 +72,12 @@ class RowConvolutions(RowWriter):
         """Of a 1x1 convolution, what pixels are multiplied by."""
         return self.stored(weights.name("weight"), weights.weight.numpy()[:, :, 0, 0].T)
 
-    def pointwise(self, x: Rows, matrix: str, outputs: int) -> Rows:
+    def pointwise(self, x: Rows, weights: ConvolutionWeights | AttentionWeights) -> Rows:
         """1x1, in the order that the rows have."""
+        matrix = self.map_of(weights)
         value = self.node("MatMul", x.value, matrix)
         constant = None if x.constant is None else self.node("MatMul", x.constant, matrix)
-        return replace(x, value=value, channels=outputs, constant=constant)
+        return replace(x, value=value, channels=len(weights.weight), constant=constant)
 
     def up_convolution(self, x: Rows, weights: StageWeights) -> Rows:
         """All four phases as one 3x3 convolution at low resolution; a phase of 2x2 reads as many of its taps."""

@@ -53,12 +53,10 @@ class RowNorms(RowWriter):
             b = self.plus(self.node("Mul", layer_part, offset), beta)
         return a, b
 
-    def moved(self, x: Rows, weights: StageWeights, relu: bool) -> Rows:
-        """What follows a convolution without a normalisation: its bias, and ReLU."""
-        return self.shifted(x, self.optional(weights, "bias"), 0.0 if relu else None)
-
-    def shifted(self, x: Rows, bias: str | None, slope: float | None) -> Rows:
-        """The same with a bias that is given. slope: of the ReLU below zero; None for none."""
+    def moved(self, x: Rows, weights: StageWeights, bias: str | None, slope: float | None) -> Rows:
+        """What follows a convolution without a normalisation: a bias, and ReLU. slope: of that below zero; None for
+        none.
+        """
         b = bias if x.constant is None else self.plus(x.constant, bias)
         return replace(x, constant=b) if slope is None else self.rectified(x, b, slope)
 

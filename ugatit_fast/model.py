@@ -60,6 +60,11 @@ class Config(ABC):
         return False
 
     @property
+    def eight_bits(self) -> bool:
+        """Whether it has a form in eight bits: rows where it is written as those, and convolutions."""
+        return True
+
+    @property
     def style_length(self) -> int:
         """Numbers in the style that it draws in; 0 where there is only one."""
         return 0

@@ -18,7 +18,7 @@ def failures(results: Results, floor_psnr: float | None = None) -> list[str]:
 
 def failure_of(row: Row, floor_psnr: float | None) -> str | None:
     where = f"{row.contender} ({row.network.label})"
-    if row.status not in ("ok", "missing"):
+    if row.status not in ("ok", "missing", "skipped"):
         return f"{where}: {row.status}: {row.reason}"
     if floor_psnr is not None and row.psnr_db is not None and row.psnr_db < floor_psnr:
         return f"{where}: PSNR {row.psnr_db:.1f} dB, expected at least {floor_psnr:g}"

@@ -13,13 +13,16 @@ from time import perf_counter
 import numpy as np
 
 from ugatit_fast.backends.base import Images
+from ugatit_fast.backends.runtimes import BUILT
 from ugatit_fast.bench import clock
 from ugatit_fast.bench.contenders import Case, Contender
+from ugatit_fast.bench.networks import config_of
 from ugatit_fast.bench.pictures import POOL
 from ugatit_fast.bench.results import IDENTICAL_DB, Row, Settings, Throughput
 from ugatit_fast.bench.worker import ContenderFailed, Worker
 from ugatit_fast.choices import EIGHT_BITS
 from ugatit_fast.export.verify import Difference, difference
+from ugatit_fast.model import Config
 from ugatit_fast.progress import Say
 
 MAX_CALLS = 500
@@ -158,6 +161,8 @@ def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settin
     contender, limit = entry.contender, settings.limit_seconds
     if reason := contender.missing():
         raise ContenderFailed("missing", reason)
+    if no_such_engine(contender, config_of(case.network)):
+        raise ContenderFailed("skipped", f"a generator of {case.network.architecture} has no such form in eight bits")
     file = contender.file
     if contender.build is not None:
         with Worker() as builder:
@@ -177,6 +182,15 @@ def open_entry(entry: Entry, case: Case, reference: np.ndarray, settings: Settin
         check(entry, entry.worker.ask("translate", limit_seconds=limit), expected)
     each_ms, entry.steady = entry.worker.ask("settle", settings.turn_seconds, limit_seconds=limit)
     entry.calls = max(1, min(MAX_CALLS, round(settings.turn_seconds * 1e3 / each_ms)))
+
+
+def no_such_engine(contender: Contender, config: Config) -> bool:
+    """Whether it is an engine of ours in eight bits that `build_engine` would refuse for a generator."""
+    if contender.kind != "ours" or contender.precision not in EIGHT_BITS:
+        return False
+    kind = contender.build.options["kind"] if contender.build else None
+    of_rows = any(one.kind == kind and one.forms[contender.precision] == "rows" for one in BUILT)
+    return not config.eight_bits or (of_rows and not config.by_rows)
 
 
 def size_of(file: Path) -> int:

@@ -24,7 +24,7 @@ Status = Literal[
     "ok", "unfinished", "missing", "skipped", "failed", "wrong pictures", "timed out", "crashed", "out of memory"
 ]
 """unfinished: the run was stopped before this row had a round. missing: a library or device isn't here. skipped: the
-run's time was up before its turn came."""
+run's time was up before its turn came, or there is no such engine of the generator."""
 Kind = Literal["ours", "rival", "limit"]
 Target = Literal["cpu", "cuda"]
 Axis = Literal["batch", "side", "channels", "threads"]

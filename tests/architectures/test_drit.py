@@ -28,7 +28,7 @@ from ugatit_fast.checkpoint.convert import convert
 from ugatit_fast.choices import Direction, Form, Precision, drawn_style
 from ugatit_fast.cli import main
 from ugatit_fast.engine import read_spec
-from ugatit_fast.errors import CheckpointError, InputError
+from ugatit_fast.errors import CheckpointError
 from ugatit_fast.export.build import build_engine
 from ugatit_fast.export.stages import walk
 from ugatit_fast.export.verify import verify
@@ -36,6 +36,7 @@ from ugatit_fast.graph import TorchOperations
 from ugatit_fast.kernels.image import unit_range
 from ugatit_fast.kernels.padding import pad_reference
 from ugatit_fast.kernels.phases import interleave_phases
+from ugatit_fast.translator import Translator
 
 EXACT = 1e-12
 SIZES = [Sizes(), Sizes(0), Sizes(1, 2, 5)]
@@ -247,9 +248,19 @@ def test_it_costs_what_the_page_says(concat: bool, billions: float) -> None:
     assert f"folded {billions}" in PAGE
 
 
-def test_eight_bits_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a DRIT generator has no form in eight bits; choose fp32 or fp16"):
-        build_engine(saved(tmp_path, Sizes()), precision="int8", backend="onnxruntime")
+@pytest.mark.parametrize("sizes", WIDE, ids=str)
+def test_in_eight_bits_it_passes_its_gate_in_styles(sizes: Sizes, tmp_path: Path) -> None:
+    built = build_engine(saved(tmp_path, sizes), size=(32, 32), precision="int8", backend="onnxruntime")
+    assert built.difference.passes("int8")
+    eight = built.spec.eight_bits
+    assert eight is not None
+    places = 16 if sizes.concat else 36
+    assert len(eight.layers_in_float32) < places / 2
+    pictures = random_pictures(2, 32, 32)
+    with Translator(built.path) as translator:
+        first, second, again = (translator.run(pictures, style=seed) for seed in (1, 2, 1))
+    assert np.array_equal(first, again)
+    assert np.abs(first.astype(int) - second).mean() > 1
 
 
 def test_converted_and_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import fakes
-from ugatit_fast.bench.contenders import Case, Contender
-from ugatit_fast.bench.race import against_best_rival, race
+from ugatit_fast.architectures.unet import UnetConfig
+from ugatit_fast.bench.contenders import Case, Contender, ours
+from ugatit_fast.bench.race import against_best_rival, no_such_engine, race
 from ugatit_fast.bench.results import Network, Row, Settings, read_results
+from ugatit_fast.choices import BuiltKind
+from ugatit_fast.model import GeneratorConfig
 
 NETWORK = Network(ch=8, n_res=2, light=True, direction="A2B", height=16, width=16, batch=2, threads=1, weights="random")
 SETTINGS = Settings(rounds=3, turn_seconds=0.02, throughput_rounds=1, callers=2, limit_seconds=8.0, photos=0)
@@ -89,6 +92,19 @@ def test_rivals_are_skipped_when_the_time_to_open_is_over_and_ours_are_not(case:
     contenders = [replace(fakes.fake("right"), name="late"), replace(fakes.fake("right", "ours"), name="ours")]
     rows = race(contenders, case, reference(case), SETTINGS, lambda line: None, lambda rows: None, deadline=0.0)
     assert {row.contender: row.status for row in rows} == {"late": "skipped", "ours": "ok"}
+
+
+def test_ours_in_eight_bits_is_skipped_where_the_generator_has_no_such_form(case: Case) -> None:
+    filtered = replace(case, network=replace(NETWORK, architecture="whitebox", settings='{"channel": 8}'))
+    in_bytes = replace(fakes.fake("right", "ours"), precision="int8")
+    (row,) = rows_after(filtered, [in_bytes]).values()
+    assert (row.status, row.reason) == ("skipped", "a generator of whitebox has no such form in eight bits")
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("onnxruntime", True), ("openvino", False)])
+def test_eight_bits_of_rows_are_for_generators_written_as_rows(kind: BuiltKind, refused: bool) -> None:
+    assert no_such_engine(ours(kind, "int8"), UnetConfig()) is refused
+    assert not no_such_engine(ours(kind, "int8"), GeneratorConfig())
 
 
 def test_contenders_are_timed_in_interleaved_rounds(case: Case) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto
 
 from tests.conftest import LIGHT, random_generator
-from tests.export.test_int8_rows import eight_bits, psnr
+from tests.export.test_int8_rows import BY_CONVOLUTIONS, NETWORKS, eight_bits, in_turn, psnr
 from tests.export.test_onnx_graph import spec_of
 from ugatit_fast.assets import shipped_weights
 from ugatit_fast.backends import gpu
@@ -138,6 +138,17 @@ def test_onnx_runtime_is_the_emulation(precision: Precision, plugins: bool) -> N
         assert abs(psnr(made, exact) - psnr(emulated, exact)) < 1
         if count == 2:
             assert psnr(made, emulated) > psnr(made, exact) + 3
+
+
+@pytest.mark.parametrize("name", ["cut", "munit", *BY_CONVOLUTIONS])
+def test_other_generators_are_their_emulation_too(name: str) -> None:
+    eight, pictures = eight_bits((NETWORKS | BY_CONVOLUTIONS)[name]).for_tensor_cores(INT8), photos()
+    assert eight.has_bytes
+    model = model_of(eight, "int8")
+    onnx.checker.check_model(model, full_check=True)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    made = np.concatenate([session.run(None, feed)[0] for feed in in_turn(model, np.stack(pictures))])
+    assert psnr(made, emulate(eight, pictures)) > 45
 
 
 @pytest.mark.parametrize("precision", NUMBERS)

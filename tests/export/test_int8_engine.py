@@ -13,7 +13,7 @@ from ugatit_fast import Translator, machine
 from ugatit_fast.assets import shipped_weights
 from ugatit_fast.backends import ort as ort_backend
 from ugatit_fast.backends.runtimes import RUNTIMES, open_backend, precision_of
-from ugatit_fast.checkpoint import save_generator
+from ugatit_fast.checkpoint import read_checkpoint, save_generator
 from ugatit_fast.choices import Loading
 from ugatit_fast.cli import main
 from ugatit_fast.engine import EightBitFacts, EngineSpec, read_spec
@@ -21,7 +21,7 @@ from ugatit_fast.errors import BackendUnavailable, ExportError, InputError
 from ugatit_fast.export import build
 from ugatit_fast.export.build import Built, build_engine
 from ugatit_fast.export.triton_repository import export_triton_repo
-from ugatit_fast.export.verify import sample_pictures, verify
+from ugatit_fast.export.verify import exact_pictures, sample_pictures, verify
 
 SIZE = (64, 64)
 ON_CPU = Loading(device="cpu", threads=1)
@@ -114,6 +114,15 @@ def test_a_full_generators_largest_layer_has_a_byte_a_weight(tmp_path: Path) -> 
         sizes[precision] = engine.path.stat().st_size
     largest = 4 * FULL.ch * FULL.style_inputs
     assert sizes["fp32"] - sizes["int8"] > 2.5 * largest
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (10, 200, 90)])
+def test_a_picture_of_one_colour_has_its_own(built: Built, colour: tuple[int, int, int]) -> None:
+    """It comes to values that no photo has, which were cut off: 51 levels."""
+    plain = np.full((1, *SIZE, 3), colour, np.uint8)
+    (exact,) = exact_pictures(read_checkpoint(shipped_weights("B2A"), "B2A").generator(), plain)
+    with Translator(built.path) as translator:
+        assert np.abs(translator(plain)[0] - (exact + 1) * 127.5).max() < 6
 
 
 # Refused, and built otherwise -------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ugatit_fast.architectures.animegan2 import AnimeGan2Config
 from ugatit_fast.architectures.cut import CutConfig
 from ugatit_fast.architectures.cyclegan import FoldedResnet, ResnetConfig, ResnetGenerator
 from ugatit_fast.architectures.cyclegan import fold_tensors as fold_resnet
+from ugatit_fast.architectures.drit_network import DritConfig
 from ugatit_fast.architectures.munit import MunitConfig
 from ugatit_fast.architectures.unet import UnetConfig
 from ugatit_fast.architectures.unit import UnitConfig
@@ -64,6 +65,8 @@ NETWORKS: dict[str, FoldedNetwork] = {
     "instance": resnet(INSTANCE),
     "unit": of_random(UnitConfig(dim=8, n_res=1)),  # its last stages have kernels that stay float32
     "munit": of_random(MunitConfig(dim=4, n_res=2, style_dim=3, mlp_dim=8)),
+    "drit": of_random(DritConfig(dim=8, style_dim=3)),
+    "drit, concat 0": of_random(DritConfig(concat=False, dim=8, style_dim=3)),
     "cut": of_random(CutConfig(ngf=8, n_blocks=2)),
 }
 BY_CONVOLUTIONS: dict[str, FoldedNetwork] = {
@@ -122,10 +125,11 @@ def variants(eight: EightBits) -> dict[str, EightBits]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_is_what_the_emulation_says(name: str) -> None:
     """Both compute the same integers; float32 norms between them differ in the last bit, and what that rounds
-    otherwise is a level here and there.
+    otherwise is a level here and there, of which DRIT's layer norms make many: half the noise of eight bits, at most.
     """
+    near = 45 if name.startswith("drit") else 60
     for kind, tried in variants(eight_bits(NETWORKS[name])).items():
-        assert psnr(translated(tried, photos()), emulate(tried, list(photos()))) > 60, kind
+        assert psnr(translated(tried, photos()), emulate(tried, list(photos()))) > near, kind
 
 
 def test_products_are_exact_integers() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from tests.export.test_int8_rows import BY_CONVOLUTIONS, NETWORKS, eight_bits, in_turn, psnr
+from ugatit_fast.export import eight_bits as eight_bits_module
 from ugatit_fast.export.calibration import calibration_pictures
 from ugatit_fast.export.eight_bits import EightBits, emulate
 from ugatit_fast.export.onnx_builder import OnnxBuilder
@@ -20,12 +21,11 @@ Pictures = NDArray[np.uint8]
 KINDS: dict[str, tuple[Callable[[EightBits], EightBits], float]] = {
     "float32": (lambda eight: eight.only([]), 60),
     "bytes": (lambda eight: eight, 40),
-    "two bytes": (lambda eight: eight.refined(eight.spans), 48),
+    "two bytes": (lambda eight: eight.refined(eight.spans), 50),
     "every second place": (lambda eight: eight.without(list(eight.spans)[1::2]), 45),
 }
 """What has eight bits, and how near the emulation it has to be, in dB: OpenVINO rounds x / scale by another product,
-and in a random network one level more is many at the end; and it gives nothing back to a layer norm, which AnimeGANv2
-has throughout.
+and in a random network one level more is many at the end.
 """
 
 
@@ -56,7 +56,9 @@ def in_openvino(model: ModelProto, pictures: Pictures) -> Pictures:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", EVERY)
-def test_every_network_is_its_emulation(name: str, kind: str) -> None:
+def test_every_network_is_its_emulation(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "animegan2":  # layer norms throughout, to which this form gives nothing back
+        monkeypatch.setattr(eight_bits_module, "minds_means", lambda weights: weights.weight.shape[2] == 2)
     chosen, nearness = KINDS[kind]
     eight, pictures = chosen(eight_bits(EVERY[name])), calibration_pictures(None, (32, 32))
     model, expected = model_of(eight), emulate(eight, pictures)

@@ -17,6 +17,7 @@ from tests.architectures.published_unit import Sizes, random_state
 from tests.conftest import random_pictures
 from tests.tensorrt import under_real, under_rtx
 from tests.tensorrt.real import Real
+from tests.tensorrt.test_eight_bits import behind_eight_bits
 from ugatit_fast.architectures.animegan2 import AnimeGan2Config, AnimeGan2Generator
 from ugatit_fast.architectures.whitebox import WhiteboxConfig, WhiteboxGenerator
 from ugatit_fast.backends.plan_kernels import plans_of
@@ -69,6 +70,18 @@ def test_they_become_plans(real_tensorrt: Real, checkpoint: Checkpoint, precisio
     network = read_spec(path).network
     assert network is not None
     assert network.architecture == checkpoint.config.architecture
+
+
+def test_their_convolutions_of_bytes_are_kernels_of_bytes(
+    real_tensorrt: Real, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """In the network without norms and in AnimeGANv2 the scale behind one of them is part of another kernel."""
+    path = tmp_path / "x.engine"
+    said, places = real_tensorrt.call(under_real.eight_bit_engine, checkpoint.path, path, "int8", (SIDE, SIDE))
+    assert places > 0
+    (found,) = behind_eight_bits(path)
+    assert max(places - 1, 1) <= found <= places
+    assert not [line for line in said.log if "scales to fp32" not in line]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])

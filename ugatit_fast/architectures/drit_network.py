@@ -41,11 +41,6 @@ class DritConfig(Config):
         return self.img_size
 
     @property
-    def eight_bits(self) -> bool:
-        """Its 1x1 convolutions and constant channels have no form of bytes."""
-        return False
-
-    @property
     def style_length(self) -> int:
         return self.style_dim
 

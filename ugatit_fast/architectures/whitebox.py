@@ -53,7 +53,12 @@ class WhiteboxConfig(Config):
 
     @property
     def by_rows(self) -> bool:
-        """Rows have no LeakyReLU."""
+        """Rows have no filter."""
+        return False
+
+    @property
+    def eight_bits(self) -> bool:
+        """The filter has no form of bytes."""
         return False
 
     @property

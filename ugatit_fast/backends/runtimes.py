@@ -453,16 +453,18 @@ def fastest(runtimes: Sequence[Runtime], say: Say, machine: Machine) -> EngineKi
     )
 
 
-def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool, by_rows: bool = True) -> Precision:
+def precision_of(runtime: Runtime, precision: Precision | None, *, fast: bool) -> Precision:
     """What an engine is built in where a precision is asked for, or only that it be fast: then eight bits on a CPU that
     gains by them, and what the runtime takes by itself everywhere else.
-
-    by_rows: whether the network is written as pixel rows, of which some eight bits are.
     """
-    gains = fast and not runtime.on_gpu and (by_rows or runtime.forms.get("int8") != "rows")
-    if precision is None and gains and "int8" in runtime.forms and byte_products():
+    if precision is None and fast and "int8" in runtime.forms and not runtime.on_gpu and byte_products():
         return "int8"
     return precision or runtime.default_precision
+
+
+def has_bytes(runtime: Runtime, *, eight_bits: bool, by_rows: bool) -> bool:
+    """Whether the eight bits that a runtime has are there of a generator, too, of which `Config` says these two."""
+    return eight_bits and (by_rows or runtime.forms.get("int8") != "rows")
 
 
 def article(kind: str) -> str:
