@@ -18,6 +18,7 @@ from ugatit_fast.export.onnx_quantised import QuantisedConvolutions
 from ugatit_fast.export.onnx_rows import RowOperations
 from ugatit_fast.export.onnx_styles import style_inputs, style_metadata
 from ugatit_fast.export.plugin_contract import PluginShapes
+from ugatit_fast.export.rows_around_planes import RowsAroundPlanes
 from ugatit_fast.files import METADATA_KEY
 from ugatit_fast.graph import FoldedNetwork, Operations
 
@@ -74,6 +75,8 @@ def operations_of(
     """What writes the network down in a form. size: height and width of the picture, where they are fixed."""
     if form == "rows" and folded.config.by_rows:
         return RowOperations(builder) if eight is None else Int8RowOperations(builder, eight)
+    if form == "rows" and folded.config.partly_by_rows:
+        return RowsAroundPlanes(builder, folded)
     if form == "bytes":
         assert eight is not None, "what has eight bits has been chosen"
         return QuantisedConvolutions(builder, eight)

@@ -135,14 +135,27 @@ class RowOperations(RowConvolutions, RowNorms, RowResampling):
         return self.rectified(attended, moved)
 
     def style(self, attended: Rows, weights: StyleWeights) -> tuple[str, str]:
-        hidden = self.node("Relu", self.first_linear(attended, weights))
-        hidden = self.node("Relu", self.linear(hidden, weights, "second", "bias2"))
-        both = self.node("Unsqueeze", self.linear(hidden, weights, "heads", "bias3"), self.builder.integers(1))
+        both = self.node("Unsqueeze", self.style_numbers(attended, weights), self.builder.integers(1))
         gamma, beta = self.builder.nodes_with("Split", 2, both, axis=2, num_outputs=2)
         return gamma, beta
 
+    def style_numbers(self, attended: Rows, weights: StyleWeights) -> str:
+        """(n, rows of the heads)"""
+        hidden = self.node("Relu", self.first_linear(attended, weights))
+        hidden = self.node("Relu", self.linear(hidden, weights, "second", "bias2"))
+        return self.linear(hidden, weights, "heads", "bias3")
+
     def soft_styles(self, attended: Rows, content: Rows, weights: SoftStyleWeights) -> Sequence[tuple[str, str]]:
-        raise AssertionError(BY_CONVOLUTIONS)
+        heads, channels, _ = weights.content_second.shape
+        mean = self.node("Flatten", self.plus(self.mean(content.value, content), content.constant))
+        inner = self.node("Relu", self.linear(mean, weights, "content_first", "content_bias"))
+        second = self.stored(weights.name("content_second"), weights.content_second.numpy())
+        products = self.node("Mul", self.reshape(inner, 0, heads, 1, channels), second)
+        by_content = self.node("ReduceSum", products, self.builder.integers(3), keepdims=0)
+        by_style = self.reshape(self.style_numbers(attended, weights), 0, heads, channels)
+        both = self.node("Add", by_style, by_content)
+        parts = self.builder.nodes_with("Split", heads, both, axis=1, num_outputs=heads)
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
     def given_styles(self, weights: MlpWeights, count: int) -> Sequence[tuple[str, str]]:
         numbers = given_numbers(self.builder, weights)

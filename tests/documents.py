@@ -30,7 +30,7 @@ import torch
 from PIL import Image
 
 from tests.architectures.published import Published, randomised
-from tests.architectures.published_photo2cartoon import random_state as random_photo2cartoon
+from tests.architectures.published_photo2cartoon import random_state as photo2cartoon_state
 from tests.architectures.published_unit import Sizes, random_state
 from tests.architectures.published_whitebox import random_variables
 from tests.benchmarks.examples import RESULTS
@@ -148,7 +148,7 @@ def furnish(folder: Path, made: Made) -> None:
     torch.save(randomised(Published(ngf=4, n_blocks=1, kind="batch")).state_dict(), folder / "latest_net_G.pth")
     munit = Sizes(dim=4, n_res=1, style=8)
     torch.save({domain: random_state(munit, seed) for seed, domain in enumerate("ab")}, folder / "gen_01000000.pt")
-    torch.save({"genA2B": random_photo2cartoon()}, folder / "photo2cartoon_weights.pt")
+    torch.save({"genA2B": photo2cartoon_state(4)}, folder / "photo2cartoon_weights.pt")
     write_bundle(folder / "saved_models" / "model-33999", random_variables(num_blocks=1))
     noise = np.random.default_rng(0).integers(0, 256, (4, 40, 48, 3), dtype=np.uint8)
     pictures = [Image.fromarray(pixels) for pixels in noise]

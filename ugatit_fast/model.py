@@ -55,6 +55,11 @@ class Config(ABC):
         return True
 
     @property
+    def partly_by_rows(self) -> bool:
+        """Of those that aren't by rows throughout, whether all but hourglasses is."""
+        return False
+
+    @property
     def style_length(self) -> int:
         """Numbers in the style that it draws in; 0 where there is only one."""
         return 0

@@ -190,7 +190,7 @@ def test_neither_it_nor_u_gat_it_is_taken_for_the_other(checkpoint: Checkpoint, 
 
 
 @pytest.mark.parametrize("size", [None, (32, 48)], ids=["any size", "fixed"])
-@pytest.mark.parametrize("form", ["convolutions", "channels last"])
+@pytest.mark.parametrize("form", ["rows", "convolutions", "channels last"])
 def test_every_form_draws_the_same(form: Form, size: tuple[int, int] | None, checkpoint: Checkpoint) -> None:
     image = pictures()
     exact, _ = checkpoint.generator(torch.float64).pictures(unit_range(image, torch.float64))

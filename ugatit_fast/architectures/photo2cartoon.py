@@ -71,6 +71,10 @@ class Photo2CartoonConfig(Config):
         return False
 
     @property
+    def partly_by_rows(self) -> bool:
+        return True
+
+    @property
     def words(self) -> str:
         return f"{'light' if self.light else f'full {self.img_size}x{self.img_size}'}, ngf {self.ngf}"
 
