@@ -195,9 +195,8 @@ def test_refused_in_one_line(kind: str, tmp_path: Path) -> None:
 # Engines ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [None, (32, 40)], ids=["any size", "fixed"])
 @pytest.mark.parametrize("form", ["rows", "convolutions", "channels last"])
-@pytest.mark.parametrize("sizes", SIZES[:2], ids=str)
+@pytest.mark.parametrize(("sizes", "size"), [(SIZES[0], None), (SIZES[1], (32, 40))], ids=["any size", "fixed"])
 def test_every_form_draws_the_same(sizes: Sizes, form: Form, size: tuple[int, int] | None, tmp_path: Path) -> None:
     assert levels_off(read_checkpoint(saved(tmp_path, sizes)), form, size) < 0.52
 
@@ -248,14 +247,13 @@ def test_it_costs_what_the_page_says(concat: bool, billions: float) -> None:
     assert f"folded {billions}" in PAGE
 
 
-@pytest.mark.parametrize("sizes", WIDE, ids=str)
-def test_in_eight_bits_it_passes_its_gate_in_styles(sizes: Sizes, tmp_path: Path) -> None:
-    built = build_engine(saved(tmp_path, sizes), size=(32, 32), precision="int8", backend="onnxruntime")
+def test_in_eight_bits_it_passes_its_gate_in_styles(tmp_path: Path) -> None:
+    """With shifts of 1x1 convolutions; both decoders are held against their emulation in tests/export."""
+    built = build_engine(saved(tmp_path, WIDE[1]), size=(32, 32), precision="int8", backend="onnxruntime")
     assert built.difference.passes("int8")
     eight = built.spec.eight_bits
     assert eight is not None
-    places = 16 if sizes.concat else 36
-    assert len(eight.layers_in_float32) < places / 2
+    assert len(eight.layers_in_float32) < 15, "of 38"
     pictures = random_pictures(2, 32, 32)
     with Translator(built.path) as translator:
         first, second, again = (translator.run(pictures, style=seed) for seed in (1, 2, 1))
