@@ -1,8 +1,10 @@
 """PyTorch on an NVIDIA GPU: cuDNN's convolutions or ours, our fused kernels, one CUDA graph per batch size."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -28,6 +30,12 @@ MAX_LANES = 2
 """Threads that compute at once; others wait. A normalisation of a picture takes at most half of a GPU's places, so two
 never wait for places that the other holds. Every lane has activations of its own on the GPU.
 """
+CAPTURING = ThreadPoolExecutor(1, thread_name_prefix="ugatit-fast-capture")
+"""Where all graphs are captured. PyTorch keeps what cuDNN's search found by thread: graphs of another thread would be
+searched for again, and may come out with algorithms that round otherwise.
+"""
+
+Made = TypeVar("Made")
 
 
 class NoRoom(torch.OutOfMemoryError):
@@ -55,15 +63,24 @@ class CudaBackend:
             self.device = torch.cuda.get_device_name()
             folded = load_folded(path, spec).aligned().cuda()
             self.folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            choices = choose(self.folded, spec, tune, say)
+            choices = self.captured(lambda: choose(self.folded, spec, tune, say))
             try:
-                self.lanes = Lanes(lambda: Lane(self.folded, spec, choices), MAX_LANES)
+                self.lanes = Lanes(lambda: self.captured(lambda: Lane(self.folded, spec, choices)), MAX_LANES)
             except NoRoom as error:
                 raise BackendUnavailable(advice_on_memory(self.folded, error.size, spec, self.device)) from error
 
     def current(self) -> AbstractContextManager[object]:
         """Inside, it is this thread's GPU; CUDA has a current one for every thread."""
         return nullcontext() if self.number is None else torch.cuda.device(self.number)
+
+    def captured(self, make: Callable[[], Made]) -> Made:
+        """What `make` makes on the thread that captures."""
+
+        def on_this_gpu() -> Made:
+            with self.current():
+                return make()
+
+        return CAPTURING.submit(on_this_gpu).result()
 
     def run(self, images: Images, style: Style | None = None) -> tuple[Images, Heatmaps | None]:
         """As `Backend.run`."""
