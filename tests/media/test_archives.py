@@ -173,7 +173,11 @@ def test_encrypted() -> None:
     assert "encrypted" in refusal(bytes(content))
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", packed(("a.png", b"x" * 500))[:-30]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"PK\x03\x04", packed(("a.png", b"x" * 500))[:-30]],
+    ids=["nothing", "a word", "a beginning", "cut off"],  # not the bytes, which the clock is among
+)
 def test_what_is_no_archive(content: bytes) -> None:
     assert "not a zip archive" in refusal(content)
 
