@@ -273,10 +273,10 @@ def hourglass_blocks() -> dict[str, str]:
 
 
 def merged_colours(features: Tensor, to_colours: Tensor, from_colours: Tensor) -> Tensor:
-    """Rewrite 14: what an hourglass adds, Conv2 x + Conv3 (Conv1 x) = one 1x1 convolution of x.
+    """Rewrite 21: what an hourglass adds, Conv2 x + Conv3 (Conv1 x) = one 1x1 convolution of x.
 
     features (c, c, 1, 1), to_colours (3, c, 1, 1), from_colours (c, 3, 1, 1). Returns (c, c, 1, 1). The biases are one
-    number a channel. Rewrite 15: an hourglass hands such numbers on as such, since its blocks add what they make of
+    number a channel. Rewrite 22: an hourglass hands such numbers on as such, since its blocks add what they make of
     their input normalised, and means and copies of equal numbers are equal; the next convolution before an instance
     norm takes them away.
     """
@@ -284,7 +284,7 @@ def merged_colours(features: Tensor, to_colours: Tensor, from_colours: Tensor) -
 
 
 def soft_head(tensors: Tensors, norm: str, name: str) -> dict[str, Tensor]:
-    """Rewrite 17: the shares of style and content are weights: w and 1 - w go into the linear layers before them.
+    """Rewrite 24: the shares of style and content are weights: w and 1 - w go into the linear layers before them.
 
     norm: a SoftAdaLIN; name: gamma or beta. Returns rows of `SoftStyleWeights`, by the last part of their names.
     """
@@ -302,7 +302,7 @@ def soft_head(tensors: Tensors, norm: str, name: str) -> dict[str, Tensor]:
 def soft_style(tensors: Tensors) -> dict[str, Tensor]:
     """The linear layers that make all gammas and betas, each norm's own one after the other.
 
-    Rewrite 16: the content that these take is the mean of the encoder's features before its residual blocks, which end
+    Rewrite 23: the content that these take is the mean of the encoder's features before its residual blocks, which end
     in an instance norm and so leave means as they are.
     """
     norms = [f"DecodeBlock{i + 1}.norm{j + 1}" for i in range(BLOCKS) for j in range(2)]

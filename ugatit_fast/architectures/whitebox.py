@@ -133,7 +133,7 @@ def leaky(x: Tensor) -> Tensor:
 def fold_tensors(tensors: Tensors) -> dict[str, Tensor]:
     """The tensors of the folded network from those of the published one, in their dtype.
 
-    Rewrite 14: colours in the other order are kernels in the other order, at both ends; the filter sees each by itself.
+    Rewrite 20: colours in the other order are kernels in the other order, at both ends; the filter sees each by itself.
     """
     folded = {}
     for name, tensor in tensors.items():
