@@ -1,8 +1,10 @@
 """The cuda engine: what can be shown without a GPU, and what needs one."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -51,6 +53,23 @@ def test_running_without_a_gpu_says_what_is_missing(engine: Path) -> None:
         Translator(engine)
     with pytest.raises(BackendUnavailable, match="onnxruntime engine"):
         Translator(engine, device="cpu")
+
+
+def test_one_thread_captures_what_all_callers_run(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread's graphs could be of other algorithms, which cuDNN's search finds once a thread."""
+    threads: list[str] = []
+
+    class Lane(cuda.Lane):
+        def __init__(self, *of: Any) -> None:
+            threads.append(threading.current_thread().name)
+            super().__init__(*of)
+
+    with fake_cuda(monkeypatch):
+        monkeypatch.setattr(cuda, "Lane", Lane)
+        backend = cuda.CudaBackend(engine, read_spec(engine), "cudnn")
+        with backend.lanes.lane(), backend.lanes.lane():
+            assert len(threads) == 2
+    assert set(threads) == {"ugatit-fast-capture_0"}
 
 
 @without_gpu

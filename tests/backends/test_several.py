@@ -163,21 +163,24 @@ def test_the_cuda_engine_computes_on_its_own(
     engine = build_engine(
         light_checkpoint, tmp_path / "e.safetensors", backend="cuda", size=(32, 32), batch=(1, 2)
     ).path
-    current: list[int] = []
+    current: list[tuple[int, bool]] = []
+    here = threading.current_thread()
 
     def device(number: int) -> nullcontext[None]:
-        current.append(number)
+        current.append((number, threading.current_thread() is here))
         return nullcontext()
 
     with fake_cuda(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device", device)
         backends = [CudaBackend(engine, read_spec(engine), "cudnn", gpu=number) for number in (0, 3)]
-        assert current == [0, 3]
+        assert set(current) == {(number, where) for number in (0, 3) for where in (True, False)}, (
+            "where it captures, too"
+        )
         several = SeveralGpus(backends)
         pictures = random_pictures(4, 32, 32)
         current.clear()
         translated, _ = several.run(pictures)
-        assert sorted(current) == [0, 3]
+        assert sorted(number for number, _ in current) == [0, 3]
         np.testing.assert_array_equal(translated, backends[0].run(pictures)[0])
         several.close()
 
