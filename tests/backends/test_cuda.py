@@ -69,7 +69,7 @@ def test_one_thread_captures_what_all_callers_run(engine: Path, monkeypatch: pyt
         backend = cuda.CudaBackend(engine, read_spec(engine), "cudnn")
         with backend.lanes.lane(), backend.lanes.lane():
             assert len(threads) == 2
-    assert set(threads) == {"ugatit-fast-capture_0"}
+    assert set(threads) == {"cuda-capture_0"}
 
 
 @without_gpu

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+CAPABILITIES = (75, 90, 100, 120)
+"""Of those that the table in kernels/README.md has: the oldest, Hopper, and the two kinds of Blackwell. The code for others
+is nearly that of one of these, and would take most of a minute more.
+"""
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in NORM_TILES}
 MOST_INSTRUCTIONS = 27
 """An element, of the resident kernels for sm_90."""
@@ -30,11 +34,11 @@ INSTRUCTIONS_TO_READ_AGAIN = 2
 
 @pytest.fixture(scope="module")
 def compiled() -> "list[Compiled]":
-    return compile_all()
+    return compile_all(CAPABILITIES)
 
 
-def test_every_architecture_has_every_case(compiled: "list[Compiled]") -> None:
-    assert len(compiled) == sum(len(cases(capability)) for capability in SHARED_KIB)
+def test_these_architectures_have_every_case(compiled: "list[Compiled]") -> None:
+    assert len(compiled) == sum(len(cases(capability)) for capability in CAPABILITIES)
 
 
 def test_nothing_spills(compiled: "list[Compiled]") -> None:
@@ -73,7 +77,7 @@ def test_convolutions_run_on_tensor_cores(compiled: "list[Compiled]") -> None:
     """On Hopper by warp groups, out of shared memory that descriptors fill: two programs a multiprocessor, or a tile of
     whole rows."""
     convolutions = [one for one in compiled if one.name.startswith("convolution")]
-    assert {one.capability for one in convolutions} == set(SHARED_KIB) - {75}
+    assert {one.capability for one in convolutions} == set(CAPABILITIES) - {75}
     for one in convolutions:
         hopper = one.capability == 90
         assert (one.warp_group_products > 0) == hopper, one
@@ -111,4 +115,9 @@ def test_the_table_in_the_readme_is_fresh(compiled: "list[Compiled]") -> None:
     readme = README.read_text("utf-8")
     if f"Triton {triton.__version__}." not in readme:
         pytest.skip(f"the table was made with another Triton than {triton.__version__}")
-    assert readme == with_table(readme, table(compiled)), "run python -m benchmarks.kernel_table --force"
+    fresh = with_table(readme, table(compiled)).splitlines()
+    for line, again in zip(readme.splitlines(), fresh, strict=True):
+        cells = zip(line.split("|"), again.split("|"), strict=True)
+        assert all(new.strip() in ("", old.strip()) for old, new in cells), (
+            "run python -m benchmarks.kernel_table --force"
+        )

@@ -30,7 +30,7 @@ MAX_LANES = 2
 """Threads that compute at once; others wait. A normalisation of a picture takes at most half of a GPU's places, so two
 never wait for places that the other holds. Every lane has activations of its own on the GPU.
 """
-CAPTURING = ThreadPoolExecutor(1, thread_name_prefix="ugatit-fast-capture")
+CAPTURING = ThreadPoolExecutor(1, thread_name_prefix="cuda-capture")
 """Where all graphs are captured. PyTorch keeps what cuDNN's search found by thread: graphs of another thread would be
 searched for again, and may come out with algorithms that round otherwise.
 """
