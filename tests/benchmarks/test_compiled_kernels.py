@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CAPABILITIES = (75, 90, 100, 120)
-"""Of those that the table in kernels/README.md has: the oldest, Hopper, and the two kinds of Blackwell. The code for others
-is nearly that of one of these, and would take most of a minute more.
+"""Of those that the table in kernels/README.md has: the oldest, Hopper, and the two kinds of Blackwell. The code for
+the rest is nearly that of one of these, and would take most of a minute more.
 """
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in NORM_TILES}
 MOST_INSTRUCTIONS = 27
