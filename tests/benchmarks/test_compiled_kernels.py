@@ -8,7 +8,7 @@ import pytest
 triton = pytest.importorskip("triton", reason='the kernels need Triton: pip install ".[kernels]"')
 
 from benchmarks.compiled_kernels import SHARED_KIB, cases, compile_case  # noqa: E402
-from benchmarks.kernel_table import README, compile_all, table, with_table  # noqa: E402
+from benchmarks.kernel_table import README, compile_all, table  # noqa: E402
 from ugatit_fast.kernels.schedule import (  # noqa: E402
     MOST_REGISTERS_FOR_FOUR,
     NORM_TILES,
@@ -115,9 +115,11 @@ def test_the_table_in_the_readme_is_fresh(compiled: "list[Compiled]") -> None:
     readme = README.read_text("utf-8")
     if f"Triton {triton.__version__}." not in readme:
         pytest.skip(f"the table was made with another Triton than {triton.__version__}")
-    fresh = with_table(readme, table(compiled)).splitlines()
-    for line, again in zip(readme.splitlines(), fresh, strict=True):
-        cells = zip(line.split("|"), again.split("|"), strict=True)
-        assert all(new.strip() in ("", old.strip()) for old, new in cells), (
-            "run python -m benchmarks.kernel_table --force"
-        )
+    rows = [line.split("|") for line in readme.splitlines()]
+    for line in table(compiled).splitlines():
+        assert any(says(row, line.split("|")) for row in rows), f"{line}: run python -m benchmarks.kernel_table --force"
+
+
+def says(row: list[str], again: list[str]) -> bool:
+    """Whether it has the cells of the other, which are empty where nothing is compiled for an architecture."""
+    return len(row) == len(again) and all(new.strip() in ("", old.strip()) for old, new in zip(row, again, strict=True))
